@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vrouter_room(NAME SOURCES ... USES rooms... LINKS third-party...)
+# One room = one directory = one static library `vrouter_NAME`. USES is public (their headers show through),
+# LINKS is private.
+function(vrouter_room name)
+  cmake_parse_arguments(ROOM "" "" "SOURCES;USES;LINKS" ${ARGN})
+  if(ROOM_SOURCES)
+    add_library(vrouter_${name} STATIC ${ROOM_SOURCES})
+    set(scope PUBLIC)
+    target_link_libraries(vrouter_${name} PRIVATE ${ROOM_LINKS})
+  else()
+    add_library(vrouter_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(vrouter_${name} ${scope} ${CMAKE_SOURCE_DIR})
+  list(TRANSFORM ROOM_USES PREPEND vrouter_)
+  target_link_libraries(vrouter_${name} ${scope} ${ROOM_USES})
+endfunction()
+
+# vrouter_test(NAME LABEL unit|golden|lab|... SOURCES ... USES rooms... LINKS libraries... [TIMEOUT seconds] [SERIAL])
+# A GoogleTest program whose every case is a CTest test called LABEL.NAME.Suite.Case.
+function(vrouter_test name)
+  cmake_parse_arguments(T "SERIAL" "LABEL;TIMEOUT" "SOURCES;USES;LINKS" ${ARGN})
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 120)
+  endif()
+  list(TRANSFORM T_USES PREPEND vrouter_)
+  add_executable(${name} ${T_SOURCES})
+  target_link_libraries(${name} PRIVATE ${T_USES} ${T_LINKS} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE
+    VROUTER_SOURCE_DIR="${CMAKE_SOURCE_DIR}" VROUTER_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  set(properties LABELS ${T_LABEL} TIMEOUT ${T_TIMEOUT})
+  if(T_SERIAL)
+    list(APPEND properties RUN_SERIAL ON)
+  endif()
+  gtest_discover_tests(${name} TEST_PREFIX ${T_LABEL}.${name}. DISCOVERY_TIMEOUT 60 DISCOVERY_MODE PRE_TEST
+                       PROPERTIES ${properties})
+endfunction()
+
+# vrouter_fuzzer(NAME SOURCES ... USES rooms...)
+# With VROUTER_FUZZ a libFuzzer program; always a replayer that runs the corpus tests/fuzz/corpus/NAME in CTest.
+function(vrouter_fuzzer name)
+  cmake_parse_arguments(F "" "" "SOURCES;USES;LINKS" ${ARGN})
+  list(TRANSFORM F_USES PREPEND vrouter_)
+  if(VROUTER_FUZZ)
+    add_executable(fuzz_${name} ${F_SOURCES})
+    target_link_libraries(fuzz_${name} PRIVATE ${F_USES} ${F_LINKS})
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  endif()
+  add_executable(replay_${name} ${F_SOURCES} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cpp)
+  target_link_libraries(replay_${name} PRIVATE ${F_USES} ${F_LINKS})
+  set_target_properties(replay_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_test(NAME fuzz-replay.${name}
+           COMMAND replay_${name} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  set_tests_properties(fuzz-replay.${name} PROPERTIES LABELS fuzz-replay TIMEOUT 60)
+endfunction()

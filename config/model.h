@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the operator says, as values: no file, no TOML, no kernel. The loader fills it from vrouter.toml, the
+// control socket adds guests to it, and every other room reads it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mac_address.h"
+#include "config/networks.h"
+#include "config/problem.h"
+
+namespace vrouter::config {
+
+enum class Forwarding { interfaces, global };       // per interface (TAPs and uplinks), or net.ipv4.ip_forward
+enum class BridgeNetfilter { off, on, leave };      // net.bridge.bridge-nf-*
+enum class TableOwner { automatic, no };            // OWNER|PERSIST where the kernel knows them, or never
+enum class Mode { nat, routed, isolated };          // what guests of a network reach beyond the host, and how
+enum class Addressing { routed, subnet };           // /32 + option 121, or the prefix's mask + proxy ARP for siblings
+enum class Protocol : std::uint8_t { tcp = 6, udp = 17, sctp = 132 };
+
+[[nodiscard]] std::string_view name(Forwarding) noexcept;
+[[nodiscard]] std::string_view name(BridgeNetfilter) noexcept;
+[[nodiscard]] std::string_view name(Mode) noexcept;
+[[nodiscard]] std::string_view name(Addressing) noexcept;
+[[nodiscard]] std::string_view name(Protocol) noexcept;
+
+struct Host {
+  std::vector<std::string> uplinks;  // empty: whatever carries a default route, followed as it changes
+  Forwarding forwarding = Forwarding::interfaces;
+  BridgeNetfilter bridge_netfilter = BridgeNetfilter::off;
+  std::uint8_t route_protocol = 118;
+  TableOwner table_owner = TableOwner::automatic;
+  bool operator==(const Host&) const = default;
+};
+
+struct AddressRange {
+  address_v4 first, last;  // both inclusive
+  [[nodiscard]] bool contains(const address_v4& a) const noexcept { return first <= a && a <= last; }
+  bool operator==(const AddressRange&) const = default;
+};
+
+// A DHCP option by number with its bytes as they go on the wire (RFC 2132).
+struct RawDhcpOption {
+  std::uint8_t code = 0;
+  std::vector<std::uint8_t> value;
+  bool operator==(const RawDhcpOption&) const = default;
+};
+
+struct NetworkDhcp {
+  std::chrono::seconds lease_time{3600};
+  std::vector<RawDhcpOption> options;
+  std::optional<AddressRange> range;  // leases for clients that are no declared guest
+  std::vector<address_v4> relays;     // whose relayed packets count
+  bool operator==(const NetworkDhcp&) const = default;
+};
+
+struct Network {
+  std::string name;
+  network_v4 prefix;
+  address_v4 gateway;                   // an address of the host's, on lo: all TAPs share it
+  std::optional<network_v6> prefix6;
+  std::optional<address_v6> gateway6;
+  Mode mode = Mode::nat;
+  std::optional<AddressRange> pool;     // what a guest without an address gets one from; empty: the whole prefix
+  Addressing addressing = Addressing::routed;
+  std::string domain = "guests.internal";
+  std::uint16_t mtu = 1500;
+  NetworkDhcp dhcp;
+  Place declared_at;                    // file empty: the embedded default
+  bool operator==(const Network&) const = default;
+};
+
+// A published port or range of ports: [HOSTADDR:]PORT[-PORT][:GUESTPORT][/tcp|udp|sctp].
+struct Publish {
+  std::optional<address> host;  // empty: every address of the host's
+  std::uint16_t first = 0;      // host ports, both inclusive
+  std::uint16_t last = 0;
+  std::uint16_t guest_first = 0;  // the guest port that `first` maps to; the rest follow
+  Protocol protocol = Protocol::tcp;
+
+  [[nodiscard]] std::string to_string() const;  // as it is written, in its shortest form: "8080:80/tcp"
+  bool operator==(const Publish&) const = default;
+};
+
+struct Guest {
+  std::string name;     // unique; the TAP's name where none was given
+  std::string tap;      // unique; the guest's identity
+  std::string network;
+  std::optional<address_v4> address;
+  std::optional<address_v6> address6;
+  std::optional<MacAddress> mac;  // pinned: other source MACs get nothing through
+  std::vector<std::string> groups;
+  std::vector<Publish> publish;
+  bool ephemeral = false;  // forgotten when its TAP goes
+  bool create_tap = false; // made by vrouter, and removed with the guest
+  std::string owner;       // user that may open a created TAP; empty: root only
+  Place declared_at;       // file empty: added by command
+  bool operator==(const Guest&) const = default;
+};
+
+struct ForwardZone {
+  std::string domain;
+  std::vector<address> servers;
+  bool operator==(const ForwardZone&) const = default;
+};
+
+struct Dns {
+  std::vector<address> upstreams;  // empty: the host's own, resolv.conf followed as it changes
+  std::vector<ForwardZone> forward;
+  bool operator==(const Dns&) const = default;
+};
+
+struct Config {
+  Host host;
+  std::map<std::string, Network> networks;
+  Dns dns;
+  std::vector<Guest> guests;  // the declared ones
+  bool operator==(const Config&) const = default;
+};
+
+// What holds where no file says otherwise: one NAT network `default`, 10.0.5.0/24 and fd76:7274:5::/64.
+[[nodiscard]] Network default_network();
+[[nodiscard]] Config default_config();
+
+}  // namespace vrouter::config

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The short texts that files and the command line share. Errors are one sentence with the remedy.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+
+#include "config/model.h"
+
+namespace vrouter::config {
+
+template <typename T>
+using Parsed = std::expected<T, std::string>;
+
+[[nodiscard]] Parsed<network_v4> parse_prefix4(std::string_view text);   // host bits must be zero
+[[nodiscard]] Parsed<network_v6> parse_prefix6(std::string_view text);
+[[nodiscard]] Parsed<address_v4> parse_address4(std::string_view text);
+[[nodiscard]] Parsed<address_v6> parse_address6(std::string_view text);
+[[nodiscard]] Parsed<AddressRange> parse_range(std::string_view text);   // "10.0.5.100-10.0.5.199"
+[[nodiscard]] Parsed<Publish> parse_publish(std::string_view text);      // "[HOSTADDR:]PORT[-PORT][:GUESTPORT][/PROTO]"
+[[nodiscard]] Parsed<std::chrono::seconds> parse_duration(std::string_view text);  // "90s", "15m", "1h", "2d"
+[[nodiscard]] Parsed<std::string> parse_guest_name(std::string_view text);      // one DNS label, RFC 1123
+[[nodiscard]] Parsed<std::string> parse_interface_name(std::string_view text);  // 1-15 bytes, as the kernel takes it
+[[nodiscard]] Parsed<std::string> parse_domain(std::string_view text);          // lower case, no trailing dot
+
+}  // namespace vrouter::config

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the DHCP service is told and what it tells: plain values, so that it can be a process of its own.
+// It holds a replica of these tables and nothing else; it never asks the router and waits.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/mac_address.h"
+#include "config/model.h"
+
+namespace vrouter::dhcp {
+
+// One guest behind one TAP: all that an answer to it needs. The TAP is the identity (ifindex), never chaddr
+// or a client-id, which clones share.
+struct Binding {
+  std::string guest;
+  std::string tap;
+  unsigned ifindex = 0;
+  MacAddress host_mac;                      // the TAP's own, source of our frames
+  std::optional<MacAddress> pinned_mac;     // requests with another chaddr are dropped
+  address_v4 address;
+  address_v4 gateway;                       // router, server identifier, resolver
+  config::Addressing addressing = config::Addressing::routed;
+  std::uint8_t prefix_length = 24;          // the network's: the mask under Addressing::subnet and for PXE ROMs
+  std::string host_name;                    // option 12
+  std::string domain;                       // options 15 and 119
+  std::uint16_t mtu = 1500;                 // option 26
+  std::chrono::seconds lease_time{3600};
+  std::vector<config::RawDhcpOption> options;  // of the network; they win over ours
+  bool operator==(const Binding&) const = default;
+};
+
+// A snapshot replaces the table; a delta changes the named entries. One code path takes both.
+struct Update {
+  bool snapshot = false;
+  std::vector<Binding> upserts;
+  std::vector<unsigned> removed_ifindexes;
+};
+
+enum class LeaseState { offered, bound, released, declined, expired };
+[[nodiscard]] std::string_view name(LeaseState) noexcept;
+
+// What a client did, for the router's tables and log.
+struct LeaseEvent {
+  LeaseState state = LeaseState::offered;
+  std::string guest;
+  std::string tap;
+  address_v4 address;
+  MacAddress client;                         // chaddr
+  std::vector<std::uint8_t> client_id;       // option 61 as sent, at most 255 bytes; may be empty
+  std::string host_name;                     // as the client says, sanitised to one DNS label; may be empty
+  BootTime expires{};
+  bool operator==(const LeaseEvent&) const = default;
+};
+
+struct Statistics {
+  std::uint64_t received = 0, answered = 0;
+  std::uint64_t dropped_malformed = 0, dropped_unknown_interface = 0, dropped_foreign_mac = 0, dropped_not_ours = 0;
+  std::uint64_t send_errors = 0;
+  std::uint64_t discover = 0, request = 0, inform = 0, release = 0, decline = 0, offer = 0, ack = 0, nak = 0;
+};
+
+}  // namespace vrouter::dhcp

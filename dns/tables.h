@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the DNS service is told and what it tells: plain values, so that it can be a process of its own.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/model.h"
+
+namespace vrouter::dns {
+
+// One network: where its guests ask, and the zone of their names.
+struct Zone {
+  std::string network;
+  std::string domain;                 // "guests.internal"
+  std::vector<network_v4> prefixes4;  // reverse zones answered here and never forwarded
+  std::vector<network_v6> prefixes6;
+  std::vector<address> listen;        // gateway addresses, bound on port 53
+  bool operator==(const Zone&) const = default;
+};
+
+// One guest: its names, and the interface whose questions are its own.
+struct Host {
+  std::string network;
+  std::string name;                   // one label: web1 -> web1.guests.internal, and bare web1
+  unsigned ifindex = 0;               // 0 while its TAP does not exist
+  std::vector<address> addresses;
+  bool operator==(const Host&) const = default;
+};
+
+struct Upstreams {
+  std::vector<address> servers;       // port 53 each, tried in this order
+  std::vector<config::ForwardZone> forward;  // longest suffix wins; fails closed
+  bool operator==(const Upstreams&) const = default;
+};
+
+// A snapshot replaces everything; a delta changes the named hosts. One code path takes both.
+struct Update {
+  bool snapshot = false;
+  std::vector<Zone> zones;            // only in a snapshot
+  std::vector<Host> upserts;          // key: (network, name)
+  std::vector<Host> removed;          // only network and name count
+};
+
+struct UpstreamStatus {
+  address server;
+  std::uint64_t asked = 0, answered = 0, timeouts = 0, refused = 0;
+  double rtt_ms = 0;                  // smoothed; 0: none answered yet
+};
+
+struct Statistics {
+  std::uint64_t queries_udp = 0, queries_tcp = 0, answered_locally = 0, forwarded = 0, failed = 0;
+  std::uint64_t dropped_malformed = 0, dropped_unknown_source = 0, dropped_over_budget = 0, mismatched_replies = 0;
+  std::vector<UpstreamStatus> upstreams;
+};
+
+}  // namespace vrouter::dns
