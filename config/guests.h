@@ -2,41 +2,98 @@
 // Which guests may live beside one another: the same rules for files and for add-guest.
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <expected>
-#include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "config/address_runs.h"
 #include "config/model.h"
 
 namespace vrouter::config {
 
-// All guests, declared and added, indexed by what must be unique. Every look-up is O(log n).
+// Why a guest can't be: which of its fields, what is wrong with it, and what to write instead.
+struct Refusal {
+  enum class Field { guest, name, tap, network, address, address6, mac, groups, publish };
+  Field field = Field::guest;
+  std::size_t index = 0;  // which of `groups` or `publish`
+  std::string reason;     // "10.0.5.2 is taken by guest web1 on tap0 (vrouter.toml:12:11)"
+  std::string remedy;     // "take another address"
+  Place other;            // the declared guest or network it collides with; file empty: none, or added by command
+
+  [[nodiscard]] std::string to_string() const { return reason + "; " + remedy; }
+};
+
+// A guest as it would be, and everything that speaks against it. Without refusals it may be inserted.
+struct Fitted {
+  Guest guest;
+  std::vector<Refusal> refusals;
+};
+
+// All guests, declared and added, indexed by what must be unique. Every look-up is O(log n); publishing on every
+// host address costs O(log n) for each host address that something is published on, and a host has few.
 class GuestTable {
  public:
   // Fills in what the guest leaves open (name, network, address from the pool) and checks it against the
   // networks and the guests already there. The error is one sentence with the remedy; nothing is changed.
+  // The result always has a name, a network and an IPv4 address. A guest that has them (one from the database)
+  // is only checked.
   [[nodiscard]] std::expected<Guest, std::string> complete(const Config& config, Guest guest) const;
+  // The same with every refusal, for the loader.
+  [[nodiscard]] Fitted fit(const Config& config, Guest guest) const;
 
-  // The guest must come from complete(), or from the database after check().
+  // The guest must come from complete() or with_publish() of this very table. Takes the place of a guest with
+  // the same TAP.
   void insert(Guest guest);
   std::optional<Guest> erase(const std::string& tap);
-  // Replaces the ports of one guest; the error names the port and who holds it.
-  [[nodiscard]] std::expected<Guest, std::string> with_publish(const std::string& tap, std::vector<Publish> publish) const;
+  // The guest with its ports replaced, to be inserted; the error names the port and who holds it.
+  [[nodiscard]] std::expected<Guest, std::string> with_publish(const Config& config, const std::string& tap,
+                                                               std::vector<Publish> publish) const;
 
   [[nodiscard]] const Guest* by_tap(const std::string& tap) const;
-  // By TAP, name or address, in that order.
+  // By TAP, name (in any case) or address of either family, in that order.
   [[nodiscard]] const Guest* find(const std::string& tap_name_or_address) const;
   [[nodiscard]] const std::map<std::string, Guest>& all() const noexcept { return by_tap_; }
   [[nodiscard]] std::size_t size() const noexcept { return by_tap_.size(); }
 
  private:
+  using Refusals = std::vector<Refusal>;
+  // Protocol and host address; no address means every one.
+  using PortSpace = std::pair<Protocol, std::optional<address>>;
+  struct HeldPorts {
+    std::uint16_t last = 0;
+    std::string tap;
+  };
+  using PortRanges = std::map<std::uint16_t, HeldPorts>;  // by first port; the ranges of one space never overlap
+
+  [[nodiscard]] std::string who(const std::string& tap) const;
+  [[nodiscard]] Place place_of(const std::string& tap) const;
+  void fit_tap(const Config& config, Guest& guest, Refusals& refusals) const;
+  void fit_name(Guest& guest, Refusals& refusals) const;
+  void fit_address(const Config& config, const Network& network, Guest& guest, Refusals& refusals) const;
+  void fit_address6(const Network& network, const Guest& guest, Refusals& refusals) const;
+  void fit_publish(const Config& config, const Guest& guest, Refusals& refusals) const;
+  [[nodiscard]] std::optional<address_v4> free_address(const Network& network) const;
+  // The TAP that holds one of the ports, other than `except`.
+  [[nodiscard]] const std::string* holder(const Publish& wanted, const std::string& except) const;
+
   std::map<std::string, Guest> by_tap_;
   std::map<std::string, std::string> tap_by_name_;
   std::map<address_v4, std::string> tap_by_address_;
   std::map<address_v6, std::string> tap_by_address6_;
-  // (protocol, host address or "any", first port) -> last port and TAP: the ranges never overlap.
+  AddressRuns used_;
+  std::map<PortSpace, PortRanges> ports_;
 };
+
+// The declared guests of a loaded file, which fit one another.
+[[nodiscard]] GuestTable declared_guests(const Config& config);
+
+// What keeps the guests added by command from living under these files: each must still have its network, its
+// address inside, and nothing declared in its place. A reload with problems here is to be refused.
+[[nodiscard]] Problems check_against(const Config& config, const GuestTable& added);
 
 }  // namespace vrouter::config

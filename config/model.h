@@ -17,11 +17,11 @@
 
 namespace vrouter::config {
 
-enum class Forwarding { interfaces, global };       // per interface (TAPs and uplinks), or net.ipv4.ip_forward
-enum class BridgeNetfilter { off, on, leave };      // net.bridge.bridge-nf-*
-enum class TableOwner { automatic, no };            // OWNER|PERSIST where the kernel knows them, or never
-enum class Mode { nat, routed, isolated };          // what guests of a network reach beyond the host, and how
-enum class Addressing { routed, subnet };           // /32 + option 121, or the prefix's mask + proxy ARP for siblings
+enum class Forwarding { interfaces, global };   // per interface (TAPs and uplinks), or net.ipv4.ip_forward
+enum class BridgeNetfilter { off, on, leave };  // net.bridge.bridge-nf-*
+enum class TableOwner { automatic, no };        // OWNER|PERSIST where the kernel knows them, or never
+enum class Mode { nat, routed, isolated };      // what guests of a network reach beyond the host, and how
+enum class Addressing { routed, subnet };       // /32 + option 121, or the prefix's mask + proxy ARP for siblings
 enum class Protocol : std::uint8_t { tcp = 6, udp = 17, sctp = 132 };
 
 [[nodiscard]] std::string_view name(Forwarding) noexcept;
@@ -63,16 +63,16 @@ struct NetworkDhcp {
 struct Network {
   std::string name;
   network_v4 prefix;
-  address_v4 gateway;                   // an address of the host's, on lo: all TAPs share it
+  address_v4 gateway;  // an address of the host's, on lo: all TAPs share it
   std::optional<network_v6> prefix6;
   std::optional<address_v6> gateway6;
   Mode mode = Mode::nat;
-  std::optional<AddressRange> pool;     // what a guest without an address gets one from; empty: the whole prefix
+  std::optional<AddressRange> pool;  // what a guest without an address gets one from; empty: the whole prefix
   Addressing addressing = Addressing::routed;
   std::string domain = "guests.internal";
   std::uint16_t mtu = 1500;
   NetworkDhcp dhcp;
-  Place declared_at;                    // file empty: the embedded default
+  Place declared_at;  // file empty: the embedded default
   bool operator==(const Network&) const = default;
 };
 
@@ -89,18 +89,18 @@ struct Publish {
 };
 
 struct Guest {
-  std::string name;     // unique; the TAP's name where none was given
-  std::string tap;      // unique; the guest's identity
+  std::string name;  // unique; the TAP's name where none was given
+  std::string tap;   // unique; the guest's identity
   std::string network;
   std::optional<address_v4> address;
   std::optional<address_v6> address6;
   std::optional<MacAddress> mac;  // pinned: other source MACs get nothing through
   std::vector<std::string> groups;
   std::vector<Publish> publish;
-  bool ephemeral = false;  // forgotten when its TAP goes
-  bool create_tap = false; // made by vrouter, and removed with the guest
-  std::string owner;       // user that may open a created TAP; empty: root only
-  Place declared_at;       // file empty: added by command
+  bool ephemeral = false;   // forgotten when its TAP goes
+  bool create_tap = false;  // made by vrouter, and removed with the guest
+  std::string owner;        // user that may open a created TAP; empty: root only
+  Place declared_at;        // file empty: added by command
   bool operator==(const Guest&) const = default;
 };
 
@@ -117,10 +117,11 @@ struct Dns {
 };
 
 struct Config {
+  std::string file;  // where it was read from; empty: the embedded defaults
   Host host;
   std::map<std::string, Network> networks;
   Dns dns;
-  std::vector<Guest> guests;  // the declared ones
+  std::vector<Guest> guests;  // the declared ones, in the file's order: each complete, its address included
   bool operator==(const Config&) const = default;
 };
 

@@ -5,7 +5,6 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/network_v4.hpp>
 #include <boost/asio/ip/network_v6.hpp>
-#include <compare>
 #include <utility>
 
 namespace vrouter {
@@ -32,6 +31,10 @@ struct NetworkLess {
 [[nodiscard]] bool contains(const network_v6& prefix, const address_v6& host) noexcept;
 [[nodiscard]] bool overlap(const network_v4& a, const network_v4& b) noexcept;
 [[nodiscard]] bool overlap(const network_v6& a, const network_v6& b) noexcept;
+
+// The first address after the prefix's own: what a gateway is where none was given.
+[[nodiscard]] address_v4 first_host(const network_v4& prefix) noexcept;
+[[nodiscard]] address_v6 first_host(const network_v6& prefix) noexcept;
 
 }  // namespace config
 }  // namespace vrouter

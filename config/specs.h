@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,15 +16,28 @@ namespace vrouter::config {
 template <typename T>
 using Parsed = std::expected<T, std::string>;
 
-[[nodiscard]] Parsed<network_v4> parse_prefix4(std::string_view text);   // host bits must be zero
+// The address and the IPv6 address of a guest, as `add-guest` takes them: "10.0.5.2" or "10.0.5.2,fd76:7274:5::2".
+struct GuestAddresses {
+  address_v4 address;
+  std::optional<address_v6> address6;
+  bool operator==(const GuestAddresses&) const = default;
+};
+
+[[nodiscard]] Parsed<network_v4> parse_prefix4(std::string_view text);  // host bits must be zero
 [[nodiscard]] Parsed<network_v6> parse_prefix6(std::string_view text);
 [[nodiscard]] Parsed<address_v4> parse_address4(std::string_view text);
 [[nodiscard]] Parsed<address_v6> parse_address6(std::string_view text);
-[[nodiscard]] Parsed<AddressRange> parse_range(std::string_view text);   // "10.0.5.100-10.0.5.199"
-[[nodiscard]] Parsed<Publish> parse_publish(std::string_view text);      // "[HOSTADDR:]PORT[-PORT][:GUESTPORT][/PROTO]"
+[[nodiscard]] Parsed<address> parse_address(std::string_view text);  // either family, no scope
+[[nodiscard]] Parsed<GuestAddresses> parse_guest_addresses(std::string_view text);
+[[nodiscard]] Parsed<AddressRange> parse_range(std::string_view text);  // "10.0.5.100-10.0.5.199"
+[[nodiscard]] Parsed<Publish> parse_publish(std::string_view text);     // "[HOSTADDR:]PORT[-PORT][:GUESTPORT][/PROTO]"
 [[nodiscard]] Parsed<std::chrono::seconds> parse_duration(std::string_view text);  // "90s", "15m", "1h", "2d"
-[[nodiscard]] Parsed<std::string> parse_guest_name(std::string_view text);      // one DNS label, RFC 1123
-[[nodiscard]] Parsed<std::string> parse_interface_name(std::string_view text);  // 1-15 bytes, as the kernel takes it
-[[nodiscard]] Parsed<std::string> parse_domain(std::string_view text);          // lower case, no trailing dot
+[[nodiscard]] Parsed<std::string> parse_guest_name(
+    std::string_view text);  // one DNS label (RFC 1123 2.1), made lower case
+[[nodiscard]] Parsed<std::string> parse_network_name(std::string_view text);  // like a guest's
+[[nodiscard]] Parsed<std::string> parse_group_name(std::string_view text);    // 1-63 letters, digits, '-' and '_'
+// 1-15 bytes of printable ASCII that the kernel (dev_valid_name) and nft's quoting both take.
+[[nodiscard]] Parsed<std::string> parse_interface_name(std::string_view text);
+[[nodiscard]] Parsed<std::string> parse_domain(std::string_view text);  // lower case, no trailing dot
 
 }  // namespace vrouter::config
