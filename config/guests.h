@@ -3,16 +3,15 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <expected>
 #include <map>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "config/address_runs.h"
 #include "config/model.h"
+#include "config/port_table.h"
 
 namespace vrouter::config {
 
@@ -21,9 +20,9 @@ struct Refusal {
   enum class Field { guest, name, tap, network, address, address6, mac, groups, publish };
   Field field = Field::guest;
   std::size_t index = 0;  // which of `groups` or `publish`
-  std::string reason;     // "10.0.5.2 is taken by guest web1 on tap0 (vrouter.toml:12:11)"
-  std::string remedy;     // "take another address"
-  Place other;            // the declared guest or network it collides with; file empty: none, or added by command
+  std::string reason{};   // "10.0.5.2 is taken by guest web1 on tap0 (vrouter.toml:12:11)"
+  std::string remedy{};   // "take another address"
+  Place other{};          // the declared guest or network it collides with; file empty: none, or added by command
 
   [[nodiscard]] std::string to_string() const { return reason + "; " + remedy; }
 };
@@ -62,38 +61,31 @@ class GuestTable {
 
  private:
   using Refusals = std::vector<Refusal>;
-  // Protocol and host address; no address means every one.
-  using PortSpace = std::pair<Protocol, std::optional<address>>;
-  struct HeldPorts {
-    std::uint16_t last = 0;
-    std::string tap;
-  };
-  using PortRanges = std::map<std::uint16_t, HeldPorts>;  // by first port; the ranges of one space never overlap
 
   [[nodiscard]] std::string who(const std::string& tap) const;
   [[nodiscard]] Place place_of(const std::string& tap) const;
-  void fit_tap(const Config& config, Guest& guest, Refusals& refusals) const;
+  void fit_tap(const Config& config, const Guest& guest, Refusals& refusals) const;
   void fit_name(Guest& guest, Refusals& refusals) const;
-  void fit_address(const Config& config, const Network& network, Guest& guest, Refusals& refusals) const;
+  void fit_address(const Network& network, Guest& guest, Refusals& refusals) const;
   void fit_address6(const Network& network, const Guest& guest, Refusals& refusals) const;
   void fit_publish(const Config& config, const Guest& guest, Refusals& refusals) const;
   [[nodiscard]] std::optional<address_v4> free_address(const Network& network) const;
-  // The TAP that holds one of the ports, other than `except`.
-  [[nodiscard]] const std::string* holder(const Publish& wanted, const std::string& except) const;
+  [[nodiscard]] std::string or_free(const Network& network) const;
 
   std::map<std::string, Guest> by_tap_;
   std::map<std::string, std::string> tap_by_name_;
   std::map<address_v4, std::string> tap_by_address_;
   std::map<address_v6, std::string> tap_by_address6_;
   AddressRuns used_;
-  std::map<PortSpace, PortRanges> ports_;
+  PortTable ports_;
 };
 
 // The declared guests of a loaded file, which fit one another.
 [[nodiscard]] GuestTable declared_guests(const Config& config);
 
 // What keeps the guests added by command from living under these files: each must still have its network, its
-// address inside, and nothing declared in its place. A reload with problems here is to be refused.
+// address inside, and nothing declared in its place. A reload with problems here is to be refused. Declared guests
+// in `added` are passed over, so the daemon's whole table may be given.
 [[nodiscard]] Problems check_against(const Config& config, const GuestTable& added);
 
 }  // namespace vrouter::config
