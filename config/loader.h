@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The parts of parse_config(), one per table of the file.
+#pragma once
+
+#include "config/table_reader.h"
+
+namespace vrouter::config {
+
+void load_host(Diagnosis& diagnosis, const Node& table, Host& host);
+
+// False: a network is wrong, so what is said about guests' addresses would only be its echo.
+[[nodiscard]] bool load_networks(Diagnosis& diagnosis, const Node& table, Config& config);
+
+// `prefix_known` is false where network.prefix could not be read: nothing is then compared with it.
+void load_dhcp(Diagnosis& diagnosis, const Node& table, bool prefix_known, Network& network);
+
+// Needs the networks, for a gateway is no upstream.
+void load_dns(Diagnosis& diagnosis, const Node& table, Config& config);
+
+void load_guests(Diagnosis& diagnosis, const Node& array, bool networks_known, Config& config);
+
+}  // namespace vrouter::config
