@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// parse_config(): any text gives a config whose guests fit one another, or problems that each have a place and a
+// remedy. Files are the operator's own, but `vrouter check` may be given anything.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "config/guests.h"
+#include "config/load.h"
+
+using namespace vrouter::config;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string text{data, data + size};
+  const auto config = parse_config(text, "f");
+  if (!config) {
+    if (config.error().empty()) __builtin_trap();
+    for (const auto& [where, message] : config.error()) {
+      const bool printable = std::ranges::all_of(message, [](char c) { return c >= ' ' && c <= '~'; });
+      const bool remedy = message.contains("; ");
+      if (where.file != "f" || where.line == 0 || where.column == 0 || !printable || !remedy) __builtin_trap();
+    }
+    return 0;
+  }
+  if (config->networks.empty()) __builtin_trap();
+  for (const auto& [name, network] : config->networks) {
+    if (name != network.name || !contains(network.prefix, network.gateway)) __builtin_trap();
+    if (network.prefix6.has_value() != network.gateway6.has_value()) __builtin_trap();
+  }
+  // Each by itself is accepted again, so the loader and the table agree.
+  GuestTable table;
+  for (const auto& guest : config->guests) {
+    const auto again = table.complete(*config, guest);
+    if (!again || *again != guest || !guest.address) __builtin_trap();
+    table.insert(guest);
+  }
+  if (!check_against(*config, table).empty()) __builtin_trap();
+  for (const auto& guest : config->guests) {
+    if (table.erase(guest.tap) != guest) __builtin_trap();
+  }
+  return 0;
+}
