@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the kernel shows of the network, as plain values. Numbers are rtnetlink's own (linux/rtnetlink.h,
+// linux/neighbour.h, linux/if_addr.h), so that a value read can be written back as it was.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/kernel_error.h"
+#include "base/mac_address.h"
+#include "config/networks.h"
+
+namespace vrouter::router {
+
+template <typename T>
+using Result = std::expected<T, KernelError>;
+
+// The device group of adopted TAPs; the ruleset's `iifgroup 7672`.
+inline constexpr std::uint32_t kGuestGroup = 7672;
+
+// The switches of net.ipv4.conf.INTERFACE that vrouter sets on TAPs (linux/ip.h, IPV4_DEVCONF_*).
+enum class Conf : std::uint8_t {
+  forwarding,
+  rp_filter,
+  send_redirects,
+  accept_redirects,
+  arp_announce,
+  arp_ignore,
+  proxy_arp,
+};
+inline constexpr std::size_t kConfCount = 7;
+inline constexpr std::array<Conf, kConfCount> kAllConf{Conf::forwarding,       Conf::rp_filter,    Conf::send_redirects,
+                                                       Conf::accept_redirects, Conf::arp_announce, Conf::arp_ignore,
+                                                       Conf::proxy_arp};
+[[nodiscard]] std::string_view name(Conf) noexcept;  // as /proc/sys/net/ipv4/conf/INTERFACE names it
+
+// One value of type T per switch.
+template <typename T>
+struct PerConf {
+  std::array<T, kConfCount> values{};
+  [[nodiscard]] T& operator[](Conf key) noexcept { return values[static_cast<std::size_t>(key)]; }
+  [[nodiscard]] const T& operator[](Conf key) const noexcept { return values[static_cast<std::size_t>(key)]; }
+  bool operator==(const PerConf&) const = default;
+};
+
+struct Link {
+  std::uint32_t index = 0;
+  std::string name;
+  std::string kind;         // IFLA_INFO_KIND: "tun" for TAPs, "veth", "bridge"; empty for hardware and lo
+  MacAddress mac;           // zero where the device has none
+  std::uint32_t group = 0;  // IFLA_GROUP
+  std::uint32_t mtu = 0;
+  std::uint32_t master = 0;          // index of the bridge or bond it is a port of; 0: none
+  bool ethernet = false;             // ARPHRD_ETHER: frames with MAC addresses
+  bool loopback = false;             // IFF_LOOPBACK
+  bool up = false;                   // IFF_UP: the operator's wish
+  bool carrier = false;              // IFF_LOWER_UP: for a TAP, somebody holds it open
+  PerConf<std::int32_t> conf;        // IFLA_INET_CONF
+  std::optional<bool> disable_ipv6;  // IFLA_INET6_CONF; empty: a kernel without IPv6, or an MTU below 1280
+  bool operator==(const Link&) const = default;
+};
+
+// What one RTM_SETLINK changes; what is empty stays as it is. The kernel applies the group first, then IFF_UP, then
+// the IPv4 switches (net/core/rtnetlink.c, do_setlink): switches that must hold before the first packet go in a
+// message of their own, before the one with IFF_UP.
+struct LinkChange {
+  std::optional<std::uint32_t> group;
+  std::optional<bool> up;
+  PerConf<std::optional<std::int32_t>> conf;
+  [[nodiscard]] bool empty() const noexcept { return *this == LinkChange{}; }
+  bool operator==(const LinkChange&) const = default;
+};
+
+// An address of the host's own on one interface.
+struct InterfaceAddress {
+  std::uint32_t ifindex = 0;
+  address local;
+  std::uint8_t prefix_length = 32;
+  std::uint8_t scope = 0;      // RT_SCOPE_UNIVERSE
+  bool noprefixroute = false;  // IFA_F_NOPREFIXROUTE: no connected route comes with it
+  bool operator==(const InterfaceAddress&) const = default;
+};
+
+enum class RouteType : std::uint8_t { unicast, unreachable, other };  // RTN_UNICAST, RTN_UNREACHABLE, and the rest
+
+// An IPv4 route. One of several next hops is a value per hop.
+struct Route {
+  network_v4 destination;
+  std::uint32_t table = 254;  // RT_TABLE_MAIN
+  std::uint32_t metric = 0;   // RTA_PRIORITY: less is preferred
+  std::uint8_t tos = 0;
+  RouteType type = RouteType::unicast;
+  std::uint8_t protocol = 0;  // rtm_protocol: who made it
+  std::uint8_t scope = 0;     // RT_SCOPE_UNIVERSE; 253 = RT_SCOPE_LINK
+  std::uint32_t ifindex = 0;  // 0: none, as for unreachable routes
+  std::optional<address> gateway;
+  std::optional<address_v4> source;  // RTA_PREFSRC
+  bool operator==(const Route&) const = default;
+};
+
+inline constexpr std::uint32_t kMainTable = 254;
+inline constexpr std::uint8_t kScopeLink = 253;
+// Of the unreachable route that keeps a network's unused addresses off the uplink: it must lose against every
+// other route to the same prefix. The highest metrics are those routing daemons keep for such purposes.
+inline constexpr std::uint32_t kUnreachableMetric = 4278198272;
+
+// How the kernel holds a neighbour's MAC.
+enum class NeighbourState : std::uint8_t {
+  invalid,    // NUD_NONE, INCOMPLETE, FAILED: there is no MAC to use
+  dynamic,    // NUD_REACHABLE, STALE, DELAY, PROBE: ARP keeps it
+  permanent,  // NUD_PERMANENT: nothing but an administrator changes it
+  other,      // NUD_NOARP
+};
+
+struct Neighbour {
+  std::uint32_t ifindex = 0;
+  address_v4 address;
+  MacAddress mac;
+  NeighbourState state = NeighbourState::dynamic;
+  bool ext_learned = false;  // NTF_EXT_LEARNED: follows ARP, but the kernel's garbage collector leaves it
+  bool operator==(const Neighbour&) const = default;
+};
+
+}  // namespace vrouter::router

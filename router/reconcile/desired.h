@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the kernel should show, as plain values. The daemon makes it of files, database and resolved uplinks.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/model.h"
+#include "router/kernel/types.h"
+
+namespace vrouter::router {
+
+struct DesiredGuest {
+  std::string tap;
+  std::optional<address_v4> address;
+  std::optional<address_v6> address6;
+  address_v4 gateway;               // on lo; source of the guest's route
+  std::uint8_t prefix_length = 24;  // of the guest's network
+  config::Addressing addressing = config::Addressing::routed;
+  std::optional<MacAddress> mac;  // pinned: the neighbour is permanent
+  bool create_tap = false;
+  std::optional<uid_t> owner;  // who may open a created TAP besides root
+  bool operator==(const DesiredGuest&) const = default;
+};
+
+struct DesiredNetwork {
+  std::string name;
+  network_v4 prefix;
+  address_v4 gateway;
+  bool operator==(const DesiredNetwork&) const = default;
+};
+
+struct DesiredHost {
+  std::vector<std::string> uplinks;  // by name, resolved: host.uplinks, or uplinks_of(observed)
+  config::Forwarding forwarding = config::Forwarding::interfaces;
+  config::BridgeNetfilter bridge_netfilter = config::BridgeNetfilter::off;
+  std::uint8_t route_protocol = 118;
+  std::vector<DesiredNetwork> networks;
+  bool operator==(const DesiredHost&) const = default;
+};
+
+struct Desired {
+  DesiredHost host;
+  std::map<std::string, DesiredGuest> guests;  // by TAP
+  bool operator==(const Desired&) const = default;
+};
+
+// `owner` stays empty: turning a user's name into a uid asks the name service, which is the caller's to do.
+[[nodiscard]] DesiredGuest desired_guest(const config::Guest& guest, const config::Network& network);
+[[nodiscard]] DesiredHost desired_host(const config::Config& config, std::vector<std::string> uplinks);
+
+}  // namespace vrouter::router

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Theory: desired state is the only truth, the kernel is only observed. Every function here is pure; start, reload,
+// add-guest, remove-guest and link events all go through them. Ours are: routes with our protocol number, links in
+// group 7672, addresses and switches that `originals` says we changed. Nothing else is ever touched.
+//
+// The order with the firewall is the daemon's. A guest goes in:
+//     1. create_guest_tap() and apply(), where the guest has create_tap;
+//     2. the guest's elements into the table (set `taps` closes the TAP from then on);
+//     3. state writes plan.record;  4. apply(plan.operations): the group opens the TAP;  5. state drops plan.forget.
+// and out: release_link() applied first (the group is reset, the TAP is closed), then the elements out.
+// The host: diff_host().host before any guest (routes need the gateway as their source), .stale after all of them.
+//
+// A TAP's life: switches while it is down, then group and IFF_UP in one message, then route and neighbour. So a daemon
+// killed in between finds a TAP outside the group and adopts it again. One in the group already that is down was set
+// down by somebody: we don't fight, and put route and neighbour back when it comes up.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "router/reconcile/desired.h"
+#include "router/reconcile/observed.h"
+#include "router/reconcile/plan.h"
+
+namespace vrouter::router {
+
+struct HostPlan {
+  Plan host;   // gateways on lo, unreachable routes, forwarding, bridge netfilter
+  Plan stale;  // gateways, routes and uplinks no longer wanted
+  [[nodiscard]] bool empty() const noexcept { return host.empty() && stale.empty(); }
+  bool operator==(const HostPlan&) const = default;
+};
+
+struct FullPlan {
+  HostPlan host;
+  std::vector<std::pair<std::string, Plan>> release;  // adopted links that are no guest's any more
+  std::vector<std::pair<std::string, Plan>> guests;   // only those with something to do, or a problem
+  [[nodiscard]] bool empty() const noexcept;
+};
+
+// In the order: host.host, release, guests, host.stale.
+[[nodiscard]] FullPlan diff(const Desired& desired, const Observed& observed, const Originals& originals);
+[[nodiscard]] HostPlan diff_host(const Desired& desired, const Observed& observed, const Originals& originals);
+
+// O(log guests). Empty where the TAP isn't there (yet).
+[[nodiscard]] Plan diff_guest(const DesiredHost& host, const DesiredGuest& guest, const Observed& observed,
+                              const Originals& originals);
+// CreateTap, or nothing where something of that name exists.
+[[nodiscard]] Plan create_guest_tap(const DesiredGuest& guest, const Observed& observed);
+// Takes our route and neighbour off, gives the link its original state back; removes it where we made it.
+[[nodiscard]] Plan release_link(std::uint8_t route_protocol, const std::string& link, const Observed& observed,
+                                const Originals& originals);
+// For Affected::links: diff_guest() where the link is a guest's, release_link() where it is in our group and isn't,
+// else empty.
+[[nodiscard]] Plan diff_link(const Desired& desired, const std::string& link, const Observed& observed,
+                             const Originals& originals);
+
+// The MAC of an unpinned guest, learned by DHCP: installs it as STALE|EXT_LEARNED, which follows ARP but escapes the
+// garbage collector. Empty where the entry says so already, the guest is pinned or its TAP is down. (What the kernel
+// learned by ARP itself diff_guest() marks so.)
+[[nodiscard]] Plan remember_neighbour(const DesiredGuest& guest, const MacAddress& mac, const Observed& observed);
+
+// Teardown: all that is ours goes, all originals come back.
+[[nodiscard]] Plan restore(const Originals& originals, const Observed& observed, std::uint8_t route_protocol);
+
+// Interfaces whose forwarding we turned on while the host forwarded for nobody: the firewall drops what passes
+// through them between two strangers. Empty where net.ipv4.ip_forward is on. Sorted.
+[[nodiscard]] std::vector<std::string> guarded_interfaces(const Originals& originals, const Observed& observed);
+
+// A sentence with the remedy where the network's prefix overlaps an address or a route of the host's that isn't ours.
+// Default routes, and foreign unreachable or blackhole routes that merely cover it, don't count.
+[[nodiscard]] std::optional<std::string> collides(const config::Network& network, const Observed& observed,
+                                                  std::uint8_t route_protocol);
+
+}  // namespace vrouter::router
