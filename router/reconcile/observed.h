@@ -94,10 +94,10 @@ class Observed {
 
 // Dumps all of it and reads the host's switches. Open the KernelEvents first, and drain() them after.
 [[nodiscard]] Result<Observed> observe(Kernel kernel);
-// Reads again the switches that tell no event (the slow check), and those of `observed`'s adopted TAPs.
+// Reads the host's switches that tell no event. (Those of links are told anew by observe(): the slow check.)
 void observe_sysctls(const Sysctls& sysctls, Observed& observed);
-// Reads what diff_guest() needs of a TAP besides rtnetlink: once per link event of a guest whose network has
-// addressing "subnet", nothing for the others.
+// Reads what diff_guest() needs of a TAP besides rtnetlink: a file where its network has addressing "subnet", nothing
+// for the others. Call it once the TAP is there, and after observe().
 void observe_guest_sysctls(const Sysctls& sysctls, const DesiredGuest& guest, Observed& observed);
 
 // Interfaces that carry an IPv4 default route of the main table, by name, sorted; never lo or an adopted TAP.

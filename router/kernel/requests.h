@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Inside the room: values as rtnetlink requests, built by libnl-route. Null where memory ran out.
+#pragma once
+
+#include "router/kernel/netlink_socket.h"
+#include "router/kernel/types.h"
+
+namespace vrouter::router {
+
+[[nodiscard]] NlMessage link_dump_request();
+[[nodiscard]] NlMessage dump_request(int type);  // RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH; IPv4
+[[nodiscard]] NlMessage link_request(const std::string& name);
+[[nodiscard]] NlMessage link_change_request(std::uint32_t ifindex, const LinkChange& change);
+[[nodiscard]] NlMessage link_remove_request(std::uint32_t ifindex);
+[[nodiscard]] NlMessage address_request(const InterfaceAddress& address, bool put);
+[[nodiscard]] NlMessage route_request(const Route& route, bool put);
+[[nodiscard]] NlMessage neighbour_request(const Neighbour& neighbour, bool put);
+
+}  // namespace vrouter::router

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The host's own part: gateways on lo, unreachable routes, forwarding, bridge netfilter.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "router/reconcile/diff.h"
+#include "router/reconcile/host_restore.h"
+#include "router/reconcile/keys.h"
+#include "router/reconcile/originals.h"
+
+namespace vrouter::router {
+namespace {
+
+constexpr const char* kForwardingBefore = "net/ipv4/conf/";
+constexpr const char* kForwardingAfter = "/forwarding";
+
+const Link* loopback(const Observed& observed) {
+  const Link* lo = observed.link(std::string{"lo"});
+  return lo != nullptr && lo->loopback ? lo : nullptr;
+}
+
+std::optional<std::string> current(const std::string& key, const Observed& observed) {
+  if (const auto name = link_in_key(key, kForwardingBefore, kForwardingAfter);
+      !name.empty() && name != "all" && name != "default") {
+    const Link* link = observed.link(name);
+    if (link == nullptr) return std::nullopt;
+    return std::to_string(link->conf[Conf::forwarding]);
+  }
+  const std::string* value = observed.sysctl(key);
+  if (value == nullptr) return std::nullopt;
+  return *value;
+}
+
+class HostDiff {
+ public:
+  HostDiff(const Desired& desired, const Observed& observed, const Originals& originals)
+      : desired_{desired.host}, observed_{observed}, originals_{originals} {}
+
+  HostPlan run() && {
+    leave_global_forwarding();
+    put_gateways();
+    put_unreachable_routes();
+    forward();
+    set_bridge_netfilter();
+    report_arp_ignore();
+    drop_gateways();
+    drop_unreachable_routes();
+    drop_uplinks();
+    return std::move(result_);
+  }
+
+ private:
+  void write(const std::string& key, const std::string& value, Plan& plan) {
+    plan.operations.emplace_back(WriteSysctl{key, value, current(key, observed_)});
+  }
+
+  // The value from before us stays the one we keep.
+  void record(const std::string& key, const std::string& value) {
+    if (!originals_.contains(key)) result_.host.record.push_back({key, value});
+  }
+
+  void change(const std::string& key, const std::string& value) {
+    const auto now = current(key, observed_);
+    if (!now || *now == value) return;
+    record(sysctl_key(key), *now);
+    write(key, value, result_.host);
+  }
+
+  void put_gateways() {
+    const Link* lo = loopback(observed_);
+    if (lo == nullptr) return;
+    if (!lo->up && !desired_.networks.empty()) {
+      LinkOriginal original = link_original(originals_, *lo);
+      original.note("up", 0);
+      record(link_key(lo->name), original.to_string());
+      ChangeLink up{lo->index, lo->name, {}, {}};
+      up.after.up = true;
+      up.before.up = false;
+      result_.host.operations.emplace_back(std::move(up));
+    }
+    for (const auto& network : desired_.networks) {
+      const auto& there = observed_.addresses_on(lo->index);
+      const bool found = std::ranges::any_of(there, [&](const auto& a) { return a.local == network.gateway; });
+      if (found) continue;
+      record(gateway_key(network.gateway), std::string{kAbsent});
+      result_.host.operations.emplace_back(PutAddress{{lo->index, network.gateway, 32, 0, false}, lo->name});
+    }
+  }
+
+  [[nodiscard]] Route unreachable(const network_v4& prefix) const {
+    Route route;
+    route.destination = prefix;
+    route.metric = kUnreachableMetric;
+    route.type = RouteType::unreachable;
+    route.protocol = desired_.route_protocol;
+    return route;
+  }
+
+  void put_unreachable_routes() {
+    for (const auto& network : desired_.networks) {
+      const Route wanted = unreachable(network.prefix);
+      const auto& alike = observed_.routes_like(wanted);
+      // Whatever stands there with this metric, it keeps the prefix off the uplink or is somebody's considered wish.
+      if (alike.empty()) result_.host.operations.emplace_back(PutRoute{wanted, "", std::nullopt});
+    }
+  }
+
+  void forward() {
+    if (desired_.forwarding == config::Forwarding::global) {
+      forward_globally();
+      return;
+    }
+    for (const auto& uplink : desired_.uplinks) {
+      const Link* link = observed_.link(uplink);
+      if (link == nullptr) continue;
+      // Turning ip_forward off takes every interface's forwarding along, so it is set whatever it shows now.
+      if (leaving_global_ && link->conf[Conf::forwarding] != 0) {
+        record(sysctl_key(forwarding_key(uplink)), "0");
+        result_.host.operations.emplace_back(WriteSysctl{forwarding_key(uplink), "1", "0"});
+      } else {
+        change(forwarding_key(uplink), "1");
+      }
+    }
+  }
+
+  // Writing ip_forward sets every interface's forwarding and all.accept_redirects (net/ipv4/devinet.c,
+  // inet_forward_change): what they were is written down, since writing it back sets them once more.
+  void forward_globally() {
+    const auto now = current(kIpForward, observed_);
+    if (!now || *now != "0") return;
+    for (const char* key : {kAllAcceptRedirects, kDefaultForwarding}) {
+      if (const auto value = current(key, observed_)) record(sysctl_key(key), *value);
+    }
+    for (const auto& [index, link] : observed_.links()) {
+      if (link.group == kGuestGroup || link.conf[Conf::forwarding] == 0) continue;
+      record(sysctl_key(forwarding_key(link.name)), "1");
+    }
+    change(kIpForward, "1");
+  }
+
+  void leave_global_forwarding() {
+    const auto key = sysctl_key(kIpForward);
+    if (desired_.forwarding == config::Forwarding::global || !originals_.contains(key)) return;
+    Originals affected;
+    for (const char* one : {kIpForward, kAllAcceptRedirects, kDefaultForwarding}) {
+      const auto found = originals_.find(sysctl_key(one));
+      if (found != originals_.end()) affected.insert(*found);
+    }
+    leaving_global_ = current(kIpForward, observed_) != originals_.find(key)->second;
+    result_.host.append(restore_sysctls(affected, observed_));
+  }
+
+  void set_bridge_netfilter() {
+    const auto& wish = desired_.bridge_netfilter;
+    if (wish == config::BridgeNetfilter::leave) {
+      Originals ours;
+      for (const char* key : kBridgeNetfilterKeys) {
+        const auto found = originals_.find(sysctl_key(key));
+        if (found != originals_.end()) ours.insert(*found);
+      }
+      result_.stale.append(restore_sysctls(ours, observed_));
+      return;
+    }
+    const bool on = wish == config::BridgeNetfilter::on;
+    if (on && observed_.sysctl(kBridgeNetfilterKeys[0]) == nullptr) {
+      result_.host.problems.push_back(
+          "bridge_netfilter is \"on\", but this kernel has no bridge netfilter loaded; run `modprobe br_netfilter` and "
+          "add it to /etc/modules-load.d, or set host.bridge_netfilter to \"off\"");
+      return;
+    }
+    for (const char* key : kBridgeNetfilterKeys) change(key, on ? "1" : "0");
+  }
+
+  void report_arp_ignore() {
+    const std::string* value = observed_.sysctl(kAllArpIgnore);
+    if (value == nullptr || *value != "8") return;
+    result_.host.problems.push_back(
+        "net.ipv4.conf.all.arp_ignore is 8, so this host answers no ARP at all and guests can't find their gateway; "
+        "set it to 0 (or 1 or 2) with `sysctl net.ipv4.conf.all.arp_ignore=0`");
+  }
+
+  void drop_gateways() {
+    Originals unwanted;
+    for (auto it = originals_.lower_bound(kAddressPrefix);
+         it != originals_.end() && it->first.starts_with(kAddressPrefix); ++it) {
+      const auto gateway = gateway_in(it->first);
+      const bool wanted = std::ranges::any_of(desired_.networks, [&](const auto& n) { return n.gateway == gateway; });
+      if (!wanted) unwanted.insert(*it);
+    }
+    result_.stale.append(restore_gateways(unwanted, observed_));
+  }
+
+  void drop_unreachable_routes() {
+    for (const Route& route : observed_.routes_on(0)) {
+      if (route.protocol != desired_.route_protocol || route.type != RouteType::unreachable) continue;
+      const bool wanted =
+          std::ranges::any_of(desired_.networks, [&](const auto& n) { return route == unreachable(n.prefix); });
+      if (!wanted) result_.stale.operations.emplace_back(RemoveRoute{route, ""});
+    }
+  }
+
+  // In mode "global" every interface forwards: what was written down waits for the end of that mode.
+  void drop_uplinks() {
+    if (desired_.forwarding == config::Forwarding::global) return;
+    Originals unwanted;
+    const auto prefix = sysctl_key(kForwardingBefore);
+    for (auto it = originals_.lower_bound(prefix); it != originals_.end() && it->first.starts_with(prefix); ++it) {
+      const auto name = link_in_key(it->first, prefix, kForwardingAfter);
+      if (name.empty() || name == "all" || name == "default") continue;
+      if (std::ranges::find(desired_.uplinks, name) == desired_.uplinks.end()) unwanted.insert(*it);
+    }
+    result_.stale.append(restore_sysctls(unwanted, observed_, leaving_global_));
+  }
+
+  const DesiredHost& desired_;
+  const Observed& observed_;
+  const Originals& originals_;
+  bool leaving_global_ = false;
+  HostPlan result_;
+};
+
+}  // namespace
+
+HostPlan diff_host(const Desired& desired, const Observed& observed, const Originals& originals) {
+  return HostDiff{desired, observed, originals}.run();
+}
+
+Plan restore_sysctls(const Originals& originals, const Observed& observed, bool force) {
+  Plan plan;
+  const auto restore_one = [&](const std::string& key, const std::string& value, bool always) {
+    plan.forget.push_back(sysctl_key(key));
+    const auto now = current(key, observed);
+    if (!now || (*now == value && !always)) return false;  // gone with its interface, or right already
+    plan.operations.emplace_back(WriteSysctl{key, value, now});
+    return true;
+  };
+  // ip_forward first: it sets the switches of all interfaces.
+  if (const auto found = originals.find(sysctl_key(kIpForward)); found != originals.end()) {
+    force |= restore_one(kIpForward, found->second, false);
+  }
+  for (const auto& [key, value] : originals) {
+    if (!key.starts_with(kSysctlPrefix) || key == sysctl_key(kIpForward)) continue;
+    const std::string name = key.substr(kSysctlPrefix.size());
+    const bool moved_along = name.starts_with(kForwardingBefore);
+    restore_one(name, value, force && moved_along);
+  }
+  return plan;
+}
+
+Plan restore_gateways(const Originals& originals, const Observed& observed) {
+  Plan plan;
+  const Link* lo = loopback(observed);
+  for (const auto& [key, value] : originals) {
+    const auto gateway = gateway_in(key);
+    if (!gateway || value != kAbsent) continue;
+    plan.forget.push_back(key);
+    if (lo == nullptr) continue;
+    for (const auto& address : observed.addresses_on(lo->index)) {
+      if (address.local == *gateway) plan.operations.emplace_back(RemoveAddress{address, lo->name});
+    }
+  }
+  return plan;
+}
+
+std::vector<std::string> guarded_interfaces(const Originals& originals, const Observed& observed) {
+  std::vector<std::string> names;
+  const std::string* ip_forward = observed.sysctl(kIpForward);
+  if (ip_forward != nullptr && *ip_forward != "0") return names;
+  const auto prefix = sysctl_key(kForwardingBefore);
+  for (auto it = originals.lower_bound(prefix); it != originals.end() && it->first.starts_with(prefix); ++it) {
+    auto name = link_in_key(it->first, prefix, kForwardingAfter);
+    if (!name.empty() && name != "default" && it->second == "0") names.push_back(std::move(name));
+  }
+  std::ranges::sort(names);
+  return names;
+}
+
+}  // namespace vrouter::router

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Inside the room: names of the kernel's switches.
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+
+namespace vrouter::router {
+
+inline constexpr const char* kIpForward = "net/ipv4/ip_forward";
+inline constexpr const char* kAllArpIgnore = "net/ipv4/conf/all/arp_ignore";
+// Writing ip_forward sets these as well (net/ipv4/devinet.c, inet_forward_change).
+inline constexpr const char* kAllAcceptRedirects = "net/ipv4/conf/all/accept_redirects";
+inline constexpr const char* kDefaultForwarding = "net/ipv4/conf/default/forwarding";
+
+inline constexpr std::array<const char*, 6> kBridgeNetfilterKeys{
+    "net/bridge/bridge-nf-call-arptables",     "net/bridge/bridge-nf-call-ip6tables",
+    "net/bridge/bridge-nf-call-iptables",      "net/bridge/bridge-nf-filter-pppoe-tagged",
+    "net/bridge/bridge-nf-filter-vlan-tagged", "net/bridge/bridge-nf-pass-vlan-input-dev",
+};
+
+[[nodiscard]] inline std::string forwarding_key(const std::string& link) {
+  return "net/ipv4/conf/" + link + "/forwarding";
+}
+[[nodiscard]] inline std::string disable_ipv6_key(const std::string& link) {
+  return "net/ipv6/conf/" + link + "/disable_ipv6";
+}
+// How long the kernel puts off answering for others, in 1/100 s, at random up to this.
+[[nodiscard]] inline std::string proxy_delay_key(const std::string& link) {
+  return "net/ipv4/neigh/" + link + "/proxy_delay";
+}
+
+// "eth0" of "net/ipv4/conf/eth0/forwarding"; empty where `key` isn't `before` NAME `after`.
+[[nodiscard]] inline std::string link_in_key(std::string_view key, std::string_view before, std::string_view after) {
+  if (key.size() <= before.size() + after.size() || !key.starts_with(before) || !key.ends_with(after)) return {};
+  return std::string{key.substr(before.size(), key.size() - before.size() - after.size())};
+}
+
+}  // namespace vrouter::router

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <algorithm>
+#include <set>
+
+#include "router/reconcile/desired.h"
+#include "router/reconcile/keys.h"
+#include "router/reconcile/observed.h"
+
+namespace vrouter::router {
+namespace {
+
+void read_sysctl(const Sysctls& sysctls, const std::string& key, Observed& observed) {
+  if (auto value = sysctls.read(key)) {
+    observed.note_sysctl(key, std::move(*value));
+  } else {
+    observed.forget_sysctl(key);
+  }
+}
+
+}  // namespace
+
+Result<Observed> observe(Kernel kernel) {
+  Observed observed;
+  const auto links = kernel.net.links();
+  if (!links) return std::unexpected(links.error());
+  const auto addresses = kernel.net.addresses();
+  if (!addresses) return std::unexpected(addresses.error());
+  const auto routes = kernel.net.routes();
+  if (!routes) return std::unexpected(routes.error());
+  const auto neighbours = kernel.net.neighbours();
+  if (!neighbours) return std::unexpected(neighbours.error());
+  for (const auto& link : *links) static_cast<void>(observed.on(LinkChanged{link}));
+  for (const auto& address : *addresses) static_cast<void>(observed.on(AddressChanged{address}));
+  for (const auto& route : *routes) static_cast<void>(observed.on(RouteChanged{route}));
+  for (const auto& neighbour : *neighbours) static_cast<void>(observed.on(NeighbourChanged{neighbour}));
+  observe_sysctls(kernel.sysctls, observed);
+  return observed;
+}
+
+void observe_sysctls(const Sysctls& sysctls, Observed& observed) {
+  for (const char* key : {kIpForward, kAllArpIgnore, kAllAcceptRedirects, kDefaultForwarding}) {
+    read_sysctl(sysctls, key, observed);
+  }
+  for (const char* key : kBridgeNetfilterKeys) read_sysctl(sysctls, key, observed);
+}
+
+void observe_guest_sysctls(const Sysctls& sysctls, const DesiredGuest& guest, Observed& observed) {
+  if (guest.addressing != config::Addressing::subnet) return;
+  if (observed.link(guest.tap) == nullptr) return;
+  read_sysctl(sysctls, proxy_delay_key(guest.tap), observed);
+}
+
+std::vector<std::string> uplinks_of(const Observed& observed) {
+  std::set<std::string> names;
+  const auto& routes = observed.routes();
+  // All default routes of the main table, whatever their metric, stand together in the order of the keys.
+  for (auto it = routes.lower_bound({kMainTable, 0, 0, 0, 0});
+       it != routes.end() && it->first.table == kMainTable && it->first.destination == 0 &&
+       it->first.prefix_length == 0;
+       ++it) {
+    for (const Route& route : it->second) {
+      const Link* link = observed.link(route.ifindex);
+      if (route.type != RouteType::unicast || link == nullptr || link->loopback) continue;
+      if (!observed.adopted().contains(link->index)) names.insert(link->name);
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+}  // namespace vrouter::router

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Theory: the kernel tells most changes, but not all. When a link goes down it drops the link's IPv4 routes and
+// neighbours, and when an address goes, the routes that have it as their source, without a word about the routes
+// (net/ipv4/fib_trie.c, fib_table_flush; kernels from 6.7 tell the latter). So the replica does the same.
+#include "router/reconcile/observed.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "router/reconcile/keys.h"
+
+namespace vrouter::router {
+namespace {
+
+bool same_route(const Route& a, const Route& b) {
+  return a.type == b.type && a.protocol == b.protocol && a.ifindex == b.ifindex && a.gateway == b.gateway;
+}
+
+bool is_default(const Route& route) {
+  return route.table == kMainTable && route.destination.prefix_length() == 0 && route.type == RouteType::unicast;
+}
+
+}  // namespace
+
+Observed::RouteKey Observed::key_of(const Route& route) noexcept {
+  return {route.table, route.destination.network().to_uint(), route.destination.prefix_length(), route.tos,
+          route.metric};
+}
+
+const Link* Observed::link(std::uint32_t index) const {
+  const auto found = links_.find(index);
+  return found == links_.end() ? nullptr : &found->second;
+}
+
+const Link* Observed::link(const std::string& name) const {
+  const auto found = index_by_name_.find(name);
+  return found == index_by_name_.end() ? nullptr : link(found->second);
+}
+
+const std::vector<InterfaceAddress>& Observed::addresses_on(std::uint32_t ifindex) const {
+  static const std::vector<InterfaceAddress> kNone;
+  const auto found = addresses_.find(ifindex);
+  return found == addresses_.end() ? kNone : found->second;
+}
+
+const std::vector<Route>& Observed::routes_like(const Route& route) const {
+  static const std::vector<Route> kNone;
+  const auto found = routes_.find(key_of(route));
+  return found == routes_.end() ? kNone : found->second;
+}
+
+std::vector<Route> Observed::routes_on(std::uint32_t ifindex) const {
+  std::vector<Route> result;
+  const auto keys = routes_by_link_.find(ifindex);
+  if (keys == routes_by_link_.end()) return result;
+  for (const auto& key : keys->second) {
+    std::ranges::copy_if(routes_.at(key), std::back_inserter(result),
+                         [&](const Route& route) { return route.ifindex == ifindex; });
+  }
+  return result;
+}
+
+const Neighbour* Observed::neighbour(std::uint32_t ifindex, const address_v4& address) const {
+  const auto on_link = neighbours_.find(ifindex);
+  if (on_link == neighbours_.end()) return nullptr;
+  const auto found = on_link->second.find(address);
+  return found == on_link->second.end() ? nullptr : &found->second;
+}
+
+const std::string* Observed::sysctl(const std::string& key) const {
+  const auto found = sysctls_.find(key);
+  return found == sysctls_.end() ? nullptr : &found->second;
+}
+
+void Observed::note_sysctl(const std::string& key, std::string value) {
+  if (const auto name = link_in_key(key, "net/ipv6/conf/", "/disable_ipv6"); !name.empty()) {
+    if (const auto found = index_by_name_.find(name); found != index_by_name_.end()) {
+      links_.at(found->second).disable_ipv6 = value != "0";
+    }
+  } else if (const auto link_name = link_in_key(key, "net/ipv4/conf/", "/forwarding"); !link_name.empty()) {
+    if (const auto found = index_by_name_.find(link_name); found != index_by_name_.end()) {
+      links_.at(found->second).conf[Conf::forwarding] = value != "0" ? 1 : 0;
+    }
+  }
+  sysctls_.insert_or_assign(key, std::move(value));
+}
+
+void Observed::forget_sysctl(const std::string& key) {
+  sysctls_.erase(key);
+}
+
+void Observed::put_link(const Link& link) {
+  const auto old = links_.find(link.index);
+  if (old != links_.end() && old->second.name != link.name) index_by_name_.erase(old->second.name);
+  links_.insert_or_assign(link.index, link);
+  index_by_name_.insert_or_assign(link.name, link.index);
+  if (link.group == kGuestGroup) {
+    adopted_.insert(link.index);
+  } else {
+    adopted_.erase(link.index);
+  }
+}
+
+void Observed::drop_routes_and_neighbours(std::uint32_t index) {
+  for (const Route& route : routes_on(index)) drop_route(route);
+  neighbours_.erase(index);
+}
+
+void Observed::drop_link(std::uint32_t index) {
+  drop_routes_and_neighbours(index);
+  addresses_.erase(index);
+  adopted_.erase(index);
+  const auto found = links_.find(index);
+  if (found == links_.end()) return;
+  const auto by_name = index_by_name_.find(found->second.name);
+  if (by_name != index_by_name_.end() && by_name->second == index) index_by_name_.erase(by_name);
+  sysctls_.erase(proxy_delay_key(found->second.name));
+  links_.erase(found);
+}
+
+void Observed::put_route(const Route& route, bool replaces) {
+  auto& alike = routes_[key_of(route)];
+  if (replaces && !alike.empty()) {
+    // The kernel replaces the first route with this key, with all its hops.
+    const Route first = alike.front();
+    const auto goes = [&](const Route& r) {
+      return r.type == first.type && r.protocol == first.protocol && r.source == first.source;
+    };
+    for (const Route& r : alike) {
+      if (goes(r)) routes_by_link_[r.ifindex].erase(key_of(route));
+    }
+    std::erase_if(alike, goes);
+    for (const Route& r : alike) routes_by_link_[r.ifindex].insert(key_of(route));
+  }
+  alike.push_back(route);
+  routes_by_link_[route.ifindex].insert(key_of(route));
+}
+
+bool Observed::drop_route(const Route& route) {
+  const auto key = key_of(route);
+  const auto found = routes_.find(key);
+  if (found == routes_.end()) return false;
+  auto& alike = found->second;
+  const auto gone = std::ranges::find_if(alike, [&](const Route& r) { return same_route(r, route); });
+  if (gone == alike.end()) return false;
+  const auto ifindex = gone->ifindex;
+  alike.erase(gone);
+  if (std::ranges::none_of(alike, [&](const Route& r) { return r.ifindex == ifindex; })) {
+    const auto on_link = routes_by_link_.find(ifindex);
+    on_link->second.erase(key);
+    if (on_link->second.empty()) routes_by_link_.erase(on_link);
+  }
+  if (alike.empty()) routes_.erase(found);
+  return true;
+}
+
+Affected Observed::affected_by_link(std::uint32_t index) const {
+  Affected affected;
+  const Link* found = link(index);
+  if (found == nullptr) return affected;
+  if (adopted_.contains(index)) {
+    affected.links.push_back(found->name);
+  } else {
+    affected.host = true;
+  }
+  return affected;
+}
+
+Affected Observed::on_link(const LinkChanged& event) {
+  Affected affected;
+  const Link* old = link(event.link.index);
+  if (old != nullptr && *old == event.link) return affected;
+  const bool fell = old != nullptr && old->up && !event.link.up;
+  const bool renamed = old != nullptr && old->name != event.link.name;
+  if (renamed) affected.links.push_back(old->name);
+  affected.links.push_back(event.link.name);
+  // Uplinks are named by the operator, so one may appear late; TAPs of guests are no matter of the host's.
+  affected.host = event.link.group != kGuestGroup && (old == nullptr || renamed || old->conf != event.link.conf);
+  if (fell || renamed) {
+    affected.uplinks = std::ranges::any_of(routes_on(event.link.index), is_default);
+  }
+  // A namesake with another index is gone: names are unique at any moment.
+  if (const Link* namesake = link(event.link.name); namesake != nullptr && namesake->index != event.link.index) {
+    drop_link(namesake->index);
+  }
+  if (fell) drop_routes_and_neighbours(event.link.index);
+  put_link(event.link);
+  return affected;
+}
+
+Affected Observed::on_link_gone(const LinkGone& event) {
+  Affected affected;
+  const Link* old = link(event.index);
+  if (old == nullptr) return affected;
+  affected.links.push_back(old->name);
+  affected.uplinks = std::ranges::any_of(routes_on(event.index), is_default);
+  drop_link(event.index);
+  return affected;
+}
+
+Affected Observed::on_address(const InterfaceAddress& address, bool gone) {
+  auto& on_link = addresses_[address.ifindex];
+  const auto same = [&](const InterfaceAddress& a) {
+    return a.local == address.local && a.prefix_length == address.prefix_length;
+  };
+  const auto found = std::ranges::find_if(on_link, same);
+  if (!gone) {
+    if (found != on_link.end() && *found == address) return {};
+    if (found != on_link.end()) {
+      *found = address;
+    } else {
+      on_link.push_back(address);
+    }
+    return affected_by_link(address.ifindex);
+  }
+  if (found == on_link.end()) return {};
+  on_link.erase(found);
+  Affected affected = affected_by_link(address.ifindex);
+  const bool elsewhere = std::ranges::any_of(addresses_, [&](const auto& entry) {
+    return std::ranges::any_of(entry.second, [&](const InterfaceAddress& a) { return a.local == address.local; });
+  });
+  if (elsewhere || !address.local.is_v4()) return affected;
+  std::vector<Route> lost;
+  for (const auto& [key, alike] : routes_) {
+    std::ranges::copy_if(alike, std::back_inserter(lost),
+                         [&](const Route& route) { return route.source == address.local.to_v4(); });
+  }
+  for (const Route& route : lost) {
+    const Affected more = on_route(route, true, false);
+    affected.links.insert(affected.links.end(), more.links.begin(), more.links.end());
+    affected.host |= more.host;
+    affected.uplinks |= more.uplinks;
+  }
+  return affected;
+}
+
+Affected Observed::on_route(const Route& route, bool gone, bool replaces) {
+  if (gone) {
+    if (!drop_route(route)) return {};
+  } else {
+    const auto& alike = routes_like(route);
+    if (std::ranges::find(alike, route) != alike.end() && (!replaces || alike.size() == 1)) return {};
+    put_route(route, replaces);
+  }
+  Affected affected;
+  affected.uplinks = is_default(route);
+  affected.host = route.ifindex == 0;
+  if (adopted_.contains(route.ifindex)) affected.links.push_back(links_.at(route.ifindex).name);
+  return affected;
+}
+
+Affected Observed::on_neighbour(const Neighbour& neighbour, bool gone) {
+  auto& on_link = neighbours_[neighbour.ifindex];
+  if (gone) {
+    if (on_link.erase(neighbour.address) == 0) return {};
+  } else {
+    const auto found = on_link.find(neighbour.address);
+    if (found != on_link.end() && found->second == neighbour) return {};
+    on_link.insert_or_assign(neighbour.address, neighbour);
+  }
+  if (!adopted_.contains(neighbour.ifindex)) return {};
+  return affected_by_link(neighbour.ifindex);
+}
+
+Affected Observed::on_conf(const ConfChanged& event) {
+  if (event.ifindex == 0) {
+    const std::string key =
+        event.key == Conf::forwarding ? kIpForward : "net/ipv4/conf/all/" + std::string{name(event.key)};
+    std::string value = std::to_string(event.value);
+    const std::string* known = sysctl(key);
+    if (known != nullptr && *known == value) return {};
+    note_sysctl(key, std::move(value));
+    Affected affected;
+    affected.host = true;
+    return affected;
+  }
+  const auto found = links_.find(event.ifindex);
+  if (found == links_.end() || found->second.conf[event.key] == event.value) return {};
+  found->second.conf[event.key] = event.value;
+  return affected_by_link(event.ifindex);
+}
+
+Affected Observed::on(const KernelEvent& event) {
+  struct Visitor {
+    Observed& self;
+    Affected operator()(const LinkChanged& e) const { return self.on_link(e); }
+    Affected operator()(const LinkGone& e) const { return self.on_link_gone(e); }
+    Affected operator()(const AddressChanged& e) const { return self.on_address(e.address, false); }
+    Affected operator()(const AddressGone& e) const { return self.on_address(e.address, true); }
+    Affected operator()(const RouteChanged& e) const { return self.on_route(e.route, false, e.replaces); }
+    Affected operator()(const RouteGone& e) const { return self.on_route(e.route, true, false); }
+    Affected operator()(const NeighbourChanged& e) const { return self.on_neighbour(e.neighbour, false); }
+    Affected operator()(const NeighbourGone& e) const { return self.on_neighbour(e.neighbour, true); }
+    Affected operator()(const ConfChanged& e) const { return self.on_conf(e); }
+    Affected operator()(const Overflow&) const {
+      Affected affected;
+      affected.overflow = true;
+      return affected;
+    }
+  };
+  return std::visit(Visitor{*this}, event);
+}
+
+}  // namespace vrouter::router

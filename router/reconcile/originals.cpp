@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/reconcile/originals.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <utility>
+
+namespace vrouter::router {
+namespace {
+
+std::optional<std::uint32_t> number(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// What isn't "field=number" is passed over: a database of another version must not stop a teardown.
+LinkOriginal parse(std::string_view text) {
+  LinkOriginal result;
+  while (!text.empty()) {
+    const auto word = text.substr(0, text.find(' '));
+    text.remove_prefix(std::min(text.size(), word.size() + 1));
+    const auto equals = word.find('=');
+    if (equals == std::string_view::npos) continue;
+    const auto value = number(word.substr(equals + 1));
+    if (!value) continue;
+    if (word.substr(0, equals) == "index") {
+      result.index = *value;
+    } else {
+      result.note(std::string{word.substr(0, equals)}, *value);
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+std::string link_key(const std::string& link) {
+  return fmt::format("{}{}", kLinkPrefix, link);
+}
+std::string tap_key(const std::string& tap) {
+  return "tap " + tap;
+}
+std::string sysctl_key(const std::string& key) {
+  return fmt::format("{}{}", kSysctlPrefix, key);
+}
+std::string gateway_key(const address_v4& gateway) {
+  return fmt::format("{}{} lo", kAddressPrefix, gateway.to_string());
+}
+
+std::optional<address_v4> gateway_in(std::string_view key) {
+  if (!key.starts_with(kAddressPrefix)) return std::nullopt;
+  key.remove_prefix(kAddressPrefix.size());
+  boost::system::error_code error;
+  const auto result = boost::asio::ip::make_address_v4(std::string{key.substr(0, key.find(' '))}, error);
+  if (error) return std::nullopt;
+  return result;
+}
+
+std::optional<std::uint32_t> LinkOriginal::get(std::string_view field) const {
+  const auto found = fields.find(std::string{field});
+  if (found == fields.end()) return std::nullopt;
+  return found->second;
+}
+
+std::string LinkOriginal::to_string() const {
+  std::string text = fmt::format("index={}", index);
+  for (const auto& [field, value] : fields) text += fmt::format(" {}={}", field, value);
+  return text;
+}
+
+LinkOriginal link_original(const Originals& originals, const Link& link) {
+  LinkOriginal result;
+  if (const auto found = originals.find(link_key(link.name)); found != originals.end()) {
+    result = parse(found->second);
+  }
+  if (result.index != link.index) result = LinkOriginal{};
+  result.index = link.index;
+  return result;
+}
+
+}  // namespace vrouter::router
