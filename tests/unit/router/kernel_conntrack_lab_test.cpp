@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+
+#include <cerrno>
+#include <memory>
+#include <set>
+
+#include "lab_netns.h"
+#include "router/kernel/conntrack.h"
+
+extern "C" {
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack_tcp.h>
+}
+
+namespace vrouter::router {
+namespace {
+
+using testing::ElementsAre;
+
+class ConntrackLab : public NamespaceTest {
+ protected:
+  void SetUp() override {
+    NamespaceTest::SetUp();
+    handle_ = nfct_open(CONNTRACK, 0);
+    ASSERT_NE(handle_, nullptr);
+    auto opened = ConntrackFlusher::open(io);
+    ASSERT_TRUE(opened.has_value()) << opened.error().to_string();
+    flusher = std::move(*opened);
+  }
+  void TearDown() override {
+    flusher.reset();
+    if (handle_ != nullptr) nfct_close(handle_);
+  }
+
+  // A UDP entry; `reply_source` differs from `to` where the destination was translated.
+  void add(std::uint16_t port, const char* from, const char* to, const char* reply_source) {
+    nf_conntrack* entry = nfct_new();
+    nfct_set_attr_u8(entry, ATTR_L3PROTO, AF_INET);
+    nfct_set_attr_u32(entry, ATTR_IPV4_SRC, ::inet_addr(from));
+    nfct_set_attr_u32(entry, ATTR_IPV4_DST, ::inet_addr(to));
+    nfct_set_attr_u8(entry, ATTR_L4PROTO, IPPROTO_UDP);
+    nfct_set_attr_u16(entry, ATTR_PORT_SRC, htons(port));
+    nfct_set_attr_u16(entry, ATTR_PORT_DST, htons(53));
+    nfct_setobjopt(entry, NFCT_SOPT_SETUP_REPLY);
+    if (std::string{to} != reply_source) nfct_set_attr_u32(entry, ATTR_DNAT_IPV4, ::inet_addr(reply_source));
+    nfct_set_attr_u32(entry, ATTR_TIMEOUT, 600);
+    EXPECT_EQ(nfct_query(handle_, NFCT_Q_CREATE, entry), 0) << std::strerror(errno);
+    nfct_destroy(entry);
+  }
+  [[nodiscard]] std::set<int> ports() {
+    std::set<int> found;
+    nfct_callback_register(
+        handle_, NFCT_T_ALL,
+        [](nf_conntrack_msg_type, nf_conntrack* entry, void* data) -> int {
+          static_cast<std::set<int>*>(data)->insert(ntohs(nfct_get_attr_u16(entry, ATTR_ORIG_PORT_SRC)));
+          return NFCT_CB_CONTINUE;
+        },
+        &found);
+    std::uint32_t family = AF_INET;
+    EXPECT_EQ(nfct_query(handle_, NFCT_Q_DUMP, &family), 0);
+    nfct_callback_unregister(handle_);
+    return found;
+  }
+
+  std::unique_ptr<ConntrackFlusher> flusher;
+
+ private:
+  nfct_handle* handle_ = nullptr;
+};
+
+TEST_F(ConntrackLab, ForgetsWhatAnAddressStartedWasSentAndPublishes) {
+  add(1001, "10.0.5.2", "192.0.2.1", "192.0.2.1");
+  add(1002, "10.0.5.1", "10.0.5.2", "10.0.5.2");
+  add(1003, "198.51.100.7", "192.0.2.9", "10.0.5.2");
+  add(1004, "10.0.5.3", "192.0.2.1", "192.0.2.1");
+  add(1005, "198.51.100.7", "192.0.2.9", "10.0.5.3");
+  ASSERT_EQ(ports().size(), 5U);
+  bool done = false;
+  flusher->flush({lab_v4("10.0.5.2")}, [&](Result<void> result) {
+    EXPECT_TRUE(result.has_value()) << result.error().to_string();
+    done = true;
+  });
+  EXPECT_TRUE(flusher->pending(lab_v4("10.0.5.2")));
+  EXPECT_FALSE(flusher->pending(lab_v4("10.0.5.3")));
+  io.run();  // ends by itself once nothing is pending
+  EXPECT_TRUE(done);
+  EXPECT_FALSE(flusher->pending(lab_v4("10.0.5.2")));
+  EXPECT_THAT(ports(), ElementsAre(1004, 1005));
+}
+
+TEST_F(ConntrackLab, WhoeverWaitsIsCalledWhenTheLastFlushOfTheAddressIsDone) {
+  std::vector<std::string> order;
+  flusher->when_flushed(lab_v4("10.0.5.2"), [&](const Result<void>&) { order.emplace_back("at once"); });
+  EXPECT_THAT(order, ElementsAre("at once"));
+  flusher->flush({lab_v4("10.0.5.2"), lab_v4("10.0.5.3")}, [](const Result<void>&) {});
+  flusher->flush({lab_v4("10.0.5.2")}, [](const Result<void>&) {});
+  flusher->when_flushed(lab_v4("10.0.5.2"), [&](const Result<void>&) {
+    EXPECT_FALSE(flusher->pending(lab_v4("10.0.5.2")));
+    order.emplace_back("later");
+  });
+  EXPECT_EQ(order.size(), 1U);
+  io.run();
+  EXPECT_THAT(order, ElementsAre("at once", "later"));
+}
+
+TEST_F(ConntrackLab, GoesWithRequestsUnderWay) {
+  bool called = false;
+  flusher->flush({lab_v4("10.0.5.2")}, [&](const Result<void>&) { called = true; });
+  flusher.reset();
+  io.run();
+  EXPECT_FALSE(called);
+}
+
+}  // namespace
+}  // namespace vrouter::router
