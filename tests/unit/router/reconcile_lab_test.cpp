@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The whole way against the real kernel: observe, diff, apply, follow events, give back.
 #include <gmock/gmock.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <thread>
 #include <vector>
 
+#include "base/wire_writer.h"
 #include "lab_netns.h"
 #include "router/reconcile/apply.h"
 #include "router/reconcile/diff.h"
@@ -15,6 +21,10 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Not;
+
+bool contains(const std::vector<Neighbour>& all, const Neighbour& one) {
+  return std::ranges::find(all, one) != all.end();
+}
 
 const MacAddress kMac{{0x52, 0x54, 0, 0x12, 0x34, 0x56}};
 
@@ -226,6 +236,26 @@ TEST_F(ReconcileLab, ALearnedNeighbourIsHeldAndStillFollowsArp) {
   EXPECT_THAT(net->neighbours().value(), Contains(wanted));
   expect_right();
   EXPECT_TRUE(remember_neighbour(desired.guests["tap0"], kMac, observed).empty());
+
+  // The guest comes back with another MAC and asks for its gateway.
+  const MacAddress other{{0x52, 0x54, 0, 0, 0, 9}};
+  std::array<std::uint8_t, 10 + 14 + 28> frame{};  // virtio_net_hdr, Ethernet, ARP (RFC 826)
+  WireWriter writer{frame};
+  writer.fill(10);
+  writer.bytes(kBroadcastMac.bytes);
+  writer.bytes(other.bytes);
+  for (const int field : {0x0806, 1, 0x0800, 0x0604, 1}) writer.u16(static_cast<std::uint16_t>(field));
+  writer.bytes(other.bytes);
+  writer.u32(lab_v4("10.0.5.2").to_uint());
+  writer.fill(6);
+  writer.u32(lab_v4("10.0.5.1").to_uint());
+  ASSERT_EQ(::write(guest.get(), frame.data(), frame.size()), static_cast<ssize_t>(frame.size()));
+  Neighbour moved = wanted;
+  moved.mac = other;
+  while (!contains(net->neighbours().value(), moved)) {  // CTest's timeout ends it if it never comes
+    std::this_thread::sleep_for(std::chrono::milliseconds{10});
+  }
+  expect_right();
 }
 
 TEST_F(ReconcileLab, GlobalForwardingComesAndGoes) {
