@@ -1,2 +1,228 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// A ruleset as plain data: what compile() makes, render_nft() prints, diff() compares and NftPort sends.
+//
+// Theory: a guest is *elements in sets and maps* and nothing else. Tables, sets, chains and rules come from the
+// configuration alone, so that adding a guest is one batch whose cost doesn't depend on how many there are.
+// The language of rules is closed: just what compile() says, each word with one bytecode (bytecode.h) and one text.
 #pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace vrouter::firewall {
+
+// IFLA_GROUP of a TAP that was adopted: the guests' zone. Any number does that nobody else uses.
+inline constexpr std::uint32_t kGuestGroup = 7672;
+inline constexpr std::string_view kTableName = "vrouter";
+
+// Bytes as the kernel compares them: addresses and ports in network order, marks in host order, interface names
+// padded to 16 bytes, each field of a concatenation padded to 4.
+using Bytes = std::vector<std::uint8_t>;
+
+enum class Family : std::uint8_t { inet = 1, arp = 3 };  // NFPROTO_*, linux/netfilter.h
+
+// The types of set fields by their number in nft's userspace (nftables, include/datatype.h).
+enum class Type : std::uint8_t {
+  ipv4_addr = 7,
+  ipv6_addr = 8,
+  ether_addr = 9,
+  inet_proto = 12,
+  inet_service = 13,
+  icmp_type = 14,
+  mark = 19,
+  icmpv6_type = 29,
+  ifname = 41
+};
+
+// What of a packet a rule looks at.
+enum class Field : std::uint8_t {
+  iifname,
+  oifname,
+  iifgroup,
+  oifgroup,
+  mark,
+  nfproto,
+  l4proto,
+  ether_saddr,
+  ip_saddr,
+  ip_daddr,
+  ip6_saddr,
+  ip6_daddr,
+  udp_sport,
+  udp_dport,
+  th_dport,
+  icmp_type,
+  icmpv6_type,
+  arp_operation,
+  arp_saddr_ether,
+  arp_saddr_ip,
+  ct_state,
+  ct_status,
+  fib_daddr_type
+};
+using Key = std::vector<Field>;  // more than one: a concatenation
+
+struct Verdict {
+  enum class Kind : std::uint8_t { accept, drop, jump, goto_chain, return_ };
+  Kind kind = Kind::accept;
+  std::string chain;  // of jump and goto_chain
+  auto operator<=>(const Verdict&) const = default;
+};
+
+// `field == value`, or `!=`; prefix_length > 0 compares only that many leading bits.
+struct Compare {
+  Field field{};
+  Bytes value;
+  bool negated = false;
+  std::uint8_t prefix_length = 0;
+  auto operator<=>(const Compare&) const = default;
+};
+struct AnyBit {  // one of the bits is set: `ct state established,related`
+  Field field{};
+  std::uint32_t bits = 0;
+  auto operator<=>(const AnyBit&) const = default;
+};
+struct Lookup {  // `key @set`
+  Key key;
+  std::string set;
+  auto operator<=>(const Lookup&) const = default;
+};
+struct VerdictMap {  // `key vmap @map`
+  Key key;
+  std::string map;
+  auto operator<=>(const VerdictMap&) const = default;
+};
+struct SetMark {  // `meta mark set value`
+  std::uint32_t value = 0;
+  auto operator<=>(const SetMark&) const = default;
+};
+struct MarkFromMap {  // `meta mark set key map @map`; a key that isn't there ends the rule
+  Key key;
+  std::string map;
+  auto operator<=>(const MarkFromMap&) const = default;
+};
+struct Nat {  // `dnat ip to key map @map` (address and port), `snat ip to key map @map` (address)
+  enum class Kind : std::uint8_t { snat, dnat };
+  Kind kind{};
+  bool ipv6 = false;
+  Key key;
+  std::string map;
+  auto operator<=>(const Nat&) const = default;
+};
+struct Masquerade {
+  auto operator<=>(const Masquerade&) const = default;
+};
+struct Reject {
+  enum class Kind : std::uint8_t { tcp_reset, admin_prohibited };
+  Kind kind{};
+  auto operator<=>(const Reject&) const = default;
+};
+struct TcpSyn {  // `tcp flags & (syn | rst) == syn`
+  auto operator<=>(const TcpSyn&) const = default;
+};
+struct ClampMss {  // `tcp option maxseg size set rt mtu`
+  auto operator<=>(const ClampMss&) const = default;
+};
+
+using Statement = std::variant<Compare, AnyBit, Lookup, VerdictMap, SetMark, MarkFromMap, Nat, Masquerade, Reject,
+                               TcpSyn, ClampMss, Verdict>;
+
+struct Rule {
+  std::vector<Statement> statements;
+  std::string comment;  // for the operator who reads `nft list ruleset`; at most 127 bytes
+  auto operator<=>(const Rule&) const = default;
+};
+
+enum class Hook : std::uint8_t { prerouting = 0, input = 1, forward = 2, output = 3, postrouting = 4 };  // NF_INET_*
+enum class ChainType : std::uint8_t { filter, nat };
+
+// What makes a chain a base chain. The policy is always accept: what nothing of ours matches is not ours to judge.
+struct Base {
+  ChainType type = ChainType::filter;
+  Hook hook{};
+  std::int32_t priority = 0;
+  auto operator<=>(const Base&) const = default;
+};
+
+struct Chain {
+  std::string name;
+  std::optional<Base> base;
+  std::vector<Rule> rules;
+  auto operator<=>(const Chain&) const = default;
+};
+
+enum class DataKind : std::uint8_t { none, value, verdict };
+
+struct Set {
+  std::string name;
+  std::vector<Type> key;
+  DataKind data_kind = DataKind::none;  // none: a set; else a map
+  std::vector<Type> data;               // of DataKind::value
+  bool interval = false;                // single-field keys only; its elements have an end
+  auto operator<=>(const Set&) const = default;
+};
+
+// A value, or a verdict, or neither.
+struct Datum {
+  Bytes value;
+  std::optional<Verdict> verdict;
+  auto operator<=>(const Datum&) const = default;
+};
+
+struct SetRef {
+  Family family = Family::inet;
+  std::string set;
+  auto operator<=>(const SetRef&) const = default;
+};
+
+// A key, or with `last` all from key to last, both inclusive.
+struct ElementKey {
+  Bytes first;
+  Bytes last;  // empty: only `first`
+  auto operator<=>(const ElementKey&) const = default;
+};
+
+struct Element {
+  SetRef set;
+  ElementKey key;
+  Datum data;
+  auto operator<=>(const Element&) const = default;
+};
+
+// One table of ours, always named kTableName.
+struct Table {
+  Family family = Family::inet;
+  std::vector<Set> sets;
+  std::vector<Chain> chains;
+  auto operator<=>(const Table&) const = default;
+};
+
+using ElementMap = std::map<ElementKey, Datum>;
+
+struct Ruleset {
+  bool owned = false;  // OWNER|PERSIST: nobody else can change or flush it, and it outlives the process
+  std::vector<Table> tables;
+  std::map<SetRef, ElementMap> elements;  // sets without elements have no entry
+  bool operator==(const Ruleset&) const = default;
+
+  // Elements are added or taken back, each known by its set and key.
+  void insert(const std::vector<Element>& guest);
+  void erase(const std::vector<Element>& guest);
+  [[nodiscard]] const Set* find(const SetRef& ref) const;
+};
+
+[[nodiscard]] std::string_view name(Family) noexcept;     // "inet"
+[[nodiscard]] std::string_view name(Type) noexcept;       // "ipv4_addr"
+[[nodiscard]] std::string_view name(Hook) noexcept;       // "prerouting"
+[[nodiscard]] std::string_view name(ChainType) noexcept;  // "filter"
+[[nodiscard]] std::size_t size_of(Type) noexcept;         // in bytes, without padding
+[[nodiscard]] std::size_t padded_size(
+    const std::vector<Type>& fields) noexcept;  // each field in whole 32-bit registers
+
+}  // namespace vrouter::firewall

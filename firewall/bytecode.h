@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Rules as the expressions of the kernel's nf_tables machine, in exactly the shapes that nft 1.0.6 emits: `nft list`
+// prints them back as they were meant, and a rule read from the kernel can be compared with a desired one.
+// Numbers are those of linux/netfilter/nf_tables.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "firewall/ruleset.h"
+
+namespace vrouter::firewall {
+
+struct MetaLoad {  // [ meta load KEY => reg N ]
+  std::uint32_t key = 0, dreg = 0;
+  auto operator<=>(const MetaLoad&) const = default;
+};
+struct MetaSet {  // [ meta set KEY with reg N ]
+  std::uint32_t key = 0, sreg = 0;
+  auto operator<=>(const MetaSet&) const = default;
+};
+struct PayloadLoad {
+  std::uint32_t base = 0, offset = 0, length = 0, dreg = 0;
+  auto operator<=>(const PayloadLoad&) const = default;
+};
+struct CtLoad {
+  std::uint32_t key = 0, dreg = 0;
+  auto operator<=>(const CtLoad&) const = default;
+};
+struct FibLoad {
+  std::uint32_t result = 0, flags = 0, dreg = 0;
+  auto operator<=>(const FibLoad&) const = default;
+};
+struct RtLoad {
+  std::uint32_t key = 0, dreg = 0;
+  auto operator<=>(const RtLoad&) const = default;
+};
+struct Cmp {
+  std::uint32_t op = 0, sreg = 0;
+  Bytes data;
+  auto operator<=>(const Cmp&) const = default;
+};
+struct Bitwise {
+  std::uint32_t sreg = 0, dreg = 0;
+  Bytes mask, xor_;
+  auto operator<=>(const Bitwise&) const = default;
+};
+struct Byteorder {
+  std::uint32_t op = 0, sreg = 0, dreg = 0, length = 0, size = 0;
+  auto operator<=>(const Byteorder&) const = default;
+};
+struct SetLookup {
+  std::string set;
+  std::uint32_t sreg = 0;
+  std::optional<std::uint32_t> dreg;  // register 0: a verdict map
+  auto operator<=>(const SetLookup&) const = default;
+};
+struct Immediate {
+  std::uint32_t dreg = 0;
+  Datum data;
+  auto operator<=>(const Immediate&) const = default;
+};
+struct NatTo {
+  std::uint32_t type = 0, family = 0, flags = 0;
+  std::uint32_t address_reg = 0;
+  std::optional<std::uint32_t> port_reg;
+  auto operator<=>(const NatTo&) const = default;
+};
+struct Masq {
+  std::uint32_t flags = 0;
+  auto operator<=>(const Masq&) const = default;
+};
+struct RejectWith {
+  std::uint32_t type = 0, code = 0;
+  auto operator<=>(const RejectWith&) const = default;
+};
+struct TcpOptionWrite {
+  std::uint32_t option = 0, offset = 0, length = 0, sreg = 0;
+  auto operator<=>(const TcpOptionWrite&) const = default;
+};
+struct Unknown {  // an expression that we never emit, by its name
+  std::string name;
+  auto operator<=>(const Unknown&) const = default;
+};
+
+using Expression = std::variant<MetaLoad, MetaSet, PayloadLoad, CtLoad, FibLoad, RtLoad, Cmp, Bitwise, Byteorder,
+                                SetLookup, Immediate, NatTo, Masq, RejectWith, TcpOptionWrite, Unknown>;
+
+[[nodiscard]] std::vector<Expression> assemble(Family family, const Rule& rule);
+
+}  // namespace vrouter::firewall

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Configuration -> ruleset. Pure: no kernel, no clock.
+//
+// The whole desired state is the skeleton and the elements of every guest:
+//     Ruleset desired = compile(config, surroundings);
+//     for (guest : guests) desired.insert(compile_guest(guest, network));
+#pragma once
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/model.h"
+#include "firewall/ruleset.h"
+
+namespace vrouter::firewall {
+
+// What of the host the ruleset depends on.
+struct Surroundings {
+  // Interfaces whose forwarding vrouter itself turned on, per family: what comes in there and goes to no guest is
+  // dropped, or we would have made the host a router for others.
+  std::set<std::string> guarded_interfaces;
+  std::set<std::string> guarded_interfaces6;
+  bool own_table = false;  // config says automatic and Features::owner_persist holds
+  bool operator==(const Surroundings&) const = default;
+};
+
+// Tables, sets, chains, rules, and the elements that come from networks and surroundings.
+[[nodiscard]] Ruleset compile(const config::Config& config, const Surroundings& surroundings);
+
+// All elements of one guest, sorted. `network` is the guest's own.
+[[nodiscard]] std::vector<Element> compile_guest(const config::Guest& guest, const config::Network& network);
+
+}  // namespace vrouter::firewall

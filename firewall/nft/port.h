@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The kernel's nf_tables as the rest of vrouter sees it. Calls block for one exchange with the kernel and never longer:
+// netlink answers in the context of the sender.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+
+#include "base/kernel_error.h"
+#include "firewall/diff.h"
+#include "firewall/foreign.h"
+
+namespace vrouter::firewall {
+
+// What this kernel can do, probed once at open().
+struct Features {
+  bool owner_persist = false;  // NFT_TABLE_F_OWNER|NFT_TABLE_F_PERSIST, Linux 6.9
+  bool operator==(const Features&) const = default;
+};
+
+class NftPort {
+ public:
+  virtual ~NftPort() = default;
+  [[nodiscard]] virtual Features features() const = 0;
+
+  // Our tables and all that is in them.
+  [[nodiscard]] virtual std::expected<Observed, KernelError> observe() = 0;
+
+  // All or nothing. KernelError.what names the object that the kernel refused; ENOBUFS means that the outcome is
+  // not known: observe again. Element-only transactions cost the same however many guests there are.
+  [[nodiscard]] virtual std::expected<void, KernelError> apply(const Transaction& transaction) = 0;
+
+  // Deletes our tables, owned, orphaned or plain; none there is no error.
+  [[nodiscard]] virtual std::expected<void, KernelError> teardown() = 0;
+
+  // Input and forward chains of other tables.
+  [[nodiscard]] virtual std::expected<Foreign, KernelError> foreign() = 0;
+};
+
+// One netlink socket, which owns our tables as long as it lives; keep it for the daemon's lifetime.
+// EPERM without CAP_NET_ADMIN, EOPNOTSUPP and the like on a kernel without nf_tables.
+[[nodiscard]] std::expected<std::unique_ptr<NftPort>, KernelError> open_nft();
+
+}  // namespace vrouter::firewall
