@@ -89,6 +89,6 @@ struct Unknown {  // an expression that we never emit, by its name
 using Expression = std::variant<MetaLoad, MetaSet, PayloadLoad, CtLoad, FibLoad, RtLoad, Cmp, Bitwise, Byteorder,
                                 SetLookup, Immediate, NatTo, Masq, RejectWith, TcpOptionWrite, Unknown>;
 
-[[nodiscard]] std::vector<Expression> assemble(Family family, const Rule& rule);
+[[nodiscard]] std::vector<Expression> assemble(const Rule& rule);
 
 }  // namespace vrouter::firewall

@@ -72,12 +72,12 @@ struct Transaction {
   std::vector<Family> delete_tables;  // with all that is in them
   std::vector<Family> add_tables;     // empty; their sets, chains and elements follow below
   std::vector<SetDefinition> add_sets;
-  std::vector<ChainRules> add_chains;     // their rules follow after the deletions
-  std::vector<ChainRules> refill_chains;  // rules flushed and put in again
-  std::vector<ChainRef> delete_chains;    // flushed first
+  std::vector<ChainRules> add_chains;     // all chains before the first rule, which may jump to any of them
+  std::vector<ChainRules> refill_chains;  // rules flushed here and put in again after the deletions
   std::vector<SetRef> flush_sets;         // interval sets are rebuilt, not edited
   std::vector<Element> delete_elements;
   std::vector<SetRef> delete_sets;
+  std::vector<ChainRef> delete_chains;  // flushed before anything is deleted
   std::vector<Element> add_elements;
 
   [[nodiscard]] bool empty() const noexcept;

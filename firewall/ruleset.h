@@ -20,6 +20,7 @@ namespace vrouter::firewall {
 // IFLA_GROUP of a TAP that was adopted: the guests' zone. Any number does that nobody else uses.
 inline constexpr std::uint32_t kGuestGroup = 7672;
 inline constexpr std::string_view kTableName = "vrouter";
+inline constexpr std::string_view kTableComment = "managed by vrouter - do not edit";
 
 // Bytes as the kernel compares them: addresses and ports in network order, marks in host order, interface names
 // padded to 16 bytes, each field of a concatenation padded to 4.
@@ -217,12 +218,11 @@ struct Ruleset {
   [[nodiscard]] const Set* find(const SetRef& ref) const;
 };
 
-[[nodiscard]] std::string_view name(Family) noexcept;     // "inet"
-[[nodiscard]] std::string_view name(Type) noexcept;       // "ipv4_addr"
-[[nodiscard]] std::string_view name(Hook) noexcept;       // "prerouting"
-[[nodiscard]] std::string_view name(ChainType) noexcept;  // "filter"
-[[nodiscard]] std::size_t size_of(Type) noexcept;         // in bytes, without padding
-[[nodiscard]] std::size_t padded_size(
-    const std::vector<Type>& fields) noexcept;  // each field in whole 32-bit registers
+[[nodiscard]] std::string_view name(Family) noexcept;                             // "inet"
+[[nodiscard]] std::string_view name(Type) noexcept;                               // "ipv4_addr"
+[[nodiscard]] std::string_view name(Hook) noexcept;                               // "prerouting"
+[[nodiscard]] std::string_view name(ChainType) noexcept;                          // "filter"
+[[nodiscard]] std::size_t size_of(Type) noexcept;                                 // in bytes
+[[nodiscard]] std::size_t padded_size(const std::vector<Type>& fields) noexcept;  // of a whole key
 
 }  // namespace vrouter::firewall

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "firewall/compile.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cstring>
+#include <initializer_list>
+
+#include "firewall/skeleton.h"
+
+namespace vrouter::firewall {
+namespace {
+
+using config::Guest;
+using config::Mode;
+using config::Network;
+using config::Publish;
+
+Bytes bytes_of(const std::string& interface) {
+  Bytes bytes(size_of(Type::ifname), 0);
+  std::copy_n(interface.begin(), std::min(interface.size(), bytes.size() - 1), bytes.begin());
+  return bytes;
+}
+Bytes bytes_of(const MacAddress& mac) {
+  return {mac.bytes.begin(), mac.bytes.end()};
+}
+Bytes bytes_of(const address_v4& a) {
+  const auto bytes = a.to_bytes();
+  return {bytes.begin(), bytes.end()};
+}
+Bytes bytes_of(const address_v6& a) {
+  const auto bytes = a.to_bytes();
+  return {bytes.begin(), bytes.end()};
+}
+Bytes bytes_of(std::uint8_t value) {
+  return {value};
+}
+Bytes port(std::uint16_t value) {
+  return {static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)};
+}
+Bytes bytes_of(Profile profile) {
+  const auto value = static_cast<std::uint32_t>(profile);
+  Bytes bytes(sizeof value);
+  std::memcpy(bytes.data(), &value, sizeof value);
+  return bytes;
+}
+
+Bytes concat(std::initializer_list<Bytes> fields) {
+  Bytes key;
+  for (const auto& field : fields) {
+    key.insert(key.end(), field.begin(), field.end());
+    key.resize((key.size() + 3) / 4 * 4, 0);
+  }
+  return key;
+}
+
+Element element(Family family, std::string set, Bytes key, Bytes data = {}) {
+  return {SetRef{family, std::move(set)}, ElementKey{std::move(key), {}}, Datum{std::move(data), std::nullopt}};
+}
+Element inet(std::string set, Bytes key, Bytes data = {}) {
+  return element(Family::inet, std::move(set), std::move(key), std::move(data));
+}
+
+// A guest's profile follows from its network alone as long as there are no groups' rules. Routed and NAT differ in
+// the addresses that the world sees, not in what is allowed.
+Profile profile_of(const Network& network) {
+  switch (network.mode) {
+    case Mode::nat:
+    case Mode::routed:
+      return Profile::open;
+    case Mode::isolated:
+      return Profile::isolated;
+  }
+  std::abort();
+}
+
+// The same for both families: which of the twin sets, and what an address is.
+template <typename Address>
+struct Twins;
+template <>
+struct Twins<address_v4> {
+  static constexpr const char *kSpoof = "spoof4", *kPinned = "pinned4", *kId = "id4", *kDst = "dst4", *kPub = "pub4",
+                              *kPubAny = "pub4any", *kHairpin = "hairpin4";
+  static bool same_family(const address& a) { return a.is_v4(); }
+  static address_v4 from(const address& a) { return a.to_v4(); }
+};
+template <>
+struct Twins<address_v6> {
+  static constexpr const char *kSpoof = "spoof6", *kPinned = "pinned6", *kId = "id6", *kDst = "dst6", *kPub = "pub6",
+                              *kPubAny = "pub6any", *kHairpin = "hairpin6";
+  static bool same_family(const address& a) { return a.is_v6(); }
+  static address_v6 from(const address& a) { return a.to_v6(); }
+};
+
+// A range becomes one element per port: a look-up in a hash costs the same whatever its size, and no other guest's
+// range has to be touched to change one.
+template <typename Address>
+void add_published(const Address& own, const Publish& publish, std::vector<Element>& out) {
+  using T = Twins<Address>;
+  if (publish.host && !T::same_family(*publish.host)) return;
+  const auto protocol = bytes_of(static_cast<std::uint8_t>(publish.protocol));
+  for (std::uint32_t offset = 0; offset <= std::uint32_t{publish.last} - publish.first; ++offset) {
+    const auto host_port = port(static_cast<std::uint16_t>(publish.first + offset));
+    const auto target = concat({bytes_of(own), port(static_cast<std::uint16_t>(publish.guest_first + offset))});
+    if (publish.host) {
+      out.push_back(inet(T::kPub, concat({bytes_of(T::from(*publish.host)), protocol, host_port}), target));
+    } else {
+      out.push_back(inet(T::kPubAny, concat({protocol, host_port}), target));
+    }
+  }
+}
+
+template <typename Address>
+void add_address(const Guest& guest, const Address& own, const std::optional<Address>& gateway, Profile profile,
+                 std::vector<Element>& out) {
+  using T = Twins<Address>;
+  const auto tap = bytes_of(guest.tap), ip = bytes_of(own), mark = bytes_of(profile);
+  if (guest.mac) {
+    out.push_back(inet(T::kPinned, concat({tap, bytes_of(*guest.mac), ip})));
+  } else {
+    out.push_back(inet(T::kSpoof, concat({tap, ip})));
+  }
+  out.push_back(inet(T::kId, ip, mark));
+  out.push_back(inet(T::kDst, concat({tap, ip}), mark));
+  if (!guest.publish.empty() && gateway) out.push_back(inet(T::kHairpin, concat({ip, ip}), bytes_of(*gateway)));
+  for (const auto& publish : guest.publish) add_published(own, publish, out);
+}
+
+void add_arp(const Guest& guest, std::vector<Element>& out) {
+  const auto tap = bytes_of(guest.tap);
+  out.push_back(element(Family::arp, "taps", tap));
+  if (guest.mac) {
+    const auto mac = bytes_of(*guest.mac);
+    out.push_back(element(Family::arp, "macs", concat({tap, mac, mac})));
+    if (guest.address)
+      out.push_back(element(Family::arp, "pinned4", concat({tap, mac, mac, bytes_of(*guest.address)})));
+  } else {
+    out.push_back(element(Family::arp, "loose", tap));
+    if (guest.address) out.push_back(element(Family::arp, "spoof4", concat({tap, bytes_of(*guest.address)})));
+  }
+}
+
+template <typename Prefix>
+Element interval(std::string set, const Prefix& prefix) {
+  Bytes first = bytes_of(prefix.network());
+  Bytes last = first;
+  for (std::size_t bit = prefix.prefix_length(); bit < last.size() * 8; ++bit) {
+    last[bit / 8] |= static_cast<std::uint8_t>(0x80U >> bit % 8);
+  }
+  return {SetRef{Family::inet, std::move(set)}, ElementKey{std::move(first), std::move(last)}, {}};
+}
+
+void add_networks(const config::Config& config, std::vector<Element>& out) {
+  for (const auto& [name, network] : config.networks) {
+    out.push_back(inet("gateways4", bytes_of(network.gateway)));
+    if (network.gateway6) out.push_back(inet("gateways6", bytes_of(*network.gateway6)));
+    if (network.mode != Mode::nat) continue;
+    out.push_back(interval("masq4", network.prefix));
+    if (network.prefix6) out.push_back(interval("masq6", *network.prefix6));
+  }
+}
+
+void add_constants(std::vector<Element>& out) {
+  for (const auto number : std::initializer_list<std::uint16_t>{67, 547})
+    out.push_back(inet("server_ports", port(number)));
+  for (const auto type : std::initializer_list<std::uint8_t>{5, 9})
+    out.push_back(inet("router_types4", bytes_of(type)));  // redirect, advertisement
+  for (const auto type : std::initializer_list<std::uint8_t>{134, 137, 138})
+    out.push_back(inet("router_types6", bytes_of(type)));  // RFC 4861, 2894
+  // Echo, MLD reports and done, router and neighbour solicitation, neighbour advertisement, MLDv2 report.
+  for (const auto type : std::initializer_list<std::uint8_t>{128, 129, 131, 132, 133, 135, 136, 143})
+    out.push_back(inet("link_types6", bytes_of(type)));
+  for (const auto type : std::initializer_list<std::uint8_t>{133, 135, 143})
+    out.push_back(inet("unbound_types6", bytes_of(type)));
+  constexpr std::uint16_t kDns = 53;
+  for (const auto protocol : std::initializer_list<std::uint8_t>{IPPROTO_TCP, IPPROTO_UDP}) {
+    out.push_back(inet("services", concat({bytes_of(protocol), port(kDns)})));
+  }
+}
+
+Element verdict(std::string map, Profile profile, Verdict what) {
+  return {SetRef{Family::inet, std::move(map)}, ElementKey{bytes_of(profile), {}}, Datum{{}, std::move(what)}};
+}
+
+}  // namespace
+
+Ruleset compile(const config::Config& config, const Surroundings& surroundings) {
+  Ruleset ruleset{surroundings.own_table, {inet_table(), arp_table()}, {}};
+  std::vector<Element> elements;
+  add_constants(elements);
+  add_networks(config, elements);
+  for (const auto& name : surroundings.guarded_interfaces) elements.push_back(inet("guarded4", bytes_of(name)));
+  for (const auto& name : surroundings.guarded_interfaces6) elements.push_back(inet("guarded6", bytes_of(name)));
+  const Verdict accept{Verdict::Kind::accept, {}}, deny{Verdict::Kind::goto_chain, "deny"};
+  elements.push_back(verdict("prof_eg", Profile::open, accept));
+  elements.push_back(verdict("prof_eg", Profile::isolated, deny));
+  elements.push_back(verdict("prof_in", Profile::open, deny));
+  elements.push_back(verdict("prof_in", Profile::isolated, deny));
+  ruleset.insert(elements);
+  return ruleset;
+}
+
+std::vector<Element> compile_guest(const Guest& guest, const Network& network) {
+  std::vector<Element> elements;
+  const auto tap = bytes_of(guest.tap);
+  elements.push_back(inet("taps", tap));
+  elements.push_back(guest.mac ? inet("macs", concat({tap, bytes_of(*guest.mac)})) : inet("loose", tap));
+  const auto profile = profile_of(network);
+  if (guest.address) add_address(guest, *guest.address, std::optional{network.gateway}, profile, elements);
+  if (guest.address6) add_address(guest, *guest.address6, network.gateway6, profile, elements);
+  add_arp(guest, elements);
+  std::ranges::sort(elements);
+  return elements;
+}
+
+}  // namespace vrouter::firewall

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "firewall/diff.h"
+
+#include <algorithm>
+#include <ranges>
+
+namespace vrouter::firewall {
+namespace {
+
+const ElementMap kNoElements;
+
+const ElementMap& elements_of(const std::map<SetRef, ElementMap>& all, const SetRef& ref) {
+  const auto found = all.find(ref);
+  return found == all.end() ? kNoElements : found->second;
+}
+
+bool same_rules(const std::vector<Rule>& desired, const std::vector<ObservedRule>& observed) {
+  return std::ranges::equal(desired, observed, [](const Rule& want, const ObservedRule& have) {
+    return want.comment == have.comment && assemble(want) == have.code;
+  });
+}
+
+// Whether the table can be brought up to date in place. The kernel changes no set's types and no chain's hook, and
+// gives a table to an owner only when it makes it or when it was an orphan.
+bool mendable(const Table& desired, bool owned, const ObservedTable& observed) {
+  if (observed.strange) return false;
+  switch (observed.ownership) {
+    case Ownership::none:
+      if (owned) return false;
+      break;
+    case Ownership::ours:
+    case Ownership::orphan:
+      if (!owned) return false;
+      break;
+    case Ownership::foreign:
+      return false;
+  }
+  for (const auto& set : desired.sets) {
+    const auto have = observed.sets.find(set.name);
+    if (have != observed.sets.end() && have->second != set) return false;
+  }
+  for (const auto& chain : desired.chains) {
+    const auto have = observed.chains.find(chain.name);
+    if (have != observed.chains.end() && (have->second.base != chain.base || !have->second.accepts)) return false;
+  }
+  return true;
+}
+
+void diff_structure(const Table& desired, const ObservedTable& observed, Transaction& t) {
+  for (const auto& set : desired.sets) {
+    if (!observed.sets.contains(set.name)) t.add_sets.push_back({desired.family, set});
+  }
+  for (const auto& chain : desired.chains) {
+    const auto have = observed.chains.find(chain.name);
+    if (have == observed.chains.end()) {
+      t.add_chains.push_back({desired.family, chain});
+    } else if (!same_rules(chain.rules, have->second.rules)) {
+      t.refill_chains.push_back({desired.family, chain});
+    }
+  }
+  for (const auto& name : observed.sets | std::views::keys) {
+    if (std::ranges::find(desired.sets, name, &Set::name) == desired.sets.end()) {
+      t.delete_sets.push_back({desired.family, name});
+    }
+  }
+  for (const auto& name : observed.chains | std::views::keys) {
+    if (std::ranges::find(desired.chains, name, &Chain::name) == desired.chains.end()) {
+      t.delete_chains.push_back({desired.family, name});
+    }
+  }
+}
+
+void diff_elements(const SetRef& ref, bool interval, const ElementMap& desired, const ElementMap& observed,
+                   Transaction& t) {
+  if (desired == observed) return;
+  const bool rebuild = interval && !observed.empty();
+  if (rebuild) t.flush_sets.push_back(ref);
+  for (const auto& [key, data] : desired) {
+    const auto have = observed.find(key);
+    const bool held = have != observed.end() && !rebuild;
+    if (held && have->second == data) continue;
+    // The kernel changes no element's data: it goes and comes again, in one transaction.
+    if (held) t.delete_elements.push_back({ref, key, have->second});
+    t.add_elements.push_back({ref, key, data});
+  }
+  if (rebuild) return;
+  for (const auto& [key, data] : observed) {
+    if (!desired.contains(key)) t.delete_elements.push_back({ref, key, data});
+  }
+}
+
+}  // namespace
+
+bool Transaction::empty() const noexcept {
+  return adopt_tables.empty() && delete_tables.empty() && add_tables.empty() && add_sets.empty() &&
+         add_chains.empty() && refill_chains.empty() && flush_sets.empty() && delete_elements.empty() &&
+         delete_sets.empty() && delete_chains.empty() && add_elements.empty();
+}
+
+Transaction diff(const Ruleset& desired, const Observed& observed) {
+  Transaction t;
+  t.owned = desired.owned;
+  for (const auto& table : desired.tables) {
+    const auto have = observed.tables.find(table.family);
+    const bool exists = have != observed.tables.end();
+    const bool mend = exists && mendable(table, desired.owned, have->second);
+    if (exists && !mend) t.delete_tables.push_back(table.family);
+    if (!mend) t.add_tables.push_back(table.family);
+    if (mend && have->second.ownership == Ownership::orphan) t.adopt_tables.push_back(table.family);
+    diff_structure(table, mend ? have->second : ObservedTable{}, t);
+    for (const auto& set : table.sets) {
+      const SetRef ref{table.family, set.name};
+      diff_elements(ref, set.interval, elements_of(desired.elements, ref),
+                    mend ? elements_of(observed.elements, ref) : kNoElements, t);
+    }
+  }
+  for (const auto family : observed.tables | std::views::keys) {
+    if (std::ranges::find(desired.tables, family, &Table::family) == desired.tables.end()) {
+      t.delete_tables.push_back(family);
+    }
+  }
+  return t;
+}
+
+Transaction change_elements(const std::vector<Element>& before, const std::vector<Element>& after) {
+  Transaction t;
+  std::ranges::set_difference(before, after, std::back_inserter(t.delete_elements));
+  std::ranges::set_difference(after, before, std::back_inserter(t.add_elements));
+  return t;
+}
+
+}  // namespace vrouter::firewall

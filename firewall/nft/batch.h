@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A Transaction as one netlink batch, and which of its messages stands for what.
+#pragma once
+
+#include <linux/netlink.h>
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "firewall/diff.h"
+
+namespace vrouter::firewall {
+
+// NFT_TABLE_F_PERSIST of linux/netfilter/nf_tables.h since Linux 6.9; Debian 12's header lacks it.
+inline constexpr std::uint32_t kTablePersist = 4;
+
+// nft's notes about a set for itself, without which it can't print what isn't in network order.
+[[nodiscard]] Bytes set_user_data(const Set& set);
+// A key's types as nft packs them, six bits each.
+[[nodiscard]] std::uint32_t type_code(const std::vector<Type>& types) noexcept;
+
+class Batch {
+ public:
+  // `transaction` must outlive the batch.
+  Batch(const Transaction& transaction, std::uint32_t first_sequence);
+
+  // Empty tables, for the probe and teardown; one way to make a message each.
+  [[nodiscard]] std::span<const char> bytes() const noexcept { return buffer_; }
+  [[nodiscard]] std::uint32_t first_sequence() const noexcept { return first_sequence_; }
+  [[nodiscard]] std::uint32_t last_sequence() const noexcept;  // of the message that asks for an acknowledgement
+
+  // The operation in words, down to the element at `offset` of the message.
+  [[nodiscard]] std::string describe(std::uint32_t sequence, std::uint32_t offset,
+                                     const std::map<SetRef, Set>& sets) const;
+
+ private:
+  struct Entry {
+    std::size_t start = 0;  // in buffer_
+    std::string what;
+    std::span<const Element> elements;  // that the message carries
+  };
+  using Build = std::uint16_t;  // NFT_MSG_*
+
+  void begin(std::uint32_t sequence);
+  void end(std::uint32_t sequence);
+  nlmsghdr* start(Build type, Family family, std::uint16_t flags);
+  void finish(const nlmsghdr* message, std::string what, std::span<const Element> elements = {});
+
+  void table(Build type, Family family, std::uint32_t flags, std::string what);
+  void add_set(const SetDefinition& definition);
+  void delete_set(const SetRef& ref);
+  void add_chain(const ChainRules& definition);
+  void delete_chain(const ChainRef& ref);
+  void flush_rules(const ChainRef& ref);
+  void add_rules(const ChainRules& definition);
+  void flush_set(const SetRef& ref);
+  void change_elements(Build type, const std::vector<Element>& elements);
+  void element_message(Build type, std::span<const Element> elements);
+
+  std::uint32_t first_sequence_;
+  std::vector<char> buffer_;
+  std::vector<char> scratch_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace vrouter::firewall

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The kernel's tables -> Observed and Foreign.
+#pragma once
+
+#include <expected>
+#include <optional>
+
+#include "base/kernel_error.h"
+#include "firewall/diff.h"
+#include "firewall/foreign.h"
+#include "firewall/nft/netlink.h"
+
+namespace vrouter::firewall {
+
+// Which of our tables exist, and whose they are; nothing of what is in them.
+[[nodiscard]] std::expected<std::optional<ObservedTable>, KernelError> read_table(NetlinkSocket& socket, Family family);
+
+[[nodiscard]] std::expected<Observed, KernelError> read_all(NetlinkSocket& socket);
+
+// Base chains of all tables but ours. Nothing inside them is parsed: what a newer nft notes there may be new to us.
+[[nodiscard]] std::expected<Foreign, KernelError> read_foreign(NetlinkSocket& socket);
+
+}  // namespace vrouter::firewall

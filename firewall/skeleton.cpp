@@ -1,0 +1,388 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Theory. Packets of guests are told by their TAP's device group, so that no rule names a guest:
+//   prerouting raw       guest_in: only what carries the guest's own addresses goes on. TAPs that should be in the
+//                        group and aren't (made again behind our back) are closed.
+//   prerouting, output   published ports
+//   input                guest_to_host: DHCP, and DNS and ping of the gateways
+//   forward, twice       from_guest asks the sender's profile, to_guest the receiver's. In nf_tables an accept ends
+//                        one base chain and a drop ends them all, so both must agree.
+//   postrouting          hairpin and masquerade
+// What comes from no guest and goes to none is never judged, save that a host which we made forward stays no
+// router for others.
+#include "firewall/skeleton.h"
+
+#include <netinet/in.h>  // before linux/*.h, which would define the same things
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/rtnetlink.h>
+
+#include <boost/asio/ip/address.hpp>
+#include <cstring>
+
+namespace vrouter::firewall {
+namespace {
+
+constexpr std::int32_t kRaw = -300, kMangle = -150, kDstNat = -100, kFilter = 0, kSrcNat = 100;  // NF_IP_PRI_*
+constexpr std::uint32_t kEstablishedRelated = 1U << 1 | 1U << 2;  // NF_CT_STATE_BIT, in the order of ip_conntrack_info
+constexpr std::uint32_t kInvalid = NF_CT_STATE_INVALID_BIT;
+
+template <typename T>
+Bytes host_order(T value) {
+  Bytes bytes(sizeof value);
+  std::memcpy(bytes.data(), &value, sizeof value);
+  return bytes;
+}
+Bytes network_order(std::uint16_t value) {
+  return {static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)};
+}
+Bytes ip4(const char* text) {
+  const auto bytes = boost::asio::ip::make_address_v4(text).to_bytes();
+  return {bytes.begin(), bytes.end()};
+}
+Bytes ip6(const char* text) {
+  const auto bytes = boost::asio::ip::make_address_v6(text).to_bytes();
+  return {bytes.begin(), bytes.end()};
+}
+
+Compare is(Field field, Bytes value) {
+  return {field, std::move(value), false, 0};
+}
+Compare within(Field field, Bytes value, std::uint8_t prefix_length) {
+  return {field, std::move(value), false, prefix_length};
+}
+Compare from_guest() {
+  return is(Field::iifgroup, host_order(kGuestGroup));
+}
+Compare to_guest() {
+  return is(Field::oifgroup, host_order(kGuestGroup));
+}
+Compare not_a_guest(Field group) {
+  return {group, host_order(kGuestGroup), true, 0};
+}
+Compare ipv4() {
+  return is(Field::nfproto, {NFPROTO_IPV4});
+}
+Compare ipv6() {
+  return is(Field::nfproto, {NFPROTO_IPV6});
+}
+Compare local_address() {
+  return is(Field::fib_daddr_type, host_order<std::uint32_t>(RTN_LOCAL));
+}
+Compare port(Field field, std::uint16_t number) {
+  return is(field, network_order(number));
+}
+AnyBit state(std::uint32_t bits) {
+  return {Field::ct_state, bits};
+}
+AnyBit translated() {
+  return {Field::ct_status, IPS_DST_NAT};
+}
+Lookup in(Key key, std::string set) {
+  return {std::move(key), std::move(set)};
+}
+
+const Verdict kAccept{Verdict::Kind::accept, {}};
+const Verdict kDrop{Verdict::Kind::drop, {}};
+const Verdict kReturn{Verdict::Kind::return_, {}};
+Verdict go(std::string chain) {
+  return {Verdict::Kind::goto_chain, std::move(chain)};
+}
+
+Rule rule(std::string comment, std::vector<Statement> statements) {
+  return {std::move(statements), std::move(comment)};
+}
+
+Set set(std::string name, std::vector<Type> key) {
+  return {std::move(name), std::move(key), DataKind::none, {}, false};
+}
+Set interval_set(std::string name, Type key) {
+  return {std::move(name), {key}, DataKind::none, {}, true};
+}
+Set map(std::string name, std::vector<Type> key, std::vector<Type> data) {
+  return {std::move(name), std::move(key), DataKind::value, std::move(data), false};
+}
+Set verdict_map(std::string name, Type key) {
+  return {std::move(name), {key}, DataKind::verdict, {}, false};
+}
+
+std::vector<Set> inet_sets() {
+  using enum Type;
+  return {
+      set("taps", {ifname}),
+      set("loose", {ifname}),
+      set("macs", {ifname, ether_addr}),
+      set("spoof4", {ifname, ipv4_addr}),
+      set("spoof6", {ifname, ipv6_addr}),
+      set("pinned4", {ifname, ether_addr, ipv4_addr}),
+      set("pinned6", {ifname, ether_addr, ipv6_addr}),
+      map("id4", {ipv4_addr}, {mark}),
+      map("id6", {ipv6_addr}, {mark}),
+      map("dst4", {ifname, ipv4_addr}, {mark}),
+      map("dst6", {ifname, ipv6_addr}, {mark}),
+      map("pub4", {ipv4_addr, inet_proto, inet_service}, {ipv4_addr, inet_service}),
+      map("pub6", {ipv6_addr, inet_proto, inet_service}, {ipv6_addr, inet_service}),
+      map("pub4any", {inet_proto, inet_service}, {ipv4_addr, inet_service}),
+      map("pub6any", {inet_proto, inet_service}, {ipv6_addr, inet_service}),
+      map("hairpin4", {ipv4_addr, ipv4_addr}, {ipv4_addr}),
+      map("hairpin6", {ipv6_addr, ipv6_addr}, {ipv6_addr}),
+      interval_set("masq4", ipv4_addr),
+      interval_set("masq6", ipv6_addr),
+      set("gateways4", {ipv4_addr}),
+      set("gateways6", {ipv6_addr}),
+      set("guarded4", {ifname}),
+      set("guarded6", {ifname}),
+      set("server_ports", {inet_service}),
+      set("router_types4", {icmp_type}),
+      set("router_types6", {icmpv6_type}),
+      set("link_types6", {icmpv6_type}),
+      set("unbound_types6", {icmpv6_type}),
+      set("services", {inet_proto, inet_service}),
+      verdict_map("prof_eg", mark),
+      verdict_map("prof_in", mark),
+  };
+}
+
+Chain raw_pre() {
+  return {"raw_pre",
+          Base{ChainType::filter, Hook::prerouting, kRaw},
+          {
+              rule("what a guest sends", {from_guest(), go("guest_in")}),
+              rule("TAP of a guest that vrouter has not adopted: closed", {in({Field::iifname}, "taps"), kDrop}),
+          }};
+}
+
+Chain guest_in() {
+  using enum Field;
+  return {"guest_in",
+          std::nullopt,
+          {
+              rule("a guest never answers DHCP", {in({udp_sport}, "server_ports"), kDrop}),
+              rule("a guest is no router", {in({icmp_type}, "router_types4"), kDrop}),
+              rule("a guest is no router", {in({icmpv6_type}, "router_types6"), kDrop}),
+              rule("its own address", {in({iifname, ip_saddr}, "spoof4"), kAccept}),
+              rule("its own address", {in({iifname, ip6_saddr}, "spoof6"), kAccept}),
+              rule("its own address, its pinned MAC", {in({iifname, ether_saddr, ip_saddr}, "pinned4"), kAccept}),
+              rule("its own address, its pinned MAC", {in({iifname, ether_saddr, ip6_saddr}, "pinned6"), kAccept}),
+              rule("no MAC pinned: what needs no address", {in({iifname}, "loose"), go("guest_link")}),
+              rule("its pinned MAC: what needs no address", {in({iifname, ether_saddr}, "macs"), go("guest_link")}),
+              rule("not its own address or MAC", {kDrop}),
+          }};
+}
+
+Chain guest_link() {
+  using enum Field;
+  const auto link_local = [](Field field) { return within(field, ip6("fe80::"), 10); };
+  return {
+      "guest_link",
+      std::nullopt,
+      {
+          rule("DHCP before there is an address", {is(ip_saddr, ip4("0.0.0.0")), is(ip_daddr, ip4("255.255.255.255")),
+                                                   port(udp_sport, 68), port(udp_dport, 67), kAccept}),
+          rule("neighbours and ping on the link",
+               {link_local(ip6_saddr), link_local(ip6_daddr), in({icmpv6_type}, "link_types6"), kAccept}),
+          rule(
+              "neighbours and group membership on the link",
+              {link_local(ip6_saddr), within(ip6_daddr, ip6("ff02::"), 16), in({icmpv6_type}, "link_types6"), kAccept}),
+          rule("DHCPv6", {link_local(ip6_saddr), port(udp_sport, 546), port(udp_dport, 547), kAccept}),
+          rule("duplicate address detection", {is(ip6_saddr, ip6("::")), in({icmpv6_type}, "unbound_types6"), kAccept}),
+          rule("not its own address", {kDrop}),
+      }};
+}
+
+std::vector<Chain> publish_chains() {
+  using enum Field;
+  const auto dnat = [](bool v6, Key key, std::string map) {
+    return Nat{Nat::Kind::dnat, v6, std::move(key), std::move(map)};
+  };
+  return {
+      {"dnat_pre", Base{ChainType::nat, Hook::prerouting, kDstNat}, {rule("published ports", {go("publish")})}},
+      {"dnat_out",
+       Base{ChainType::nat, Hook::output, kDstNat},
+       {rule("published ports, from this host", {go("publish")})}},
+      {"publish",
+       std::nullopt,
+       {
+           rule("loopback stays on this host", {within(ip_daddr, ip4("127.0.0.0"), 8), kReturn}),
+           rule("loopback stays on this host", {is(ip6_daddr, ip6("::1")), kReturn}),
+           rule("published on one address", {dnat(false, {ip_daddr, l4proto, th_dport}, "pub4")}),
+           rule("published on one address", {dnat(true, {ip6_daddr, l4proto, th_dport}, "pub6")}),
+           rule("published on all addresses", {ipv4(), local_address(), dnat(false, {l4proto, th_dport}, "pub4any")}),
+           rule("published on all addresses", {ipv6(), local_address(), dnat(true, {l4proto, th_dport}, "pub6any")}),
+       }},
+  };
+}
+
+Chain srcnat() {
+  using enum Field;
+  const auto snat = [](bool v6, Key key, std::string map) {
+    return Nat{Nat::Kind::snat, v6, std::move(key), std::move(map)};
+  };
+  return {"srcnat",
+          Base{ChainType::nat, Hook::postrouting, kSrcNat},
+          {
+              rule("a guest's own published port: it must answer to its gateway",
+                   {translated(), snat(false, {ip_saddr, ip_daddr}, "hairpin4")}),
+              rule("a guest's own published port: it must answer to its gateway",
+                   {translated(), snat(true, {ip6_saddr, ip6_daddr}, "hairpin6")}),
+              rule("guests see who calls them", {to_guest(), kReturn}),
+              rule("networks behind NAT", {in({ip_saddr}, "masq4"), Masquerade{}}),
+              rule("networks behind NAT", {in({ip6_saddr}, "masq6"), Masquerade{}}),
+          }};
+}
+
+std::vector<Chain> egress_chains() {
+  using enum Field;
+  return {
+      {"fwd_mss",
+       Base{ChainType::filter, Hook::forward, kMangle},
+       {
+           rule("no larger segments than the way out takes", {from_guest(), TcpSyn{}, ClampMss{}}),
+           rule("no larger segments than the way in takes", {to_guest(), TcpSyn{}, ClampMss{}}),
+       }},
+      {"fwd_egress",
+       Base{ChainType::filter, Hook::forward, kFilter - 5},
+       {
+           rule("neither side is a guest", {not_a_guest(iifgroup), not_a_guest(oifgroup), go("foreign")}),
+           rule("under way already", {state(kEstablishedRelated), kAccept}),
+           rule("of no connection", {state(kInvalid), kDrop}),
+           rule("may the sender?", {from_guest(), go("from_guest")}),
+       }},
+      {"foreign",
+       std::nullopt,
+       {
+           rule("vrouter made this interface forward: for guests only", {ipv4(), in({iifname}, "guarded4"), kDrop}),
+           rule("vrouter made this interface forward: for guests only", {ipv6(), in({iifname}, "guarded6"), kDrop}),
+       }},
+      {"from_guest",
+       std::nullopt,
+       {
+           rule("link-local stays on its link (RFC 3927, 7): the cloud's metadata is this host's",
+                {within(ip_daddr, ip4("169.254.0.0"), 16), kDrop}),
+           rule("the cloud's metadata is this host's", {is(ip6_daddr, ip6("fd00:ec2::254")), kDrop}),
+           rule("no profile yet", {SetMark{0}}),
+           rule("the sender's profile", {MarkFromMap{{ip_saddr}, "id4"}}),
+           rule("the sender's profile", {MarkFromMap{{ip6_saddr}, "id6"}}),
+           rule("what the sender may", {VerdictMap{{Field::mark}, "prof_eg"}}),
+           rule("no such sender", {kDrop}),
+       }},
+  };
+}
+
+std::vector<Chain> ingress_chains() {
+  using enum Field;
+  return {
+      {"fwd_ingress",
+       Base{ChainType::filter, Hook::forward, kFilter},
+       {
+           rule("may the receiver?", {to_guest(), go("to_guest")}),
+       }},
+      {"to_guest",
+       std::nullopt,
+       {
+           rule("under way already", {state(kEstablishedRelated), kAccept}),
+           rule("the receiver's profile", {MarkFromMap{{oifname, ip_daddr}, "dst4"}, go("to_profile")}),
+           rule("the receiver's profile", {MarkFromMap{{oifname, ip6_daddr}, "dst6"}, go("to_profile")}),
+           rule("no such address behind this TAP", {kDrop}),
+       }},
+      {"to_profile",
+       std::nullopt,
+       {
+           rule("published: the map is the permission", {translated(), kAccept}),
+           rule("what the receiver may", {VerdictMap{{Field::mark}, "prof_in"}}),
+           rule("no such receiver", {kDrop}),
+       }},
+      {"deny",
+       std::nullopt,
+       {
+           rule("refused, and told so", {is(l4proto, {IPPROTO_TCP}), Reject{Reject::Kind::tcp_reset}}),
+           rule("refused, and told so", {Reject{Reject::Kind::admin_prohibited}}),
+       }},
+  };
+}
+
+std::vector<Chain> input_chains() {
+  using enum Field;
+  constexpr std::uint8_t kEchoRequest4 = 8, kEchoRequest6 = 128;  // RFC 792, RFC 4443
+  return {
+      {"input",
+       Base{ChainType::filter, Hook::input, kFilter},
+       {
+           rule("what guests want of this host", {from_guest(), go("guest_to_host")}),
+       }},
+      {"guest_to_host",
+       std::nullopt,
+       {
+           rule("under way already", {state(kEstablishedRelated), kAccept}),
+           rule("of no connection", {state(kInvalid), kDrop}),
+           rule("DHCP", {port(udp_sport, 68), port(udp_dport, 67), kAccept}),
+           rule("DHCPv6", {port(udp_sport, 546), port(udp_dport, 547), kAccept}),
+           rule("their gateway", {in({ip_daddr}, "gateways4"), go("gateway")}),
+           rule("their gateway", {in({ip6_daddr}, "gateways6"), go("gateway")}),
+           rule("their gateway on the link", {within(ip6_daddr, ip6("fe80::"), 10), go("gateway")}),
+           rule("neighbours and group membership on the link",
+                {within(ip6_daddr, ip6("ff02::"), 16), in({icmpv6_type}, "link_types6"), kAccept}),
+           rule("nothing else of this host", {go("deny")}),
+       }},
+      {"gateway",
+       std::nullopt,
+       {
+           rule("DNS", {in({l4proto, th_dport}, "services"), kAccept}),
+           rule("ping", {is(icmp_type, {kEchoRequest4}), kAccept}),
+           rule("ping", {is(icmpv6_type, {kEchoRequest6}), kAccept}),
+           rule("neighbours", {in({icmpv6_type}, "link_types6"), kAccept}),
+           rule("nothing else of this host", {go("deny")}),
+       }},
+  };
+}
+
+}  // namespace
+
+Table inet_table() {
+  Table table{Family::inet, inet_sets(), {raw_pre(), guest_in(), guest_link()}};
+  const auto append = [&table](std::vector<Chain> chains) {
+    for (auto& chain : chains) table.chains.push_back(std::move(chain));
+  };
+  append(publish_chains());
+  table.chains.push_back(srcnat());
+  append(egress_chains());
+  append(ingress_chains());
+  append(input_chains());
+  return table;
+}
+
+// ARP has a table of its own: `inet` doesn't see it. A pinned guest's frame and its ARP must both say the same MAC.
+Table arp_table() {
+  constexpr auto iifname = Field::iifname, ether_saddr = Field::ether_saddr;
+  constexpr auto arp_saddr_ether = Field::arp_saddr_ether, arp_saddr_ip = Field::arp_saddr_ip;
+  const auto probe = [] {
+    constexpr std::uint16_t kRequest = 1;  // RFC 826
+    return std::vector<Statement>{is(Field::arp_operation, network_order(kRequest)), is(arp_saddr_ip, ip4("0.0.0.0"))};
+  };
+  auto loose_probe = probe(), pinned_probe = probe();
+  loose_probe.insert(loose_probe.end(), {in({iifname}, "loose"), kAccept});
+  pinned_probe.insert(pinned_probe.end(), {in({iifname, ether_saddr, arp_saddr_ether}, "macs"), kAccept});
+  return {
+      Family::arp,
+      {set("taps", {Type::ifname}), set("loose", {Type::ifname}),
+       set("macs", {Type::ifname, Type::ether_addr, Type::ether_addr}), set("spoof4", {Type::ifname, Type::ipv4_addr}),
+       set("pinned4", {Type::ifname, Type::ether_addr, Type::ether_addr, Type::ipv4_addr})},
+      {{"input",
+        Base{ChainType::filter, Hook::input, kFilter},
+        {
+            rule("what a guest sends", {from_guest(), go("guest_in")}),
+            rule("TAP of a guest that vrouter has not adopted: closed", {in({iifname}, "taps"), kDrop}),
+        }},
+       {"guest_in",
+        std::nullopt,
+        {
+            rule("its own address", {in({iifname, arp_saddr_ip}, "spoof4"), kAccept}),
+            rule("its own address, its pinned MAC",
+                 {in({iifname, ether_saddr, arp_saddr_ether, arp_saddr_ip}, "pinned4"), kAccept}),
+            rule("is this address free? (RFC 5227)", std::move(loose_probe)),
+            rule("is this address free? (RFC 5227)", std::move(pinned_probe)),
+            rule("not its own address or MAC", {kDrop}),
+        }}}};
+}
+
+}  // namespace vrouter::firewall

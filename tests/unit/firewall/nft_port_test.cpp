@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The real nf_tables, in a namespace of the test's own.
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+#include "firewall/nft/port.h"
+#include "firewall/render.h"
+#include "tests/unit/firewall/fixtures.h"
+
+namespace vrouter::firewall {
+namespace {
+
+using testing::config_of;
+using testing::guest_of;
+using testing::network_of;
+using testing::publish_of;
+using testing::run;
+
+// Every kind of guest that there is: plain, with IPv6, pinned, publishing, without an address.
+std::vector<config::Guest> some_guests() {
+  std::vector guests{guest_of(0), guest_of(1, true), guest_of(2, true), guest_of(3)};
+  guests[2].mac = MacAddress{{0x52, 0x54, 0, 0x12, 0x34, 0x56}};
+  guests[1].publish = {publish_of(8080, 80), publish_of(2222, 22)};
+  guests[1].publish[1].host = boost::asio::ip::make_address("192.0.2.1");
+  guests[3].address.reset();
+  return guests;
+}
+
+Ruleset desired_of(const std::vector<config::Guest>& guests, bool own_table = false) {
+  const auto network = network_of();
+  auto ruleset = compile(config_of(network), {{"eth0"}, {"eth1"}, own_table});
+  for (const auto& guest : guests) ruleset.insert(compile_guest(guest, network));
+  return ruleset;
+}
+
+std::unique_ptr<NftPort> open_port() {
+  auto port = open_nft();
+  EXPECT_TRUE(port.has_value()) << port.error().to_string();
+  return std::move(*port);
+}
+
+Observed observe(NftPort& port) {
+  auto observed = port.observe();
+  EXPECT_TRUE(observed.has_value()) << observed.error().to_string();
+  return observed ? *observed : Observed{};
+}
+
+void apply_all(NftPort& port, const Ruleset& desired) {
+  const auto done = port.apply(diff(desired, observe(port)));
+  ASSERT_TRUE(done.has_value()) << done.error().to_string();
+}
+
+// nft lists the elements of a hash in the hash's order: one element per line, sorted.
+std::string in_any_order(const std::string& listing) {
+  std::vector<std::string> items;
+  std::string item;
+  for (const char c : listing) {
+    if (c == ',' || c == '\n' || c == '{' || c == '}') {
+      const auto first = item.find_first_not_of(" \t");
+      if (first != std::string::npos) items.push_back(item.substr(first, item.find_last_not_of(" \t") - first + 1));
+      item.clear();
+    } else {
+      item += c;
+    }
+  }
+  // Rules keep their order: only the elements move, and sorting the whole loses nothing that the diff doesn't check.
+  std::ranges::sort(items);
+  std::string text;
+  for (const auto& line : items) text += line + "\n";
+  return text;
+}
+
+void write(const std::string& path, const std::string& text) {
+  std::ofstream{path} << text;
+}
+
+std::string scratch_file(const char* name) {
+  return ::testing::TempDir() + "vrouter_" + std::to_string(::getpid()) + "_" + name;
+}
+
+class NftPortTest : public testing::InNamespace {};
+
+TEST_F(NftPortTest, AppliesAndThenFindsNothingToChange) {
+  auto port = open_port();
+  const auto desired = desired_of(some_guests());
+  apply_all(*port, desired);
+  const auto again = diff(desired, observe(*port));
+  EXPECT_EQ(again, Transaction{});
+}
+
+TEST_F(NftPortTest, NftReadsTheRenderedTextAsTheSameBytecode) {
+  const auto desired = desired_of(some_guests());
+  const auto file = scratch_file("rendered.nft");
+  write(file, render_nft(desired));
+  run("nft -f " + file);
+  ::unlink(file.c_str());
+  auto port = open_port();
+  const auto observed = observe(*port);
+  for (const auto& table : desired.tables) {
+    for (const auto& chain : table.chains) {
+      const auto& have = observed.tables.at(table.family).chains.at(chain.name);
+      ASSERT_EQ(have.rules.size(), chain.rules.size()) << chain.name;
+      for (std::size_t i = 0; i < chain.rules.size(); ++i) {
+        EXPECT_EQ(have.rules[i].code, assemble(chain.rules[i])) << chain.name << ": " << render_rule(chain.rules[i]);
+        EXPECT_EQ(have.rules[i].comment, chain.rules[i].comment);
+      }
+    }
+    for (const auto& set : table.sets) {
+      EXPECT_EQ(observed.tables.at(table.family).sets.at(set.name), set) << set.name;
+    }
+  }
+  EXPECT_EQ(observed.elements, desired.elements);
+  EXPECT_EQ(diff(desired, observed), Transaction{});
+}
+
+TEST_F(NftPortTest, NftListsWhatWeSendAsItListsTheRenderedText) {
+  const auto desired = desired_of(some_guests());
+  const auto file = scratch_file("rendered.nft");
+  write(file, render_nft(desired));
+  run("nft -f " + file);
+  const auto by_nft = run("nft list ruleset");
+  run("nft flush ruleset");
+  auto port = open_port();
+  apply_all(*port, desired);
+  EXPECT_EQ(in_any_order(run("nft list ruleset")), in_any_order(by_nft));
+  ::unlink(file.c_str());
+}
+
+TEST_F(NftPortTest, ListAndReloadIsAFixpoint) {
+  const auto desired = desired_of(some_guests());
+  const auto file = scratch_file("listed.nft");
+  {
+    auto port = open_port();
+    apply_all(*port, desired);
+  }
+  const auto listed = run("nft list ruleset");
+  write(file, listed);
+  run("nft flush ruleset && nft -f " + file);
+  EXPECT_EQ(in_any_order(run("nft list ruleset")), in_any_order(listed));
+  ::unlink(file.c_str());
+  auto port = open_port();
+  EXPECT_EQ(diff(desired, observe(*port)), Transaction{});
+}
+
+TEST_F(NftPortTest, MendsInPlaceWhatOthersChanged) {
+  auto port = open_port();
+  const auto desired = desired_of(some_guests());
+  apply_all(*port, desired);
+  run("nft flush chain inet vrouter from_guest");
+  run("nft add chain inet vrouter intruder '{ type filter hook forward priority 5; policy drop; }'");
+  run("nft delete element inet vrouter id4 '{ 10.0.5.2 }'");
+  run("nft delete element inet vrouter masq4 '{ 10.0.5.0/24 }'");
+  run("nft add element inet vrouter masq4 '{ 10.0.0.0/16 }'");
+  run("nft add element arp vrouter taps '{ \"eth0\" }'");
+  run("nft 'delete element inet vrouter dst4 { \"tap0\" . 10.0.5.2 }; add element inet vrouter dst4 { \"tap0\" . "
+      "10.0.5.2 : 9 }'");
+  const auto mend = diff(desired, observe(*port));
+  EXPECT_TRUE(mend.delete_tables.empty());
+  EXPECT_EQ(mend.refill_chains.size(), 1U);
+  EXPECT_EQ(mend.delete_chains.size(), 1U);
+  EXPECT_EQ(mend.flush_sets.size(), 1U);
+  const auto done = port->apply(mend);
+  ASSERT_TRUE(done.has_value()) << done.error().to_string();
+  EXPECT_EQ(diff(desired, observe(*port)), Transaction{});
+}
+
+TEST_F(NftPortTest, ReplacesATableThatIsMadeDifferently) {
+  run("nft 'table inet vrouter { set taps { type ipv4_addr; }; chain input { type filter hook input priority 3; }; }'");
+  auto port = open_port();
+  const auto desired = desired_of(some_guests());
+  const auto replace = diff(desired, observe(*port));
+  EXPECT_EQ(replace.delete_tables, std::vector{Family::inet});
+  EXPECT_EQ(replace.add_tables, (std::vector{Family::inet, Family::arp}));
+  const auto done = port->apply(replace);
+  ASSERT_TRUE(done.has_value()) << done.error().to_string();
+  EXPECT_EQ(diff(desired, observe(*port)), Transaction{});
+}
+
+TEST_F(NftPortTest, AGuestComesChangesAndGoes) {
+  auto port = open_port();
+  const auto network = network_of();
+  const auto skeleton = desired_of({});
+  apply_all(*port, skeleton);
+  auto guest = guest_of(7, true);
+  const auto plain = compile_guest(guest, network);
+  ASSERT_TRUE(port->apply(change_elements({}, plain)).has_value());
+  guest.publish = {publish_of(8080, 80)};
+  guest.mac = MacAddress{{0x52, 0x54, 0, 1, 2, 3}};
+  const auto pinned = compile_guest(guest, network);
+  ASSERT_TRUE(port->apply(change_elements(plain, pinned)).has_value());
+  auto with_guest = skeleton;
+  with_guest.insert(pinned);
+  EXPECT_EQ(diff(with_guest, observe(*port)), Transaction{});
+  ASSERT_TRUE(port->apply(change_elements(pinned, {})).has_value());
+  EXPECT_EQ(diff(skeleton, observe(*port)), Transaction{});
+}
+
+TEST_F(NftPortTest, AnErrorNamesTheElementAndChangesNothing) {
+  auto port = open_port();
+  const auto skeleton = desired_of({});
+  apply_all(*port, skeleton);
+  Transaction bad;
+  for (unsigned i = 0; i < 3; ++i) {
+    const auto elements = compile_guest(guest_of(i), network_of());
+    std::ranges::copy_if(elements, std::back_inserter(bad.delete_elements),
+                         [](const auto& e) { return e.set.set == "id4"; });
+  }
+  ASSERT_TRUE(port->apply(change_elements({}, {bad.delete_elements[0]})).has_value());
+  const auto done = port->apply(bad);
+  ASSERT_FALSE(done.has_value());
+  EXPECT_EQ(done.error().code, ENOENT);
+  EXPECT_NE(done.error().what.find("delete element 10.0.5.3 : 0x00000001, set id4 of table inet vrouter"),
+            std::string::npos)
+      << done.error().to_string();
+  auto one = skeleton;
+  one.insert({bad.delete_elements[0]});
+  EXPECT_EQ(diff(one, observe(*port)), Transaction{});
+}
+
+TEST_F(NftPortTest, AnErrorNamesTheSetThatIsNotThere) {
+  auto port = open_port();
+  const auto done = port->apply(change_elements({}, compile_guest(guest_of(0), network_of())));
+  ASSERT_FALSE(done.has_value());
+  EXPECT_EQ(done.error().code, ENOENT);
+  EXPECT_NE(done.error().what.find("of table inet vrouter"), std::string::npos) << done.error().to_string();
+  EXPECT_NE(done.error().what.find("also refused"), std::string::npos) << "all errors are collected";
+}
+
+TEST_F(NftPortTest, TeardownLeavesNothingAndMayBeRepeated) {
+  auto port = open_port();
+  apply_all(*port, desired_of(some_guests(), port->features().owner_persist));
+  run("nft 'table inet others { chain c { }; }'");
+  ASSERT_TRUE(port->teardown().has_value());
+  EXPECT_TRUE(observe(*port).tables.empty());
+  ASSERT_TRUE(port->teardown().has_value());
+  EXPECT_NE(run("nft list tables").find("others"), std::string::npos);
+}
+
+TEST_F(NftPortTest, AnOwnedTableSurvivesAForeignFlush) {
+  auto port = open_port();
+  if (!port->features().owner_persist) GTEST_SKIP() << "this kernel has no OWNER|PERSIST (Linux 6.9)";
+  const auto desired = desired_of(some_guests(), true);
+  apply_all(*port, desired);
+  run("nft flush ruleset");
+  run("! nft delete element inet vrouter id4 '{ 10.0.5.2 }'");
+  run("! nft delete table inet vrouter");
+  EXPECT_EQ(diff(desired, observe(*port)), Transaction{});
+}
+
+TEST_F(NftPortTest, AnOrphanIsAdoptedAsItIs) {
+  auto first = open_port();
+  if (!first->features().owner_persist) GTEST_SKIP() << "this kernel has no OWNER|PERSIST (Linux 6.9)";
+  const auto desired = desired_of(some_guests(), true);
+  apply_all(*first, desired);
+  first.reset();  // as a kill -9 closes it
+  auto second = open_port();
+  EXPECT_EQ(observe(*second).tables.at(Family::inet).ownership, Ownership::orphan);
+  const auto adopt = diff(desired, observe(*second));
+  EXPECT_EQ(adopt.adopt_tables, (std::vector{Family::inet, Family::arp}));
+  EXPECT_TRUE(adopt.delete_tables.empty() && adopt.add_elements.empty() && adopt.refill_chains.empty());
+  ASSERT_TRUE(second->apply(adopt).has_value());
+  EXPECT_EQ(diff(desired, observe(*second)), Transaction{});
+  run("nft flush ruleset");
+  EXPECT_EQ(observe(*second).tables.at(Family::inet).ownership, Ownership::ours);
+}
+
+TEST_F(NftPortTest, AnotherLivingOwnerIsNeitherRobbedNorFooled) {
+  auto first = open_port();
+  if (!first->features().owner_persist) GTEST_SKIP() << "this kernel has no OWNER|PERSIST (Linux 6.9)";
+  const auto desired = desired_of(some_guests(), true);
+  apply_all(*first, desired);
+  auto second = open_port();
+  EXPECT_EQ(observe(*second).tables.at(Family::inet).ownership, Ownership::foreign);
+  const auto done = second->apply(diff(desired, observe(*second)));
+  ASSERT_FALSE(done.has_value());
+  EXPECT_EQ(done.error().code, EPERM) << done.error().to_string();
+  EXPECT_EQ(diff(desired, observe(*first)), Transaction{});
+}
+
+TEST_F(NftPortTest, TeardownTakesAnOrphanToo) {
+  auto first = open_port();
+  if (!first->features().owner_persist) GTEST_SKIP() << "this kernel has no OWNER|PERSIST (Linux 6.9)";
+  apply_all(*first, desired_of(some_guests(), true));
+  first.reset();
+  auto second = open_port();
+  ASSERT_TRUE(second->teardown().has_value());
+  EXPECT_TRUE(observe(*second).tables.empty());
+}
+
+TEST_F(NftPortTest, AnUnownedTableBecomesOwnedAndBack) {
+  auto port = open_port();
+  if (!port->features().owner_persist) GTEST_SKIP() << "this kernel has no OWNER|PERSIST (Linux 6.9)";
+  for (const bool owned : {false, true, false}) {
+    const auto desired = desired_of(some_guests(), owned);
+    apply_all(*port, desired);
+    EXPECT_EQ(diff(desired, observe(*port)), Transaction{}) << owned;
+  }
+}
+
+TEST_F(NftPortTest, TheProbeLeavesNothingBehind) {
+  auto port = open_port();
+  EXPECT_EQ(run("nft list tables"), "");
+}
+
+TEST_F(NftPortTest, FindsForeignChainsThatDrop) {
+  auto port = open_port();
+  apply_all(*port, desired_of({}));
+  run("nft 'table ip filter { chain DOCKER-USER { }; chain FORWARD { type filter hook forward priority 0; policy drop; "
+      "}; }'");
+  run("nft 'table inet mine { chain in { type filter hook input priority 0; policy drop; }; "
+      "chain fwd { type filter hook forward priority 0; policy accept; }; }'");
+  const auto foreign = port->foreign();
+  ASSERT_TRUE(foreign.has_value()) << foreign.error().to_string();
+  EXPECT_TRUE(foreign->docker);
+  EXPECT_EQ(foreign->base_chains, (std::vector<ForeignChain>{{"inet", "mine", "fwd", Hook::forward, 0, false},
+                                                             {"inet", "mine", "in", Hook::input, 0, true},
+                                                             {"ip", "filter", "FORWARD", Hook::forward, 0, true}}));
+  const auto sentences = obstacles(*foreign, "tap0");
+  ASSERT_EQ(sentences.size(), 2U);
+  // The advice for nft's own tables must be words that nft takes.
+  const auto command = sentences[0].substr(sentences[0].find("nft insert rule"));
+  run(command);
+  EXPECT_NE(run("nft list chain inet mine in").find("iifgroup 7672 accept"), std::string::npos);
+}
+
+TEST_F(NftPortTest, TenThousandGuests) {
+  auto port = open_port();
+  const auto network = network_of();
+  std::vector<config::Guest> guests;
+  for (unsigned i = 0; i < 10000; ++i) guests.push_back(guest_of(i, i % 2 == 0));
+  const auto desired = desired_of(guests);
+  const auto start = std::chrono::steady_clock::now();
+  apply_all(*port, desired);
+  const auto loaded = std::chrono::steady_clock::now();
+  EXPECT_EQ(diff(desired, observe(*port)), Transaction{});
+  const auto compared = std::chrono::steady_clock::now();
+  const auto elements = compile_guest(guest_of(20000), network);
+  std::vector<std::chrono::nanoseconds> rounds;
+  for (int i = 0; i < 101; ++i) {
+    const auto before = std::chrono::steady_clock::now();
+    ASSERT_TRUE(port->apply(change_elements({}, elements)).has_value());
+    rounds.push_back(std::chrono::steady_clock::now() - before);
+    ASSERT_TRUE(port->apply(change_elements(elements, {})).has_value());
+  }
+  std::ranges::sort(rounds);
+  using us = std::chrono::microseconds;
+  const auto show = [](auto d) { return std::chrono::duration_cast<us>(d).count(); };
+  std::cout << "10,000 guests: observe, diff, apply " << show(loaded - start) << " us; observe, diff "
+            << show(compared - loaded) << " us; one guest more, median " << show(rounds[50]) << " us ("
+            << elements.size() << " elements)\n";
+  EXPECT_EQ(diff(desired, observe(*port)), Transaction{});
+}
+
+}  // namespace
+}  // namespace vrouter::firewall
