@@ -32,12 +32,6 @@ std::string in_table(std::string_view kind, std::string_view what, Family family
   return fmt::format("{} {} of {}", kind, what, table_text(family));
 }
 
-// enum byteorder of nftables, include/datatype.h: 1 host, 2 network; a concatenation has none.
-std::uint32_t byteorder(const std::vector<Type>& types) {
-  if (types.size() != 1) return 0;
-  return types.front() == Type::mark || types.front() == Type::ifname ? 1 : 2;
-}
-
 SetHandle make_set(const SetRef& ref) {
   SetHandle set{allocated(nftnl_set_alloc())};
   nftnl_set_set_str(set.get(), NFTNL_SET_TABLE, kTableName.data());
@@ -94,6 +88,15 @@ Bytes comment_data(std::uint8_t type, std::string_view comment) {
   return user_data_of(buffer.get());
 }
 
+// nft's notes about a set for itself, without which it can't print what isn't in network order.
+Bytes set_user_data(const Set& set) {
+  const UserDataHandle buffer{allocated(nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN))};
+  nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_KEYBYTEORDER, byteorder(set.key));
+  if (set.data_kind == DataKind::value)
+    nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_DATABYTEORDER, byteorder(set.data));
+  return user_data_of(buffer.get());
+}
+
 template <typename Set_, typename T>
 void put_data(Set_ set, T* object, std::uint16_t attribute, const Bytes& data) {
   set(object, attribute, data.data(), static_cast<std::uint32_t>(data.size()));
@@ -129,12 +132,10 @@ std::uint32_t type_code(const std::vector<Type>& types) noexcept {
   return code;
 }
 
-Bytes set_user_data(const Set& set) {
-  const UserDataHandle buffer{allocated(nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN))};
-  nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_KEYBYTEORDER, byteorder(set.key));
-  if (set.data_kind == DataKind::value)
-    nftnl_udata_put_u32(buffer.get(), NFTNL_UDATA_SET_DATABYTEORDER, byteorder(set.data));
-  return user_data_of(buffer.get());
+std::uint32_t byteorder(const std::vector<Type>& types) noexcept {
+  constexpr std::uint32_t kNone = 0, kHost = 1, kNetwork = 2;
+  if (types.size() != 1) return kNone;  // of a concatenation each field has its own
+  return types.front() == Type::mark || types.front() == Type::ifname ? kHost : kNetwork;
 }
 
 Batch::Batch(const Transaction& t, std::uint32_t first_sequence)

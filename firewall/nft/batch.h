@@ -17,8 +17,8 @@ namespace vrouter::firewall {
 // NFT_TABLE_F_PERSIST of linux/netfilter/nf_tables.h since Linux 6.9; Debian 12's header lacks it.
 inline constexpr std::uint32_t kTablePersist = 4;
 
-// nft's notes about a set for itself, without which it can't print what isn't in network order.
-[[nodiscard]] Bytes set_user_data(const Set& set);
+// How nft is to read a set's keys or data: enum byteorder of nftables, include/datatype.h.
+[[nodiscard]] std::uint32_t byteorder(const std::vector<Type>& types) noexcept;
 // A key's types as nft packs them, six bits each.
 [[nodiscard]] std::uint32_t type_code(const std::vector<Type>& types) noexcept;
 
@@ -27,7 +27,6 @@ class Batch {
   // `transaction` must outlive the batch.
   Batch(const Transaction& transaction, std::uint32_t first_sequence);
 
-  // Empty tables, for the probe and teardown; one way to make a message each.
   [[nodiscard]] std::span<const char> bytes() const noexcept { return buffer_; }
   [[nodiscard]] std::uint32_t first_sequence() const noexcept { return first_sequence_; }
   [[nodiscard]] std::uint32_t last_sequence() const noexcept;  // of the message that asks for an acknowledgement

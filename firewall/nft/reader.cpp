@@ -35,12 +35,26 @@ bool is_ours(const char* table) {
   return table != nullptr && table == kTableName;
 }
 
-template <typename Object>
-Bytes data_of(const void* (*get)(const Object*, std::uint16_t, std::uint32_t*), const Object* object,
-              std::uint16_t attribute) {
+struct Byteorders {
+  std::optional<std::uint32_t> key, data;
+};
+
+int take_byteorder(const nftnl_udata* attribute, void* found) {
+  auto& orders = *static_cast<Byteorders*>(found);
+  const auto type = nftnl_udata_type(attribute);
+  if (nftnl_udata_len(attribute) != sizeof(std::uint32_t)) return 0;
+  if (type == NFTNL_UDATA_SET_KEYBYTEORDER) orders.key = nftnl_udata_get_u32(attribute);
+  if (type == NFTNL_UDATA_SET_DATABYTEORDER) orders.data = nftnl_udata_get_u32(attribute);
+  return 0;
+}
+
+// Whether nft can print it as it is meant. What else nft notes differs between its versions.
+bool prints_right(const nftnl_set* s, const Set& set) {
+  Byteorders orders;
   std::uint32_t length = 0;
-  const auto* data = static_cast<const std::uint8_t*>(get(object, attribute, &length));
-  return data == nullptr ? Bytes{} : Bytes(data, data + length);
+  const auto* data = nftnl_set_get_data(s, NFTNL_SET_USERDATA, &length);
+  if (data == nullptr || nftnl_udata_parse(data, length, take_byteorder, &orders) < 0) return false;
+  return orders.key == byteorder(set.key) && (set.data_kind != DataKind::value || orders.data == byteorder(set.data));
 }
 
 std::optional<std::vector<Type>> types_of(std::uint32_t code) {
@@ -73,7 +87,7 @@ std::optional<Set> read_set(const nftnl_set* s) {
       set.data = std::move(*data);
     }
   }
-  if (data_of(nftnl_set_get_data, s, NFTNL_SET_USERDATA) != set_user_data(set)) return std::nullopt;
+  if (!prints_right(s, set)) return std::nullopt;
   return set;
 }
 
