@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "firewall/compile.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "firewall/render.h"
+#include "tests/unit/firewall/fixtures.h"
+
+namespace vrouter::firewall {
+namespace {
+
+using testing::config_of;
+using testing::guest_of;
+using testing::network_of;
+using testing::publish_of;
+
+const MacAddress kMac{{0x52, 0x54, 0, 0x12, 0x34, 0x56}};
+
+// "inet spoof4: "tap0" . 10.0.5.2", one line per element.
+std::set<std::string> lines_of(const std::vector<Element>& elements) {
+  const auto skeleton = compile(config_of(network_of()), {});
+  std::set<std::string> lines;
+  for (const auto& e : elements) {
+    const auto* set = skeleton.find(e.set);
+    EXPECT_NE(set, nullptr) << e.set.set;
+    if (set == nullptr) continue;
+    lines.insert(std::string{name(e.set.family)} + " " + e.set.set + ": " + render_element(*set, e.key, e.data));
+  }
+  EXPECT_EQ(lines.size(), elements.size()) << "no element twice";
+  return lines;
+}
+
+TEST(CompileGuest, IsElementsOfBothTables) {
+  EXPECT_EQ(lines_of(compile_guest(guest_of(0), network_of())),
+            (std::set<std::string>{"inet taps: \"tap0\"", "inet loose: \"tap0\"", "inet spoof4: \"tap0\" . 10.0.5.2",
+                                   "inet id4: 10.0.5.2 : 0x00000001", "inet dst4: \"tap0\" . 10.0.5.2 : 0x00000001",
+                                   "arp taps: \"tap0\"", "arp loose: \"tap0\"", "arp spoof4: \"tap0\" . 10.0.5.2"}));
+}
+
+TEST(CompileGuest, PinnedIsInNoLooseSet) {
+  auto guest = guest_of(0, true);
+  guest.mac = kMac;
+  for (const auto& line : lines_of(compile_guest(guest, network_of()))) {
+    EXPECT_EQ(line.find("loose"), std::string::npos) << line;
+    EXPECT_EQ(line.find("spoof"), std::string::npos) << line;
+  }
+  const auto lines = lines_of(compile_guest(guest, network_of()));
+  EXPECT_TRUE(lines.contains("inet macs: \"tap0\" . 52:54:00:12:34:56"));
+  EXPECT_TRUE(lines.contains("inet pinned4: \"tap0\" . 52:54:00:12:34:56 . 10.0.5.2"));
+  EXPECT_TRUE(lines.contains("inet pinned6: \"tap0\" . 52:54:00:12:34:56 . fd76:7274:5::2"));
+  EXPECT_TRUE(lines.contains("arp pinned4: \"tap0\" . 52:54:00:12:34:56 . 52:54:00:12:34:56 . 10.0.5.2"));
+}
+
+TEST(CompileGuest, WithoutAddressIsOnlyItsTap) {
+  auto guest = guest_of(0);
+  guest.address.reset();
+  EXPECT_EQ(lines_of(compile_guest(guest, network_of())),
+            (std::set<std::string>{"inet taps: \"tap0\"", "inet loose: \"tap0\"", "arp taps: \"tap0\"",
+                                   "arp loose: \"tap0\""}));
+}
+
+TEST(CompileGuest, APublishedPortIsKnownInTheFamiliesThatTheGuestHas) {
+  auto guest = guest_of(0, true);
+  guest.publish = {publish_of(8080, 80)};
+  const auto lines = lines_of(compile_guest(guest, network_of()));
+  EXPECT_TRUE(lines.contains("inet pub4any: tcp . 8080 : 10.0.5.2 . 80"));
+  EXPECT_TRUE(lines.contains("inet pub6any: tcp . 8080 : fd76:7274:5::2 . 80"));
+  EXPECT_TRUE(lines.contains("inet hairpin4: 10.0.5.2 . 10.0.5.2 : 10.0.5.1"));
+  EXPECT_TRUE(lines.contains("inet hairpin6: fd76:7274:5::2 . fd76:7274:5::2 : fd76:7274:5::1"));
+}
+
+TEST(CompileGuest, APortOnOneAddressIsOfThatAddressAlone) {
+  auto guest = guest_of(0, true);
+  guest.publish = {publish_of(53, 5353)};
+  guest.publish[0].host = boost::asio::ip::make_address("192.0.2.1");
+  guest.publish[0].protocol = config::Protocol::udp;
+  const auto lines = lines_of(compile_guest(guest, network_of()));
+  EXPECT_TRUE(lines.contains("inet pub4: 192.0.2.1 . udp . 53 : 10.0.5.2 . 5353"));
+  EXPECT_EQ(std::ranges::count_if(lines, [](const auto& line) { return line.find("pub") != std::string::npos; }), 1);
+}
+
+TEST(CompileGuest, ARangeIsOneElementPerPortUpToTheLast) {
+  auto guest = guest_of(0);
+  guest.publish = {publish_of(1, 1)};
+  guest.publish[0].last = 65535;
+  const auto elements = compile_guest(guest, network_of());
+  const auto lines = lines_of(elements);
+  EXPECT_EQ(std::ranges::count_if(elements, [](const auto& e) { return e.set.set == "pub4any"; }), 65535);
+  EXPECT_TRUE(lines.contains("inet pub4any: tcp . 65535 : 10.0.5.2 . 65535"));
+}
+
+TEST(CompileGuest, ARangeMayStartElsewhereInTheGuest) {
+  auto guest = guest_of(0);
+  guest.publish = {publish_of(6000, 7000)};
+  guest.publish[0].last = 6002;
+  const auto lines = lines_of(compile_guest(guest, network_of()));
+  EXPECT_TRUE(lines.contains("inet pub4any: tcp . 6002 : 10.0.5.2 . 7002"));
+  EXPECT_FALSE(lines.contains("inet pub4any: tcp . 6003 : 10.0.5.2 . 7003"));
+}
+
+TEST(CompileGuest, IsSortedForChangeElements) {
+  auto guest = guest_of(0, true);
+  guest.publish = {publish_of(8080, 80), publish_of(22, 22)};
+  const auto elements = compile_guest(guest, network_of());
+  EXPECT_TRUE(std::ranges::is_sorted(elements));
+}
+
+TEST(CompileGuest, AnIsolatedGuestHasAnotherProfile) {
+  EXPECT_TRUE(lines_of(compile_guest(guest_of(0), network_of(config::Mode::isolated)))
+                  .contains("inet id4: 10.0.5.2 : 0x00000002"));
+  EXPECT_TRUE(lines_of(compile_guest(guest_of(0), network_of(config::Mode::routed)))
+                  .contains("inet id4: 10.0.5.2 : 0x00000001"));
+}
+
+TEST(Compile, OnlyNatNetworksAreMasqueraded) {
+  const SetRef masq{Family::inet, "masq4"};
+  EXPECT_EQ(compile(config_of(network_of(config::Mode::nat)), {}).elements.at(masq).size(), 1U);
+  EXPECT_FALSE(compile(config_of(network_of(config::Mode::routed)), {}).elements.contains(masq));
+  EXPECT_FALSE(compile(config_of(network_of(config::Mode::isolated)), {}).elements.contains(masq));
+}
+
+TEST(Compile, GuardsTheInterfacesThatVrouterMadeForward) {
+  const auto ruleset = compile(config_of(network_of()), {{"eth0"}, {"eth1", "eth2"}, false});
+  EXPECT_EQ(ruleset.elements.at({Family::inet, "guarded4"}).size(), 1U);
+  EXPECT_EQ(ruleset.elements.at({Family::inet, "guarded6"}).size(), 2U);
+  EXPECT_FALSE(compile(config_of(network_of()), {}).elements.contains({Family::inet, "guarded4"}));
+}
+
+TEST(Compile, EveryRuleSaysWhatItIsFor) {
+  for (const auto& table : compile(config_of(network_of()), {}).tables) {
+    for (const auto& chain : table.chains) {
+      for (const auto& rule : chain.rules) {
+        EXPECT_FALSE(rule.comment.empty()) << chain.name << ": " << render_rule(rule);
+        EXPECT_LE(rule.comment.size(), 127U) << rule.comment;
+        EXPECT_EQ(rule.comment.find('"'), std::string::npos) << rule.comment;
+      }
+    }
+  }
+}
+
+TEST(Compile, DependsOnNoGuest) {
+  auto config = config_of(network_of());
+  const auto without = compile(config, {});
+  config.guests = {guest_of(0), guest_of(1)};
+  EXPECT_EQ(compile(config, {}), without);
+}
+
+TEST(Ruleset, EraseUndoesInsert) {
+  const auto skeleton = compile(config_of(network_of()), {});
+  auto ruleset = skeleton;
+  const auto guest = compile_guest(guest_of(0, true), network_of());
+  ruleset.insert(guest);
+  EXPECT_NE(ruleset, skeleton);
+  ruleset.erase(guest);
+  EXPECT_EQ(ruleset, skeleton);
+}
+
+}  // namespace
+}  // namespace vrouter::firewall
