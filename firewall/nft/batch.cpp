@@ -278,8 +278,8 @@ void Batch::add_rules(const ChainRules& definition) {
     }
     auto* message = start(NFT_MSG_NEWRULE, definition.family, NLM_F_CREATE | NLM_F_APPEND);
     nftnl_rule_nlmsg_build_payload(message, r.get());
-    finish(message, fmt::format("add rule `{}` to chain {}", render_rule(rule),
-                                in_table(definition.chain.name, "", definition.family)));
+    finish(message, fmt::format("add rule `{}` to chain {} of {}", render_rule(rule), definition.chain.name,
+                                table_text(definition.family)));
   }
 }
 

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Each directory beside this file is a case: config.toml, what is said of the host in `surroundings` (lines of
+// "guarded4 eth0"), and expected.nft. After a change that is meant, VROUTER_UPDATE_GOLDEN=1 writes expected.nft anew:
+// read the difference before committing it.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "firewall/compile.h"
+
+namespace vrouter::firewall::testing {
+
+struct GoldenCase {
+  std::filesystem::path directory;
+  Ruleset ruleset;
+  std::string expected;  // empty: no such file yet
+};
+
+[[nodiscard]] std::vector<std::string> golden_names();
+// Fails the test when the case can't be read.
+[[nodiscard]] GoldenCase read_case(const std::string& name);
+
+}  // namespace vrouter::firewall::testing
