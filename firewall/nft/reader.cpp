@@ -116,32 +116,36 @@ std::expected<void, KernelError> read_sets(NetlinkSocket& socket, Family family,
   });
 }
 
+// Empty for a chain on a hook that ours never are, or of another type.
 std::optional<Base> read_base(const nftnl_chain* c, Family family) {
-  if (!nftnl_chain_is_set(c, NFTNL_CHAIN_HOOKNUM)) return std::nullopt;
   auto hook = nftnl_chain_get_u32(c, NFTNL_CHAIN_HOOKNUM);
   if (family == Family::arp) ++hook;  // NF_ARP_IN is 0; our Hook numbers are those of `inet`
-  const std::string_view type = nftnl_chain_get_str(c, NFTNL_CHAIN_TYPE);
-  return Base{type == name(ChainType::nat) ? ChainType::nat : ChainType::filter, static_cast<Hook>(hook),
-              nftnl_chain_get_s32(c, NFTNL_CHAIN_PRIO)};
+  const auto* type = nftnl_chain_get_str(c, NFTNL_CHAIN_TYPE);
+  if (type == nullptr || hook > static_cast<std::uint32_t>(Hook::postrouting)) return std::nullopt;
+  for (const auto known : {ChainType::filter, ChainType::nat}) {
+    if (type == name(known)) return Base{known, static_cast<Hook>(hook), nftnl_chain_get_s32(c, NFTNL_CHAIN_PRIO)};
+  }
+  return std::nullopt;
 }
 
 std::expected<void, KernelError> read_chains(NetlinkSocket& socket, Family family, ObservedTable& table) {
   std::array<char, kRequestSize> buffer{};
   const auto* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETCHAIN, static_cast<std::uint16_t>(family),
                                               NLM_F_DUMP, socket.next_sequence());
-  return socket.query(
-      *request, what_of("chains", family), [&] { table.chains.clear(); },
-      [&](const nlmsghdr& message) {
-        const ChainHandle c{allocated(nftnl_chain_alloc())};
-        if (nftnl_chain_nlmsg_parse(&message, c.get()) < 0) return;
-        if (!is_ours(nftnl_chain_get_str(c.get(), NFTNL_CHAIN_TABLE)) ||
-            family_of(message) != static_cast<std::uint8_t>(family))
-          return;
-        ObservedChain chain;
-        chain.base = read_base(c.get(), family);
-        if (chain.base) chain.accepts = nftnl_chain_get_u32(c.get(), NFTNL_CHAIN_POLICY) == NF_ACCEPT;
-        table.chains.insert_or_assign(nftnl_chain_get_str(c.get(), NFTNL_CHAIN_NAME), std::move(chain));
-      });
+  const auto restart = [&] { table.chains.clear(); };
+  return socket.query(*request, what_of("chains", family), restart, [&](const nlmsghdr& message) {
+    const ChainHandle c{allocated(nftnl_chain_alloc())};
+    if (nftnl_chain_nlmsg_parse(&message, c.get()) < 0) return;
+    const bool same_family = family_of(message) == static_cast<std::uint8_t>(family);
+    if (!is_ours(nftnl_chain_get_str(c.get(), NFTNL_CHAIN_TABLE)) || !same_family) return;
+    ObservedChain chain;
+    if (nftnl_chain_is_set(c.get(), NFTNL_CHAIN_HOOKNUM)) {
+      chain.base = read_base(c.get(), family);
+      chain.accepts = nftnl_chain_get_u32(c.get(), NFTNL_CHAIN_POLICY) == NF_ACCEPT;
+      table.strange |= !chain.base;
+    }
+    table.chains.insert_or_assign(nftnl_chain_get_str(c.get(), NFTNL_CHAIN_NAME), std::move(chain));
+  });
 }
 
 int take_comment(const nftnl_udata* attribute, void* comment) {

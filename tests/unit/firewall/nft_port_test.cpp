@@ -200,6 +200,29 @@ TEST_F(NftPortTest, ReplacesATableThatIsMadeDifferently) {
   EXPECT_EQ(changes(diff(desired, observe(*port))), "");
 }
 
+TEST_F(NftPortTest, ReplacesATableWithAChainOfATypeThatWeNeverMake) {
+  auto port = open_port();
+  const auto desired = desired_of(some_guests());
+  apply_all(*port, desired);
+  run("nft add chain inet vrouter reroute '{ type route hook output priority 0; }'");
+  EXPECT_EQ(diff(desired, observe(*port)).delete_tables, std::vector{Family::inet});
+  apply_all(*port, desired);
+  EXPECT_EQ(changes(diff(desired, observe(*port))), "");
+}
+
+TEST_F(NftPortTest, ARuleThatTheKernelRefusesIsNamed) {
+  auto port = open_port();
+  auto desired = desired_of({});
+  auto& chain = desired.tables.front().chains.back();
+  chain.rules.push_back({{Lookup{{Field::ip_saddr}, "nowhere"}}, "no such set"});
+  const auto done = port->apply(diff(desired, observe(*port)));
+  ASSERT_FALSE(done.has_value());
+  EXPECT_EQ(done.error().code, ENOENT);
+  EXPECT_EQ(done.error().what,
+            "add rule `ip saddr @nowhere comment \"no such set\"` to chain " + chain.name + " of table inet vrouter");
+  EXPECT_TRUE(observe(*port).tables.empty()) << "all or nothing";
+}
+
 TEST_F(NftPortTest, AGuestComesChangesAndGoes) {
   auto port = open_port();
   const auto network = network_of();
