@@ -1,2 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "dhcp/tables.h"
+
+#include <cstdlib>
+
+namespace vrouter::dhcp {
+
+std::string_view name(LeaseState state) noexcept {
+  switch (state) {
+    case LeaseState::offered: return "offered";
+    case LeaseState::bound: return "bound";
+    case LeaseState::released: return "released";
+    case LeaseState::declined: return "declined";
+    case LeaseState::expired: return "expired";
+  }
+  std::abort();
+}
+
+}  // namespace vrouter::dhcp

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -31,7 +32,9 @@ struct Binding {
   std::string domain;                       // options 15 and 119
   std::uint16_t mtu = 1500;                 // option 26
   std::chrono::seconds lease_time{3600};
-  std::vector<config::RawDhcpOption> options;  // of the network; they win over ours
+  // Of the network, sent always and in place of ours of the same code. The codes that make the protocol itself
+  // (message type, server identifier, lease time, overload, client-id, ...) stay ours.
+  std::vector<config::RawDhcpOption> options;
   bool operator==(const Binding&) const = default;
 };
 
@@ -60,9 +63,14 @@ struct LeaseEvent {
 
 struct Statistics {
   std::uint64_t received = 0, answered = 0;
-  std::uint64_t dropped_malformed = 0, dropped_unknown_interface = 0, dropped_foreign_mac = 0, dropped_not_ours = 0;
+  std::uint64_t dropped_malformed = 0;  // truncated, no DHCP (BOOTP, replies), options that lie about their length
+  std::uint64_t dropped_unknown_interface = 0;
+  std::uint64_t dropped_rate_limited = 0;  // above the allowance of its interface, never parsed
+  std::uint64_t dropped_foreign_mac = 0;   // chaddr is not the pinned one
+  std::uint64_t dropped_not_ours = 0;      // for another server, from a relay, or about another address
   std::uint64_t send_errors = 0;
   std::uint64_t discover = 0, request = 0, inform = 0, release = 0, decline = 0, offer = 0, ack = 0, nak = 0;
+  bool operator==(const Statistics&) const = default;
 };
 
 }  // namespace vrouter::dhcp
