@@ -7,11 +7,16 @@ namespace vrouter::dhcp {
 
 std::string_view name(LeaseState state) noexcept {
   switch (state) {
-    case LeaseState::offered: return "offered";
-    case LeaseState::bound: return "bound";
-    case LeaseState::released: return "released";
-    case LeaseState::declined: return "declined";
-    case LeaseState::expired: return "expired";
+    case LeaseState::offered:
+      return "offered";
+    case LeaseState::bound:
+      return "bound";
+    case LeaseState::released:
+      return "released";
+    case LeaseState::declined:
+      return "declined";
+    case LeaseState::expired:
+      return "expired";
   }
   std::abort();
 }

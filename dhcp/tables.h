@@ -22,15 +22,15 @@ struct Binding {
   std::string guest;
   std::string tap;
   unsigned ifindex = 0;
-  MacAddress host_mac;                      // the TAP's own, source of our frames
-  std::optional<MacAddress> pinned_mac;     // requests with another chaddr are dropped
+  MacAddress host_mac;                   // the TAP's own, source of our frames
+  std::optional<MacAddress> pinned_mac;  // requests with another chaddr are dropped
   address_v4 address;
-  address_v4 gateway;                       // router, server identifier, resolver
+  address_v4 gateway;  // router, server identifier, resolver
   config::Addressing addressing = config::Addressing::routed;
-  std::uint8_t prefix_length = 24;          // the network's: the mask under Addressing::subnet and for PXE ROMs
-  std::string host_name;                    // option 12
-  std::string domain;                       // options 15 and 119
-  std::uint16_t mtu = 1500;                 // option 26
+  std::uint8_t prefix_length = 24;  // the network's: the mask under Addressing::subnet and for PXE ROMs
+  std::string host_name;            // option 12
+  std::string domain;               // options 15 and 119
+  std::uint16_t mtu = 1500;         // option 26
   std::chrono::seconds lease_time{3600};
   // Of the network, sent always and in place of ours of the same code. The codes that make the protocol itself
   // (message type, server identifier, lease time, overload, client-id, ...) stay ours.
@@ -54,9 +54,9 @@ struct LeaseEvent {
   std::string guest;
   std::string tap;
   address_v4 address;
-  MacAddress client;                         // chaddr
-  std::vector<std::uint8_t> client_id;       // option 61 as sent, at most 255 bytes; may be empty
-  std::string host_name;                     // as the client says, sanitised to one DNS label; may be empty
+  MacAddress client;                    // chaddr
+  std::vector<std::uint8_t> client_id;  // option 61 as sent, at most 255 bytes; may be empty
+  std::string host_name;                // as the client says, sanitised to one DNS label; may be empty
   BootTime expires{};
   bool operator==(const LeaseEvent&) const = default;
 };

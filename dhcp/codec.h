@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// DHCP messages (RFC 2131, RFC 2132) between bytes and values. Nothing past this header sees a guest's bytes.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <bitset>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "base/mac_address.h"
+#include "config/networks.h"
+
+namespace vrouter::dhcp {
+
+// RFC 2132, 9.6.
+enum class MessageType : std::uint8_t { discover = 1, offer, request, decline, ack, nak, release, inform };
+
+// RFC 2132 unless said otherwise; only those that we read or write.
+namespace option {
+inline constexpr std::uint8_t kPad = 0, kSubnetMask = 1, kRouter = 3, kDnsServer = 6, kHostName = 12, kDomainName = 15,
+                              kInterfaceMtu = 26, kBroadcast = 28, kRequestedAddress = 50, kLeaseTime = 51,
+                              kOverload = 52, kMessageType = 53, kServerIdentifier = 54, kParameterRequestList = 55,
+                              kMaxMessageSize = 57, kRenewalTime = 58, kRebindingTime = 59, kVendorClass = 60,
+                              kClientIdentifier = 61, kUserClass = 77 /* RFC 3004 */, kRapidCommit = 80 /* RFC 4039 */,
+                              kRelayAgent = 82 /* RFC 3046 */, kDomainSearch = 119 /* RFC 3397 */,
+                              kClasslessRoutes = 121 /* RFC 3442 */, kMicrosoftRoutes = 249 /* [MS-DHCPE] 2.2.8 */,
+                              kEnd = 255;
+}  // namespace option
+
+// A byte string with its bound in its type: a message is decoded without allocating.
+template <std::size_t Capacity>
+class BoundedBytes {
+ public:
+  // False, and nothing appended, if it doesn't fit.
+  [[nodiscard]] bool append(std::span<const std::uint8_t> more) noexcept {
+    if (more.size() > Capacity - size_) return false;
+    std::ranges::copy(more, bytes_.begin() + static_cast<std::ptrdiff_t>(size_));
+    size_ += more.size();
+    return true;
+  }
+  [[nodiscard]] std::span<const std::uint8_t> span() const noexcept { return {bytes_.data(), size_}; }
+  [[nodiscard]] std::string_view text() const noexcept {
+    return {reinterpret_cast<const char*>(bytes_.data()),
+            size_};  // NOLINT(cppcoreguidelines-pro-type-reinterpret-cast): bytes as characters
+  }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  bool operator==(const BoundedBytes& other) const noexcept { return std::ranges::equal(span(), other.span()); }
+
+ private:
+  std::array<std::uint8_t, Capacity> bytes_{};
+  std::size_t size_ = 0;
+};
+
+inline constexpr std::size_t kMaxOption =
+    255;  // what one option of a request may hold, joined (RFC 3396): ours are short
+inline constexpr std::size_t kMaxDnsLabel = 63;   // RFC 1035, 2.3.4
+inline constexpr std::size_t kMaxRequest = 4096;  // more than any client sends; longer datagrams are dropped whole
+inline constexpr std::size_t kMinReply = 300;     // BOOTP's size (RFC 951): some clients drop shorter replies
+inline constexpr std::size_t kMaxReply = 1472;    // one Ethernet frame of 1500 bytes without its IP and UDP headers
+
+// What a client said. Only message types that clients send are decoded.
+struct Request {
+  MessageType type = MessageType::discover;
+  std::uint32_t transaction = 0;
+  std::uint16_t seconds = 0;
+  std::uint16_t flags = 0;
+  address_v4 client_address;  // ciaddr
+  address_v4 relay_address;   // giaddr
+  MacAddress hardware;        // chaddr, an Ethernet station's
+  std::optional<address_v4> requested_address;
+  std::optional<address_v4> server_identifier;
+  std::optional<std::uint16_t> max_message_size;
+  bool rapid_commit = false;
+  BoundedBytes<kMaxOption> client_id;  // empty, or at least 2 bytes
+  BoundedBytes<kMaxOption> vendor_class;
+  BoundedBytes<kMaxOption> user_class;
+  BoundedBytes<kMaxDnsLabel> host_name;  // sanitised: one lower-case label (RFC 1123), or empty
+  std::bitset<256> parameters;           // option 55
+
+  [[nodiscard]] bool wants_broadcast() const noexcept { return (flags & 0x8000) != 0; }
+  bool operator==(const Request&) const = default;
+};
+
+enum class ParseError {
+  truncated,      // shorter than its headers, or an option past the end, or no end option
+  not_a_request,  // op is not BOOTREQUEST, or a message type that only servers send
+  not_ethernet,   // htype, hlen, or a chaddr that names no station
+  no_dhcp,        // no magic cookie or no message type: BOOTP, which we don't serve
+  bad_option,     // an option of fixed size has another one, or option 52 an unknown value
+};
+[[nodiscard]] std::string_view name(ParseError) noexcept;
+
+// Options of the field, then of `file` and `sname` where option 52 says so, joined by RFC 3396. An option whose size is
+// wrong spoils the message if it decides what the message means, and is ignored otherwise.
+[[nodiscard]] std::expected<Request, ParseError> decode_request(std::span<const std::uint8_t> datagram);
+
+// The first label of a host name in lower case, or empty when that is no RFC 1123 label. Names from guests reach logs,
+// tables and the DNS: nothing but letters, digits and inner hyphens passes.
+[[nodiscard]] BoundedBytes<kMaxDnsLabel> sanitise_host_name(std::span<const std::uint8_t> raw) noexcept;
+
+// Options in the order in which they are to be sent; what comes first survives a small cap. It holds what one reply
+// could carry at most and allocates nothing.
+class OptionList {
+ public:
+  void add(std::uint8_t code, std::span<const std::uint8_t> value) noexcept;
+  void add_u8(std::uint8_t code, std::uint8_t value) noexcept;
+  void add_u16(std::uint8_t code, std::uint16_t value) noexcept;
+  void add_u32(std::uint8_t code, std::uint32_t value) noexcept;
+  void add(std::uint8_t code, const address_v4& value) noexcept;
+
+  struct Entry {
+    std::uint8_t code = 0;
+    std::uint16_t offset = 0, length = 0;
+  };
+  [[nodiscard]] std::span<const Entry> entries() const noexcept { return {entries_.data(), count_}; }
+  [[nodiscard]] std::span<const std::uint8_t> value(const Entry& e) const noexcept {
+    return std::span{bytes_}.subspan(e.offset, e.length);
+  }
+  // The first option of that code; nothing if there is none.
+  [[nodiscard]] std::optional<std::span<const std::uint8_t>> find(std::uint8_t code) const noexcept;
+
+ private:
+  static constexpr std::size_t kMaxEntries = 256;  // one of each code, which is all that anybody may configure
+  std::array<Entry, kMaxEntries> entries_{};
+  std::array<std::uint8_t, kMaxReply> bytes_{};
+  std::size_t count_ = 0, used_ = 0;
+};
+
+struct Reply {
+  std::uint32_t transaction = 0;
+  std::uint16_t flags = 0;
+  address_v4 client_address;  // ciaddr
+  address_v4 your_address;    // yiaddr
+  address_v4 relay_address;   // giaddr
+  MacAddress hardware;        // chaddr
+  OptionList options;         // message type first
+};
+
+// Writes the message into `buffer`, at most `cap` bytes of it, and returns its size. Options that don't fit are left
+// out, the later ones first; the message is padded to kMinReply. Options longer than 255 bytes are split (RFC 3396).
+// A buffer shorter than kMinReply takes nothing and gives 0.
+[[nodiscard]] std::size_t encode_reply(const Reply& reply, std::size_t cap, std::span<std::uint8_t> buffer) noexcept;
+
+// RFC 1035, 3.1, without compression, as RFC 3397 allows. Empty when the text is no domain name.
+[[nodiscard]] BoundedBytes<kMaxOption> encode_domain(std::string_view domain) noexcept;
+
+}  // namespace vrouter::dhcp

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "dhcp/responder.h"
+
+#include <array>
+#include <string>
+#include <unordered_set>
+
+namespace vrouter::dhcp {
+namespace {
+
+constexpr std::uint32_t kForEver = 0xffffffff;  // RFC 2131, 3.3
+
+BootTime end_of_lease(const Binding& binding, BootTime now) {
+  const auto seconds = lease_seconds(binding);
+  return seconds == kForEver ? BootTime::max() : now + std::chrono::seconds{seconds};
+}
+
+LeaseEvent event_of(LeaseState state, const Binding& binding, const MacAddress& client,
+                    std::span<const std::uint8_t> client_id, std::string_view host_name, BootTime expires) {
+  return {state,
+          binding.guest,
+          binding.tap,
+          binding.address,
+          client,
+          {client_id.begin(), client_id.end()},
+          std::string{host_name},
+          expires};
+}
+
+}  // namespace
+
+void Responder::apply(const Update& update) {
+  if (update.snapshot) {
+    std::unordered_set<unsigned> kept;
+    for (const auto& binding : update.upserts) kept.insert(binding.ifindex);
+    for (auto it = entries_.begin(); it != entries_.end();) {
+      const auto ifindex = it->first;
+      ++it;  // before the entry goes
+      if (!kept.contains(ifindex)) remove(ifindex);
+    }
+  }
+  for (const auto ifindex : update.removed_ifindexes) remove(ifindex);
+  for (const auto& binding : update.upserts) upsert(binding);
+}
+
+void Responder::upsert(const Binding& binding) {
+  auto& entry = entries_[binding.ifindex];
+  if (entry.binding.guest != binding.guest || entry.binding.address != binding.address) {
+    forget_lease(binding.ifindex, entry);
+  }
+  entry.binding = binding;
+}
+
+void Responder::remove(unsigned ifindex) {
+  const auto found = entries_.find(ifindex);
+  if (found == entries_.end()) return;
+  forget_lease(ifindex, found->second);
+  entries_.erase(found);
+}
+
+void Responder::forget_lease(unsigned ifindex, Entry& entry) {
+  if (!entry.lease) return;
+  expiries_.erase({entry.lease->expires, ifindex});
+  entry.lease.reset();
+}
+
+std::size_t Responder::handle(const Datagram& datagram, BootTime now, std::span<std::uint8_t, kMaxFrame> frame) {
+  ++statistics_.received;
+  const auto found = entries_.find(datagram.ifindex);
+  if (found == entries_.end()) {
+    ++statistics_.dropped_unknown_interface;
+    return 0;
+  }
+  auto& entry = found->second;
+  if (!entry.bucket.take(now)) {
+    ++statistics_.dropped_rate_limited;
+    return 0;
+  }
+  const auto request = datagram.truncated ? std::unexpected(ParseError::truncated) : decode_request(datagram.bytes);
+  if (!request) {
+    ++statistics_.dropped_malformed;
+    return 0;
+  }
+  count_request(request->type);
+  const auto outcome = answer(*request, entry.binding, datagram.source);
+  if (!outcome) {
+    count_drop(outcome.error());
+    return 0;
+  }
+  std::size_t size = 0;
+  if (const auto& reply = outcome->reply) {
+    const auto payload = encode_reply(reply->message, reply->cap, frame.subspan<kFrameHeaders>());
+    const FrameHeader header{entry.binding.host_mac, reply->to.hardware, entry.binding.gateway, reply->to.address};
+    size = finish_frame(header, frame, payload);
+    count_reply(reply->type);
+  }
+  // Last: the sink may change the table.
+  if (outcome->lease) note_lease(datagram.ifindex, entry, *outcome->lease, *request, now);
+  return size;
+}
+
+void Responder::note_lease(unsigned ifindex, Entry& entry, LeaseState state, const Request& request, BootTime now) {
+  forget_lease(ifindex, entry);
+  const auto expires = state == LeaseState::bound ? end_of_lease(entry.binding, now) : now;
+  if (state == LeaseState::bound) {
+    entry.lease = Lease{request.hardware, request.client_id, request.host_name, expires};
+    if (expires != BootTime::max()) expiries_.emplace(expires, ifindex);
+  }
+  if (!events_) return;
+  events_(
+      event_of(state, entry.binding, request.hardware, request.client_id.span(), request.host_name.text(), expires));
+}
+
+void Responder::expire(BootTime now) {
+  while (!expiries_.empty() && expiries_.begin()->first <= now) {
+    const auto ifindex = expiries_.begin()->second;
+    auto& entry = entries_.at(ifindex);
+    const auto lease = std::exchange(entry.lease, std::nullopt);
+    expiries_.erase(expiries_.begin());
+    if (!events_ || !lease) continue;
+    events_(event_of(LeaseState::expired, entry.binding, lease->client, lease->client_id.span(),
+                     lease->host_name.text(), lease->expires));
+  }
+}
+
+std::optional<BootTime> Responder::next_expiry() const {
+  if (expiries_.empty()) return std::nullopt;
+  return expiries_.begin()->first;
+}
+
+void Responder::count_request(MessageType type) noexcept {
+  switch (type) {
+    case MessageType::discover:
+      ++statistics_.discover;
+      return;
+    case MessageType::request:
+      ++statistics_.request;
+      return;
+    case MessageType::inform:
+      ++statistics_.inform;
+      return;
+    case MessageType::release:
+      ++statistics_.release;
+      return;
+    case MessageType::decline:
+      ++statistics_.decline;
+      return;
+    case MessageType::offer:
+    case MessageType::ack:
+    case MessageType::nak:
+      return;  // never decoded
+  }
+}
+
+void Responder::count_reply(MessageType type) noexcept {
+  ++statistics_.answered;
+  if (type == MessageType::offer) ++statistics_.offer;
+  if (type == MessageType::ack) ++statistics_.ack;
+  if (type == MessageType::nak) ++statistics_.nak;
+}
+
+void Responder::count_drop(Drop drop) noexcept {
+  switch (drop) {
+    case Drop::foreign_mac:
+      ++statistics_.dropped_foreign_mac;
+      return;
+    case Drop::relayed:
+    case Drop::not_ours:
+      ++statistics_.dropped_not_ours;
+      return;
+  }
+}
+
+}  // namespace vrouter::dhcp

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Theory: requests come in through one UDP socket, which checks lengths and checksums for us and costs nothing per
+// TAP; IP_PKTINFO says which TAP. Replies leave through one packet socket as whole frames, because a client without an
+// address can be reached neither by routing nor by ARP. Both sides work in batches.
+#include "dhcp/server.h"
+
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "dhcp/responder.h"
+
+namespace vrouter::dhcp {
+namespace {
+
+constexpr std::size_t kBatch = 32;
+constexpr int kBatchesPerWake = 8;  // then the loop's other work has its turn
+// A boot storm of 10,000 guests fits: the kernel charges some 1.3 kB for a request of 300 bytes.
+constexpr int kReceiveBuffer = 16 << 20;
+constexpr int kSendBuffer = 4 << 20;
+
+KernelError last_error(const char* what) {
+  return {what, errno, ""};
+}
+
+// Buffers beyond net.core.[rw]mem_max need CAP_NET_ADMIN; without it the limit of the host has to do.
+void set_buffer(int fd, int forced_option, int option, int bytes) {
+  if (::setsockopt(fd, SOL_SOCKET, forced_option, &bytes, sizeof bytes) == 0) return;
+  ::setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes);
+}
+
+std::expected<UniqueFd, KernelError> open_receiver() {
+  UniqueFd fd{::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP)};
+  if (!fd) return std::unexpected(last_error("open the UDP socket of DHCP"));
+  const int on = 1;
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
+      ::setsockopt(fd.get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on) != 0) {
+    return std::unexpected(last_error("set up the UDP socket of DHCP"));
+  }
+  set_buffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF, kReceiveBuffer);
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_port = htons(kServerPort);
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own polymorphism
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0) {
+    return std::unexpected(last_error("bind UDP 0.0.0.0:67 for DHCP"));
+  }
+  return fd;
+}
+
+std::expected<UniqueFd, KernelError> open_sender() {
+  UniqueFd fd{::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (!fd) return std::unexpected(last_error("open the packet socket of DHCP"));
+  set_buffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, kSendBuffer);
+  return fd;
+}
+
+// The memory of one recvmmsg(2), wired up once.
+class ReceiveBatch {
+ public:
+  ReceiveBatch() {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      vectors_[i] = {buffers_[i].data(), buffers_[i].size()};
+      auto& header = messages_[i].msg_hdr;
+      header.msg_name = &sources_[i];
+      header.msg_iov = &vectors_[i];
+      header.msg_iovlen = 1;
+      header.msg_control = &controls_[i];
+    }
+  }
+
+  // The number of datagrams received; 0 when there is none, or on an error that a later call will find again.
+  [[nodiscard]] std::size_t receive(int fd) {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      messages_[i].msg_hdr.msg_namelen = sizeof(sockaddr_in);
+      messages_[i].msg_hdr.msg_controllen = sizeof(Control);
+    }
+    const int n = ::recvmmsg(fd, messages_.data(), kBatch, MSG_DONTWAIT, nullptr);
+    return n < 0 ? 0 : static_cast<std::size_t>(n);
+  }
+
+  [[nodiscard]] Datagram at(std::size_t i) {
+    auto& header = messages_[i].msg_hdr;
+    Datagram datagram;
+    for (auto* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
+      if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO) continue;
+      in_pktinfo info{};
+      std::memcpy(&info, CMSG_DATA(c), sizeof info);
+      datagram.ifindex = static_cast<unsigned>(info.ipi_ifindex);
+    }
+    datagram.source = address_v4{ntohl(sources_[i].sin_addr.s_addr)};
+    // Only what this datagram holds: the rest of the buffer is some earlier one's.
+    datagram.bytes = std::span{buffers_[i]}.first(std::min<std::size_t>(messages_[i].msg_len, kMaxRequest));
+    datagram.truncated = (header.msg_flags & MSG_TRUNC) != 0;
+    return datagram;
+  }
+
+ private:
+  struct alignas(cmsghdr) Control {
+    std::array<std::uint8_t, CMSG_SPACE(sizeof(in_pktinfo))> bytes;
+  };
+  std::array<std::array<std::uint8_t, kMaxRequest>, kBatch> buffers_{};
+  std::array<Control, kBatch> controls_{};
+  std::array<sockaddr_in, kBatch> sources_{};
+  std::array<iovec, kBatch> vectors_{};
+  std::array<mmsghdr, kBatch> messages_{};
+};
+
+// The frames of one sendmmsg(2).
+class SendBatch {
+ public:
+  SendBatch() {
+    for (std::size_t i = 0; i < kBatch; ++i) {
+      targets_[i].sll_family = AF_PACKET;
+      targets_[i].sll_protocol = htons(ETH_P_IP);
+      vectors_[i].iov_base = frames_[i].data();
+      auto& header = messages_[i].msg_hdr;
+      header.msg_name = &targets_[i];
+      header.msg_namelen = sizeof(sockaddr_ll);
+      header.msg_iov = &vectors_[i];
+      header.msg_iovlen = 1;
+    }
+  }
+
+  // Where the next frame is to be written; a batch takes as many as ReceiveBatch gives.
+  [[nodiscard]] std::span<std::uint8_t, kMaxFrame> next() { return frames_[count_]; }
+  void add(unsigned ifindex, std::size_t size) {
+    targets_[count_].sll_ifindex = static_cast<int>(ifindex);
+    vectors_[count_].iov_len = size;
+    ++count_;
+  }
+
+  // Sends all; returns how many the kernel refused. A TAP that is down spoils its own frame only.
+  [[nodiscard]] std::uint64_t flush(int fd) {
+    std::uint64_t refused = 0;
+    std::size_t done = 0;
+    while (done < count_) {
+      const int n = ::sendmmsg(fd, &messages_[done], static_cast<unsigned>(count_ - done), MSG_DONTWAIT);
+      if (n > 0) {
+        done += static_cast<std::size_t>(n);
+      } else if (errno != EINTR) {
+        ++refused;
+        ++done;
+      }
+    }
+    count_ = 0;
+    return refused;
+  }
+
+ private:
+  std::array<std::array<std::uint8_t, kMaxFrame>, kBatch> frames_{};
+  std::array<sockaddr_ll, kBatch> targets_{};
+  std::array<iovec, kBatch> vectors_{};
+  std::array<mmsghdr, kBatch> messages_{};
+  std::size_t count_ = 0;
+};
+
+// Shared with its pending handlers through weak pointers: one already queued when the server goes finds nothing.
+class Service : public std::enable_shared_from_this<Service> {
+ public:
+  Service(boost::asio::io_context& io, Sockets sockets, Server::EventSink events)
+      : responder_{std::move(events)},
+        receiver_{io, sockets.receive.release()},
+        sender_{std::move(sockets.send)},
+        timer_{io} {}
+
+  void start() { wait_for_requests(); }
+
+  void apply(const Update& update) {
+    responder_.apply(update);
+    wait_for_expiry();
+  }
+  [[nodiscard]] const Statistics& statistics() const noexcept { return responder_.statistics(); }
+
+ private:
+  void wait_for_requests() {
+    receiver_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                         [weak = weak_from_this()](const boost::system::error_code& error) {
+                           const auto self = weak.lock();
+                           if (error || !self) return;
+                           self->serve();
+                           self->wait_for_requests();
+                         });
+  }
+
+  void serve() {
+    for (int i = 0; i < kBatchesPerWake; ++i) {
+      const auto n = received_.receive(receiver_.native_handle());
+      const auto now = BootClock::now();
+      for (std::size_t k = 0; k < n; ++k) {
+        const auto datagram = received_.at(k);
+        if (const auto size = responder_.handle(datagram, now, replies_.next())) replies_.add(datagram.ifindex, size);
+      }
+      responder_.count_send_errors(replies_.flush(sender_.get()));
+      if (n < kBatch) break;
+    }
+    wait_for_expiry();
+  }
+
+  // One timer for all leases, set to the next end. Asio looks at BootClock again after five minutes at most, so a
+  // suspended host is late by no more.
+  void wait_for_expiry() {
+    const auto next = responder_.next_expiry();
+    if (next == timer_set_to_) return;
+    timer_set_to_ = next;
+    if (!next) {
+      timer_.cancel();
+      return;
+    }
+    timer_.expires_at(*next);
+    timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+      const auto self = weak.lock();
+      if (error || !self) return;
+      self->timer_set_to_.reset();
+      self->responder_.expire(BootClock::now());
+      self->wait_for_expiry();
+    });
+  }
+
+  Responder responder_;
+  boost::asio::posix::stream_descriptor receiver_;
+  UniqueFd sender_;
+  boost::asio::basic_waitable_timer<BootClock> timer_;
+  std::optional<BootTime> timer_set_to_;
+  ReceiveBatch received_;
+  SendBatch replies_;
+};
+
+class SocketServer final : public Server {
+ public:
+  explicit SocketServer(std::shared_ptr<Service> service) : service_{std::move(service)} { service_->start(); }
+  void apply(const Update& update) override { service_->apply(update); }
+  [[nodiscard]] Statistics statistics() const override { return service_->statistics(); }
+
+ private:
+  std::shared_ptr<Service> service_;
+};
+
+}  // namespace
+
+std::expected<Sockets, KernelError> open_sockets() {
+  auto receive = open_receiver();
+  if (!receive) return std::unexpected(receive.error());
+  auto send = open_sender();
+  if (!send) return std::unexpected(send.error());
+  return Sockets{std::move(*receive), std::move(*send)};
+}
+
+std::expected<std::unique_ptr<Server>, KernelError> Server::open(boost::asio::io_context& io, Sockets sockets,
+                                                                 EventSink events) {
+  return std::make_unique<SocketServer>(std::make_shared<Service>(io, std::move(sockets), std::move(events)));
+}
+
+std::expected<std::unique_ptr<Server>, KernelError> Server::open(boost::asio::io_context& io, EventSink events) {
+  auto sockets = open_sockets();
+  if (!sockets) return std::unexpected(sockets.error());
+  return open(io, std::move(*sockets), std::move(events));
+}
+
+}  // namespace vrouter::dhcp
