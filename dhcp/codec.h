@@ -45,8 +45,8 @@ class BoundedBytes {
   }
   [[nodiscard]] std::span<const std::uint8_t> span() const noexcept { return {bytes_.data(), size_}; }
   [[nodiscard]] std::string_view text() const noexcept {
-    return {reinterpret_cast<const char*>(bytes_.data()),
-            size_};  // NOLINT(cppcoreguidelines-pro-type-reinterpret-cast): bytes as characters
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes as characters
+    return {reinterpret_cast<const char*>(bytes_.data()), size_};
   }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }

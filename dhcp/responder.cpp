@@ -95,7 +95,7 @@ std::size_t Responder::handle(const Datagram& datagram, BootTime now, std::span<
     count_reply(reply->type);
   }
   // Last: the sink may change the table.
-  if (outcome->lease) note_lease(datagram.ifindex, entry, *outcome->lease, *request, now);
+  if (const auto& state = outcome->lease) note_lease(datagram.ifindex, entry, *state, *request, now);
   return size;
 }
 

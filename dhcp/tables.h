@@ -45,6 +45,7 @@ struct Update {
   std::vector<unsigned> removed_ifindexes;
 };
 
+// `offered` is for pools: a static binding has nothing to hold for a client.
 enum class LeaseState { offered, bound, released, declined, expired };
 [[nodiscard]] std::string_view name(LeaseState) noexcept;
 
