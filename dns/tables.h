@@ -17,21 +17,21 @@ struct Zone {
   std::string domain;                 // "guests.internal"
   std::vector<network_v4> prefixes4;  // reverse zones answered here and never forwarded
   std::vector<network_v6> prefixes6;
-  std::vector<address> listen;        // gateway addresses, bound on port 53
+  std::vector<address> listen;  // gateway addresses, bound on port 53
   bool operator==(const Zone&) const = default;
 };
 
 // One guest: its names, and the interface whose questions are its own.
 struct Host {
   std::string network;
-  std::string name;                   // one label: web1 -> web1.guests.internal, and bare web1
-  unsigned ifindex = 0;               // 0 while its TAP does not exist
+  std::string name;      // one label: web1 -> web1.guests.internal, and bare web1
+  unsigned ifindex = 0;  // 0 while its TAP does not exist
   std::vector<address> addresses;
   bool operator==(const Host&) const = default;
 };
 
 struct Upstreams {
-  std::vector<address> servers;       // port 53 each, tried in this order
+  std::vector<address> servers;              // port 53 each, tried in this order
   std::vector<config::ForwardZone> forward;  // longest suffix wins; fails closed
   bool operator==(const Upstreams&) const = default;
 };
@@ -39,15 +39,15 @@ struct Upstreams {
 // A snapshot replaces everything; a delta changes the named hosts. One code path takes both.
 struct Update {
   bool snapshot = false;
-  std::vector<Zone> zones;            // only in a snapshot
-  std::vector<Host> upserts;          // key: (network, name)
-  std::vector<Host> removed;          // only network and name count
+  std::vector<Zone> zones;    // only in a snapshot
+  std::vector<Host> upserts;  // key: (network, name)
+  std::vector<Host> removed;  // only network and name count
 };
 
 struct UpstreamStatus {
   address server;
   std::uint64_t asked = 0, answered = 0, timeouts = 0, refused = 0;
-  double rtt_ms = 0;                  // smoothed; 0: none answered yet
+  double rtt_ms = 0;  // smoothed; 0: none answered yet
 };
 
 struct Statistics {

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "dns/forwarder.h"
+
+#include <sys/random.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <system_error>
+#include <utility>
+
+namespace vrouter::dns {
+
+namespace {
+
+namespace asio = boost::asio;
+using Error = boost::system::error_code;
+
+constexpr std::uint16_t kPort = 53;
+// Upstreams overrun the 1232 we ask for; what arrives whole is taken whole.
+constexpr std::size_t kReceiveBuffer = kMaxMessage;
+constexpr unsigned kReadsPerWake = 16;  // a flood of forgeries must not keep the loop from the others
+
+std::uint16_t random_id() {
+  std::uint16_t id = 0;
+  // Short reads can't happen below 256 bytes, and no error once the pool is ready: getrandom(2).
+  if (::getrandom(&id, sizeof id, 0) != sizeof id) throw std::system_error(errno, std::generic_category(), "getrandom");
+  return id;
+}
+
+}  // namespace
+
+struct Forwarder::Attempt {
+  Lookup::Attempt what;
+  address server;
+  std::uint16_t id = 0;
+  BootTime sent;
+  asio::ip::udp::socket udp;
+  asio::ip::tcp::socket tcp;
+  Bytes wire;  // what goes out, then what comes in
+
+  explicit Attempt(asio::io_context& io) : udp{io}, tcp{io} {}
+  void close() {
+    Error ignored;
+    udp.close(ignored);
+    tcp.close(ignored);
+  }
+};
+
+struct Forwarder::Flight {
+  QuestionKey key;
+  Lookup lookup;
+  asio::steady_timer timer;
+  std::vector<Done> waiting;
+  std::map<unsigned, AttemptPtr> attempts;
+  bool answered = false;
+
+  Flight(asio::io_context& io, QuestionKey k, Plan plan) : key{std::move(k)}, lookup{std::move(plan)}, timer{io} {}
+  [[nodiscard]] bool holds(const AttemptPtr& attempt) const { return attempts.contains(attempt->what.id); }
+};
+
+Forwarder::Forwarder(asio::io_context& io, UpstreamTable& table) : io_{io}, table_{table}, buffer_(kReceiveBuffer) {}
+
+// Handlers still queued hold their flight; without attempts in it they return before touching us.
+Forwarder::~Forwarder() {
+  const auto close = [](const FlightPtr& flight) {
+    for (auto& [id, attempt] : flight->attempts) attempt->close();
+    flight->attempts.clear();
+    flight->waiting.clear();
+    flight->timer.cancel();
+  };
+  for (auto& [key, flight] : flights_) close(flight);
+  for (const auto& flight : lingering_) close(flight);
+}
+
+void Forwarder::ask(const QuestionKey& key, Done done) {
+  if (const auto known = flights_.find(key); known != flights_.end()) {
+    known->second->waiting.push_back(std::move(done));
+    return;
+  }
+  const auto now = BootClock::now();
+  const auto flight = std::make_shared<Flight>(io_, key, table_.plan(key.name, now));
+  flight->waiting.push_back(std::move(done));
+  flights_.emplace(key, flight);
+  perform(flight, flight->lookup.begin(now));
+}
+
+void Forwarder::perform(const FlightPtr& flight, Lookup::Step step) {
+  for (const auto id : step.stop) {
+    if (const auto it = flight->attempts.find(id); it != flight->attempts.end()) {
+      it->second->close();
+      flight->attempts.erase(it);
+    }
+  }
+  for (const auto server : step.silent) table_.silent(flight->lookup.server({.server = server}), BootClock::now());
+  for (const auto& attempt : step.start) start(flight, attempt);
+  if (step.done) {
+    finish(flight, step);
+  } else if (!flight->answered) {
+    arm(flight);
+  }
+}
+
+void Forwarder::finish(const FlightPtr& flight, const Lookup::Step& step) {
+  flight->answered = true;
+  flight->timer.cancel();
+  flights_.erase(flight->key);
+  std::erase_if(flight->attempts, [&](const auto& entry) {
+    if (step.linger == entry.first) return false;
+    entry.second->close();
+    return true;
+  });
+  if (!flight->attempts.empty()) {
+    lingering_.insert(flight);
+    arm(flight);
+  }
+  Answer answer{.message = nullptr, .reason = step.done->reason};
+  if (step.done->reply) answer.message = std::make_shared<const Bytes>(step.done->reply->message);
+  // A waiter may ask again, or take the forwarder down with it: the list is no longer ours when it is called.
+  const auto waiting = std::exchange(flight->waiting, {});
+  for (const auto& done : waiting) done(answer);
+}
+
+void Forwarder::arm(const FlightPtr& flight) {
+  const auto until = flight->answered ? flight->lookup.deadline() : flight->lookup.wake();
+  flight->timer.expires_after(std::max(until - BootClock::now(), BootClock::duration::zero()));
+  flight->timer.async_wait([this, flight](const Error& error) {
+    if (error || flight->attempts.empty()) return;
+    if (!flight->answered) return perform(flight, flight->lookup.on_timer(BootClock::now()));
+    for (auto& [id, attempt] : flight->attempts) {
+      table_.silent(attempt->server, BootClock::now());
+      attempt->close();
+    }
+    flight->attempts.clear();
+    lingering_.erase(flight);
+  });
+}
+
+void Forwarder::start(const FlightPtr& flight, const Lookup::Attempt& what) {
+  const auto attempt = std::make_shared<Attempt>(io_);
+  attempt->what = what;
+  attempt->server = flight->lookup.server(what);
+  attempt->id = random_id();
+  attempt->sent = BootClock::now();
+  attempt->wire = write_query(flight->key, attempt->id, what.edns);
+  flight->attempts.emplace(what.id, attempt);
+  table_.asked(attempt->server);
+  if (what.transport == Transport::udp) {
+    start_udp(flight, attempt);
+  } else {
+    start_tcp(flight, attempt);
+  }
+}
+
+void Forwarder::start_udp(const FlightPtr& flight, const AttemptPtr& attempt) {
+  const asio::ip::udp::endpoint to{attempt->server, kPort};
+  Error error;
+  attempt->udp.open(to.protocol(), error);
+  // Connecting without binding: the kernel draws the port (net/ipv4/udp.c, udp_lib_get_port: get_random_u32), and takes
+  // datagrams from nobody else; ICMP errors come back too.
+  if (!error) attempt->udp.connect(to, error);
+  if (!error) attempt->udp.non_blocking(true, error);
+  if (!error) attempt->udp.send(asio::buffer(attempt->wire), 0, error);
+  if (!error) return wait_udp(flight, attempt);
+  // Not from within the step that started it: the step isn't done yet.
+  asio::post(io_, [this, flight, attempt] { fail(flight, attempt); });
+}
+
+void Forwarder::wait_udp(const FlightPtr& flight, const AttemptPtr& attempt) {
+  attempt->udp.async_wait(asio::ip::udp::socket::wait_read, [this, flight, attempt](const Error& error) {
+    if (!flight->holds(attempt)) return;
+    if (error) return fail(flight, attempt);
+    read_udp(flight, attempt);
+  });
+}
+
+void Forwarder::read_udp(const FlightPtr& flight, const AttemptPtr& attempt) {
+  for (unsigned i = 0; i < kReadsPerWake; ++i) {
+    Error error;
+    const auto size = attempt->udp.receive(asio::buffer(buffer_), 0, error);
+    if (error == asio::error::would_block || error == asio::error::try_again) break;
+    if (error) return fail(flight, attempt);
+    if (take(flight, attempt, std::span{buffer_}.first(size))) return;
+  }
+  wait_udp(flight, attempt);
+}
+
+void Forwarder::start_tcp(const FlightPtr& flight, const AttemptPtr& attempt) {
+  const std::uint16_t length = static_cast<std::uint16_t>(attempt->wire.size());
+  attempt->wire.insert(attempt->wire.begin(),
+                       {static_cast<std::uint8_t>(length >> 8), static_cast<std::uint8_t>(length)});
+  attempt->tcp.async_connect({attempt->server, kPort}, [this, flight, attempt](const Error& refused) {
+    if (!flight->holds(attempt)) return;
+    if (refused) return fail(flight, attempt);
+    asio::async_write(attempt->tcp, asio::buffer(attempt->wire),
+                      [this, flight, attempt](const Error& error, std::size_t) {
+                        if (!flight->holds(attempt)) return;
+                        if (error) return fail(flight, attempt);
+                        read_tcp(flight, attempt);
+                      });
+  });
+}
+
+void Forwarder::read_tcp(const FlightPtr& flight, const AttemptPtr& attempt) {
+  attempt->wire.resize(2);
+  asio::async_read(attempt->tcp, asio::buffer(attempt->wire), [this, flight, attempt](const Error& cut, std::size_t) {
+    if (!flight->holds(attempt)) return;
+    if (cut) return fail(flight, attempt);
+    attempt->wire.resize(static_cast<std::size_t>(attempt->wire[0] << 8 | attempt->wire[1]));
+    asio::async_read(attempt->tcp, asio::buffer(attempt->wire),
+                     [this, flight, attempt](const Error& error, std::size_t) {
+                       if (!flight->holds(attempt)) return;
+                       if (error || !take(flight, attempt, attempt->wire)) fail(flight, attempt);
+                     });
+  });
+}
+
+void Forwarder::fail(const FlightPtr& flight, const AttemptPtr& attempt) {
+  if (!flight->holds(attempt)) return;
+  if (!flight->answered) return perform(flight, flight->lookup.on_failure(attempt->what.id, BootClock::now()));
+  table_.silent(attempt->server, BootClock::now());
+  attempt->close();
+  flight->attempts.clear();
+  flight->timer.cancel();
+  lingering_.erase(flight);
+}
+
+bool Forwarder::take(const FlightPtr& flight, const AttemptPtr& attempt, std::span<const std::uint8_t> message) {
+  auto reply = decode_reply(message, flight->key, attempt->id);
+  const auto now = BootClock::now();
+  if (!reply) {
+    ++mismatched_;
+    // Only the id tells somebody who guesses from a server that errs; a malformed or foreign message ends nothing.
+    if (reply.error() != ReplyError::wrong_id || flight->answered) return false;
+    perform(flight, flight->lookup.on_wrong_id(attempt->what.id, now));
+    return true;
+  }
+  const bool refused = reply->rcode == Rcode::refused || reply->rcode == Rcode::serv_fail;
+  table_.answered(attempt->server, now - attempt->sent, refused);
+  if (!flight->answered) {
+    perform(flight, flight->lookup.on_reply(attempt->what.id, std::move(*reply), now));
+    return true;
+  }
+  attempt->close();
+  flight->attempts.clear();
+  flight->timer.cancel();
+  lingering_.erase(flight);
+  return true;
+}
+
+}  // namespace vrouter::dns

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The names and reverse names answered here, as the router told them. Pure: tables in, answers out.
+//
+// A guest sees the names of its own network and nobody else's; the host sees all. A zone here answers every type, so a
+// name that exists without the type asked is NODATA and never a question to an upstream, which would deny the name.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "dns/codec.h"
+#include "dns/tables.h"
+
+namespace vrouter::dns {
+
+// Where a question came from: the interface it came in by, and the address it claims.
+struct Client {
+  unsigned ifindex = 0;
+  address source;
+};
+
+// Whose eyes a question is answered for.
+struct View {
+  bool host = false;    // the host itself: every network
+  std::string network;  // a guest's
+};
+
+inline constexpr unsigned kLoopbackIfindex =
+    1;  // LOOPBACK_IFINDEX of the kernel's net/flow.h, the same in every namespace
+inline constexpr std::uint32_t kLocalTtl =
+    30;  // guests come and go: a stale address must not outlive a restart by much
+
+class Names {
+ public:
+  void apply(const Update& update);
+
+  // Nothing: neither a guest with an address of its own on its own interface, nor the host. Such a question is
+  // dropped: an answer would go to somebody who never asked.
+  [[nodiscard]] std::optional<View> view(const Client& client) const;
+
+  // Nothing: not ours to say. `forward_labels` is the length of the operator's forward zone that covers the name (0:
+  // none): it wins over a shorter domain of ours, and over the bare names of guests never.
+  [[nodiscard]] std::optional<LocalAnswer> answer(const View& view, const Question& question,
+                                                  unsigned forward_labels) const;
+
+  [[nodiscard]] bool has_interface(unsigned ifindex) const { return by_ifindex_.contains(ifindex); }
+  [[nodiscard]] std::size_t interfaces() const noexcept { return by_ifindex_.size(); }
+  [[nodiscard]] std::vector<address> listen_addresses() const;  // of all zones, sorted, without repeats
+
+ private:
+  using HostKey = std::pair<std::string, std::string>;  // network, name in lower case
+  struct KnownZone {
+    Zone zone;
+    std::optional<Name> apex;  // of its domain; empty where the domain is no name
+  };
+
+  void put(const Host& host);
+  void drop(const HostKey& key);
+  [[nodiscard]] bool sees(const View& view, const Zone& zone) const {
+    return view.host || view.network == zone.network;
+  }
+  [[nodiscard]] std::optional<std::vector<address>> addresses_of(const KnownZone& zone, const std::string& label) const;
+  [[nodiscard]] std::optional<LocalAnswer> bare_name(const View& view, const Question& question) const;
+  [[nodiscard]] std::optional<LocalAnswer> in_domain(const View& view, const Question& question,
+                                                     unsigned forward_labels) const;
+  [[nodiscard]] std::optional<LocalAnswer> reverse(const View& view, const Question& question) const;
+
+  std::vector<KnownZone> zones_;
+  std::map<HostKey, Host> hosts_;
+  std::unordered_multimap<unsigned, HostKey> by_ifindex_;
+  std::multimap<address, HostKey> by_address_;
+};
+
+// Names that must not leave this machine or have a fixed answer: RFC 6761 (localhost, test, invalid), 7686 (onion),
+// 6762 (local), 9476 (alt), 8375 (home.arpa), internal (reserved by ICANN in 2024), 9462 (resolver.arpa), the reverse
+// zones of private and special addresses (RFC 6303, 7793), and ANY (RFC 8482).
+[[nodiscard]] std::optional<LocalAnswer> special_answer(const Question& question);
+
+// An address written as a reverse name, or the leading part of one.
+struct ReverseName {
+  address base;              // the rest is zero
+  unsigned prefix_bits = 0;  // how much of it the name gives
+  [[nodiscard]] bool is_whole() const { return prefix_bits == (base.is_v4() ? 32U : 128U); }
+};
+[[nodiscard]] std::optional<ReverseName> parse_reverse(const Name& name);
+
+// Data of records, as names and addresses say it.
+[[nodiscard]] LocalRecord address_record(const Name& owner, const address& value);
+[[nodiscard]] LocalRecord name_record(const Name& owner, std::uint16_t type, const Name& value);
+[[nodiscard]] LocalRecord soa_record(const Name& zone);
+[[nodiscard]] LocalAnswer no_such_name(const Name& zone);
+[[nodiscard]] LocalAnswer no_such_type(const Name& zone);
+
+}  // namespace vrouter::dns

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What becomes of one message from a client: dropped, answered from here, or passed on to the source of other people's
+// names. No socket: the listeners bring bytes and take bytes.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <unordered_map>
+
+#include "dns/answer_source.h"
+#include "dns/budget.h"
+#include "dns/names.h"
+#include "dns/upstream_table.h"
+
+namespace vrouter::dns {
+
+class QueryHandler {
+ public:
+  // Called exactly once per message; with nothing when nothing is to be sent.
+  using Respond = std::function<void(Bytes)>;
+
+  QueryHandler(const Names& names, const UpstreamTable& table, AnswerSource& source, Statistics& counts)
+      : names_{names}, table_{table}, source_{source}, counts_{counts} {}
+
+  void handle(std::span<const std::uint8_t> message, const Client& client, Transport transport, BootTime now,
+              Respond respond);
+  [[nodiscard]] bool knows(const Client& client) const { return names_.view(client).has_value(); }
+
+ private:
+  [[nodiscard]] bool within_budget(unsigned ifindex, BootTime now);
+  [[nodiscard]] Bytes local_reply(const Query& query, const LocalAnswer& answer, Transport transport);
+  void forward(const Query& query, unsigned guest, Transport transport, Respond respond);
+
+  const Names& names_;
+  const UpstreamTable& table_;
+  AnswerSource& source_;
+  Statistics& counts_;
+  std::unordered_map<unsigned, TokenBucket> buckets_;  // by ifindex, of interfaces that are a guest's or the loopback
+  std::shared_ptr<WaitingRoom> room_ = std::make_shared<WaitingRoom>();
+};
+
+}  // namespace vrouter::dns

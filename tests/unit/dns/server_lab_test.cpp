@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The whole server over real sockets, in a network namespace of its own: gateway 10.0.5.1 on lo, upstreams at 127.0.0.x.
+// The host asks over the loopback; guests ask from a namespace behind a veth that stands for their TAP.
+#include "dns/server.h"
+
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <chrono>
+#include <set>
+#include <thread>
+
+#include "upstream.h"
+
+namespace vrouter::dns {
+namespace {
+
+using boost::asio::ip::make_address;
+using ::testing::HasSubstr;
+using testing::answer_to;
+using testing::ask;
+using testing::Bytes;
+using testing::count_of;
+using testing::FakeUpstream;
+using testing::rcode_of;
+using testing::u16_at;
+using namespace std::chrono_literals;
+
+class DnsLab : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+    ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
+    ASSERT_EQ(sh("ip link set lo up && ip addr add 10.0.5.1/32 dev lo"), 0);
+    server_ = Server::create(io_);
+  }
+  static int sh(const std::string& command) { return std::system(command.c_str()); }
+
+  void start(std::vector<address> upstreams, std::vector<config::ForwardZone> forward = {}) {
+    Update update{.snapshot = true, .zones = {{.network = "default", .domain = "guests.internal",
+                                               .prefixes4 = {boost::asio::ip::make_network_v4("10.0.5.0/24")}, .prefixes6 = {},
+                                               .listen = {make_address("10.0.5.1")}}}, .upserts = hosts_, .removed = {}};
+    server_->apply(update);
+    server_->set_upstreams({.servers = std::move(upstreams), .forward = std::move(forward)});
+  }
+
+  template <typename Condition>
+  bool run_until(Condition&& condition, std::chrono::milliseconds limit = 8s) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (!condition() && std::chrono::steady_clock::now() < end) io_.run_one_for(20ms);
+    return condition();
+  }
+  // One datagram to the server and what comes back within `limit`.
+  std::optional<Bytes> exchange(const Bytes& query, std::chrono::milliseconds limit = 6s) {
+    boost::asio::ip::udp::socket socket{io_};
+    socket.connect({make_address("10.0.5.1"), 53});
+    socket.send(boost::asio::buffer(query));
+    Bytes buffer(65535);
+    std::optional<std::size_t> size;
+    socket.async_receive(boost::asio::buffer(buffer), [&](const boost::system::error_code& e, std::size_t n) {
+      if (!e) size = n;
+    });
+    run_until([&] { return size.has_value(); }, limit);
+    socket.close();
+    io_.poll();
+    if (!size) return std::nullopt;
+    buffer.resize(*size);
+    return buffer;
+  }
+  // Runs a client program while the server serves, and returns what it printed.
+  std::string run(const std::string& command) {
+    std::array<int, 2> ends{};
+    EXPECT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::dup2(ends[1], 1);
+      ::dup2(ends[1], 2);
+      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      ::_exit(127);
+    }
+    ::close(ends[1]);
+    boost::asio::posix::stream_descriptor out{io_, ends[0]};
+    std::string text;
+    bool done = false;
+    std::array<char, 4096> buffer{};
+    std::function<void()> read = [&] {
+      out.async_read_some(boost::asio::buffer(buffer), [&](const boost::system::error_code& e, std::size_t n) {
+        text.append(buffer.data(), n);
+        if (e) {
+          done = true;
+        } else {
+          read();
+        }
+      });
+    };
+    read();
+    EXPECT_TRUE(run_until([&] { return done; }, 20s)) << command;
+    if (!done) ::kill(child, SIGKILL);
+    out.close();
+    io_.poll();
+    ::waitpid(child, nullptr, 0);
+    return text;
+  }
+
+  boost::asio::io_context io_;
+  std::vector<Host> hosts_{{.network = "default", .name = "web1", .ifindex = 77, .addresses = {make_address("10.0.5.2")}}};
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(DnsLab, DigResolvesOverUdpAndTcp) {
+  FakeUpstream upstream{io_, "127.0.0.9", testing::good};
+  start({make_address("127.0.0.9")});
+  EXPECT_EQ(run("dig +short @10.0.5.1 www.example A"), "192.0.2.1\n");
+  EXPECT_EQ(run("dig +short +tcp @10.0.5.1 www.example A"), "192.0.2.1\n");
+  EXPECT_EQ(run("kdig +short @10.0.5.1 www.example A"), "192.0.2.1\n");
+  EXPECT_EQ(run("dig +short @10.0.5.1 web1.guests.internal A"), "10.0.5.2\n");
+  EXPECT_EQ(run("dig +short @10.0.5.1 web1 A"), "10.0.5.2\n");
+  EXPECT_EQ(run("dig +short @10.0.5.1 -x 10.0.5.2"), "web1.guests.internal.\n");
+  EXPECT_EQ(run("dig +short +tcp @10.0.5.1 _gateway A"), "10.0.5.1\n");
+  EXPECT_THAT(run("dig @10.0.5.1 web1.guests.internal AAAA"), HasSubstr("status: NOERROR"));
+  EXPECT_THAT(run("dig @10.0.5.1 nobody.guests.internal A"), HasSubstr("status: NXDOMAIN"));
+  const auto counts = server_->statistics();
+  EXPECT_EQ(counts.queries_tcp, 2U);
+  EXPECT_EQ(counts.forwarded, 3U);
+}
+
+TEST_F(DnsLab, PortsAndIdsAreNotToBeGuessed) {
+  FakeUpstream upstream{io_, "127.0.0.9", testing::good};
+  start({make_address("127.0.0.9")});
+  std::set<unsigned> ports, ids;
+  for (unsigned i = 0; i < 40; ++i) ASSERT_TRUE(exchange(ask("n" + std::to_string(i) + ".example")));
+  for (const auto& peer : upstream.peers) ports.insert(peer.port());
+  for (const auto& question : upstream.questions) ids.insert(u16_at(question, 0));
+  EXPECT_GT(ports.size(), 35U);
+  EXPECT_GT(ids.size(), 35U);
+  EXPECT_GT(*ids.rbegin() - *ids.begin(), 1000U);
+}
+
+TEST_F(DnsLab, ADeadFirstServerCostsOnlyOneQuestionItsDelay) {
+  FakeUpstream dead{io_, "127.0.0.8", testing::dead}, live{io_, "127.0.0.9", testing::good};
+  start({make_address("127.0.0.8"), make_address("127.0.0.9")});
+  for (int i = 0; i < 10; ++i) {
+    const auto reply = exchange(ask("n" + std::to_string(i) + ".example"));
+    ASSERT_TRUE(reply);
+    EXPECT_EQ(count_of(*reply, 1), 1U);
+  }
+  EXPECT_LE(dead.questions.size(), 3U);  // the first, and at most a probe a second
+  EXPECT_EQ(live.questions.size(), 10U);
+}
+
+TEST_F(DnsLab, AServerThatIsNotThereIsLeftAtOnce) {
+  FakeUpstream live{io_, "127.0.0.9", testing::good};
+  start({make_address("127.0.0.8"), make_address("127.0.0.9")});  // nobody on .8: ICMP port unreachable
+  EXPECT_EQ(count_of(exchange(ask("a.example"), 350ms).value(), 1), 1U);
+}
+
+TEST_F(DnsLab, WithoutAnyLiveServerTheAnswerIsServfailBeforeTheClientGivesUp) {
+  FakeUpstream dead{io_, "127.0.0.8", testing::dead};
+  start({make_address("127.0.0.8")});
+  const auto reply = exchange(testing::Message{}.header(9, 0x100, 1, 0, 0, 1).question("a.example").opt().bytes, 4900ms);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(rcode_of(*reply), 2U);
+  EXPECT_EQ(u16_at(*reply, reply->size() - 2), 22U);  // EDE: no reachable authority
+}
+
+TEST_F(DnsLab, ServfailAndRefusedGoToTheNextServerAndNxdomainIsFinal) {
+  FakeUpstream first{io_, "127.0.0.8", [](const Bytes& q, bool, const auto& reply) {
+                       const auto flags = q.at(13) == 'n' ? 0x8183U : q.at(13) == 's' ? 0x8182U : 0x8185U;
+                       reply(answer_to(q, 0, flags));
+                     }};
+  FakeUpstream second{io_, "127.0.0.9", testing::good};
+  start({make_address("127.0.0.8"), make_address("127.0.0.9")});
+  EXPECT_EQ(count_of(exchange(ask("s.example")).value(), 1), 1U);
+  EXPECT_EQ(count_of(exchange(ask("r.example")).value(), 1), 1U);
+  EXPECT_EQ(rcode_of(exchange(ask("n.example")).value()), 3U);
+  EXPECT_EQ(second.questions.size(), 2U);
+}
+
+TEST_F(DnsLab, AWrongIdIsCountedAndTheQuestionGoesOverTcp) {
+  FakeUpstream forger{io_, "127.0.0.9", [](Bytes q, bool tcp, const auto& reply) {
+                        if (tcp) return reply(answer_to(q, 2));
+                        const auto right = answer_to(q);
+                        q[0] ^= 0xff;
+                        reply(answer_to(q));
+                        reply(right);  // too late: the datagram's word no longer counts
+                      }};
+  start({make_address("127.0.0.9")});
+  EXPECT_EQ(count_of(exchange(ask("a.example")).value(), 1), 2U);
+  EXPECT_EQ(server_->statistics().mismatched_replies, 1U);
+}
+
+TEST_F(DnsLab, WrongQuestionsAndRubbishEndNoWait) {
+  FakeUpstream forger{io_, "127.0.0.9", [](const Bytes& q, bool, const auto& reply) {
+                        auto other = answer_to(q);
+                        other[13] = 'x';
+                        reply(other);
+                        reply({other[0]});
+                        reply(Bytes(answer_to(q).begin(), answer_to(q).end() - 1));
+                        reply(answer_to(q));
+                      }};
+  start({make_address("127.0.0.9")});
+  EXPECT_EQ(count_of(exchange(ask("a.example"), 350ms).value(), 1), 1U);
+  EXPECT_EQ(server_->statistics().mismatched_replies, 3U);
+}
+
+TEST_F(DnsLab, AnswersFromAnotherPortOrAddressAreNotHeard) {
+  boost::asio::ip::udp::socket elsewhere{io_, {make_address("127.0.0.9"), 5353}}, other{io_, {make_address("127.0.0.10"), 53}};
+  FakeUpstream* self = nullptr;
+  FakeUpstream upstream{io_, "127.0.0.9", [&](const Bytes& q, bool, const auto& reply) {
+                          elsewhere.send_to(boost::asio::buffer(answer_to(q, 3)), self->peers.back());
+                          other.send_to(boost::asio::buffer(answer_to(q, 3)), self->peers.back());
+                          reply(answer_to(q, 1));
+                        }};
+  self = &upstream;
+  start({make_address("127.0.0.9")});
+  EXPECT_EQ(count_of(exchange(ask("a.example")).value(), 1), 1U);
+  EXPECT_EQ(server_->statistics().mismatched_replies, 0U);  // the kernel kept them off the connected socket
+}
+
+TEST_F(DnsLab, TruncationIsResolvedOverTcpAndPassedOnAsTheClientCanTake) {
+  FakeUpstream upstream{io_, "127.0.0.9", [](const Bytes& q, bool tcp, const auto& reply) {
+                          reply(tcp ? answer_to(q, 60) : answer_to(q, 0, 0x8380));
+                        }};
+  start({make_address("127.0.0.9")});
+  const auto plain = exchange(ask("a.example")).value();
+  EXPECT_EQ(u16_at(plain, 2) & 0x0200, 0x0200U);
+  EXPECT_EQ(count_of(plain, 1), 0U);
+  const auto wide = exchange(testing::Message{}.header(9, 0x100, 1, 0, 0, 1).question("a.example").opt(1232).bytes).value();
+  EXPECT_EQ(count_of(wide, 1), 60U);
+  EXPECT_THAT(run("dig +noedns @10.0.5.1 a.example A"), HasSubstr("ANSWER: 60"));  // dig comes back over TCP itself
+}
+
+TEST_F(DnsLab, FormerrOnEdnsIsAskedAgainWithoutIt) {
+  FakeUpstream old{io_, "127.0.0.9", [](const Bytes& q, bool, const auto& reply) {
+                     if (count_of(q, 3) == 0) return reply(answer_to(q));
+                     reply(testing::Message{}.header(u16_at(q, 0), 0x8181, 0).bytes);
+                   }};
+  start({make_address("127.0.0.9")});
+  EXPECT_EQ(count_of(exchange(ask("a.example")).value(), 1), 1U);
+  EXPECT_EQ(old.questions.size(), 2U);
+}
+
+TEST_F(DnsLab, EqualQuestionsAreAskedOnceAndEachSpellingIsEchoed) {
+  FakeUpstream::Reply later;
+  Bytes question;
+  FakeUpstream slow{io_, "127.0.0.9", [&](const Bytes& q, bool, const auto& reply) {
+                      question = q;
+                      later = reply;
+                    }};
+  start({make_address("127.0.0.9")});
+  boost::asio::ip::udp::socket client{io_};
+  client.connect({make_address("10.0.5.1"), 53});
+  client.send(boost::asio::buffer(ask("www.example", 1, 1)));
+  client.send(boost::asio::buffer(ask("WWW.example", 1, 2)));
+  ASSERT_TRUE(run_until([&] { return server_->statistics().forwarded == 2; }));
+  ASSERT_TRUE(run_until([&] { return later != nullptr; }));
+  later(answer_to(question));
+  std::map<unsigned, Bytes> replies;
+  ASSERT_TRUE(run_until([&] {
+    for (Bytes buffer(512); client.available() > 0; buffer.resize(512)) {
+      buffer.resize(client.receive(boost::asio::buffer(buffer)));
+      replies[u16_at(buffer, 0)] = buffer;
+    }
+    return replies.size() == 2;
+  }));
+  EXPECT_EQ(slow.questions.size(), 1U);
+  EXPECT_EQ(testing::question_of(replies[1]), testing::question_of(ask("www.example")));
+  EXPECT_EQ(testing::question_of(replies[2]), testing::question_of(ask("WWW.example")));
+}
+
+TEST_F(DnsLab, ConditionalZonesFailClosed) {
+  FakeUpstream outside{io_, "127.0.0.9", testing::good};
+  FakeUpstream inside{io_, "127.0.0.10", [](const Bytes& q, bool, const auto& reply) { reply(answer_to(q, 2)); }};
+  start({make_address("127.0.0.9")}, {{.domain = "corp.example", .servers = {make_address("127.0.0.10")}},
+                                      {.domain = "down.corp.example", .servers = {make_address("127.0.0.11")}}});
+  EXPECT_EQ(count_of(exchange(ask("a.example")).value(), 1), 1U);
+  EXPECT_EQ(count_of(exchange(ask("a.corp.example")).value(), 1), 2U);
+  EXPECT_EQ(rcode_of(exchange(ask("a.down.corp.example")).value()), 2U);
+  EXPECT_EQ(outside.questions.size(), 1U);
+}
+
+TEST_F(DnsLab, PipelinedTcpQuestionsAreAnsweredAsTheyComeAndAHalfSentOneHoldsNobodyUp) {
+  FakeUpstream::Reply later;
+  Bytes slow;
+  FakeUpstream upstream{io_, "127.0.0.9", [&](const Bytes& q, bool, const auto& reply) {
+                          if (q.at(13) != 's') return reply(answer_to(q));
+                          slow = q;
+                          later = reply;
+                        }};
+  start({make_address("127.0.0.9")});
+  boost::asio::ip::tcp::socket idler{io_}, client{io_};
+  idler.connect({make_address("10.0.5.1"), 53});
+  boost::asio::write(idler, boost::asio::buffer(Bytes{0, 100, 1}));
+  client.connect({make_address("10.0.5.1"), 53});
+  Bytes both;
+  for (const auto& q : {ask("slow.example", 1, 1), ask("fast.example", 1, 2)}) {
+    both.insert(both.end(), {0, static_cast<std::uint8_t>(q.size())});
+    both.insert(both.end(), q.begin(), q.end());
+  }
+  boost::asio::write(client, boost::asio::buffer(both));
+  ASSERT_TRUE(run_until([&] { return client.available() >= 14 && later != nullptr; }));
+  Bytes first(client.available());
+  boost::asio::read(client, boost::asio::buffer(first));
+  EXPECT_EQ(u16_at(first, 2), 2U);
+  later(answer_to(slow));
+  ASSERT_TRUE(run_until([&] { return client.available() >= 14; }));
+  Bytes second(client.available());
+  boost::asio::read(client, boost::asio::buffer(second));
+  EXPECT_EQ(u16_at(second, 2), 1U);
+}
+
+TEST_F(DnsLab, OneClientGetsOnlySoManyConnections) {
+  start({});
+  std::vector<boost::asio::ip::tcp::socket> sockets;
+  for (int i = 0; i < 20; ++i) sockets.emplace_back(io_).connect({make_address("10.0.5.1"), 53});
+  const auto closed = [&] {
+    return std::ranges::count_if(sockets, [](auto& s) {
+      std::uint8_t byte = 0;
+      return ::recv(s.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+    });
+  };
+  EXPECT_TRUE(run_until([&] { return closed() == 4; }));
+}
+
+TEST_F(DnsLab, RepliesAreNeverAnswered) {
+  start({});
+  EXPECT_FALSE(exchange(ask("web1", 1, 1, 0x8100), 200ms));
+  EXPECT_EQ(rcode_of(exchange(ask("localhost")).value()), 0U);
+}
+
+TEST_F(DnsLab, AGuestIsItsInterfaceAndItsAddressTogether) {
+  FakeUpstream upstream{io_, "127.0.0.9", testing::good};
+  ASSERT_EQ(sh("ip link add tap0 type veth peer name eth0 && ip addr add 10.0.5.1/32 dev tap0 2>/dev/null; ip link set tap0 up && "
+               "ip route add 10.0.5.2/32 dev tap0 src 10.0.5.1 && ip route add 10.0.5.3/32 dev tap0 src 10.0.5.1"), 0);
+  hosts_.front().ifindex = ::if_nametoindex("tap0");
+  start({make_address("127.0.0.9")});
+  // The guest's side, in a namespace of a process that waits on a pipe and goes with it.
+  std::array<int, 2> ready{}, hold{};
+  ASSERT_EQ(::pipe2(ready.data(), O_CLOEXEC) | ::pipe2(hold.data(), O_CLOEXEC), 0);
+  const pid_t guest = ::fork();
+  if (guest == 0) {
+    ::close(hold[1]);
+    char c = ::unshare(CLONE_NEWNET) == 0 ? 'y' : 'n';
+    static_cast<void>(!::write(ready[1], &c, 1));
+    static_cast<void>(!::read(hold[0], &c, 1));
+    ::_exit(0);
+  }
+  char c = 0;
+  ASSERT_EQ(::read(ready[0], &c, 1), 1);
+  const auto inside = "nsenter -t " + std::to_string(guest) + " -n ";
+  ASSERT_EQ(sh("ip link set eth0 netns " + std::to_string(guest)), 0);
+  ASSERT_EQ(sh(inside + "sh -c 'ip addr add 10.0.5.2/24 dev eth0; ip addr add 10.0.5.3/24 dev eth0; ip link set eth0 up'"), 0);
+  EXPECT_EQ(run(inside + "dig +short -b 10.0.5.2 @10.0.5.1 web1 A"), "10.0.5.2\n");
+  EXPECT_EQ(run(inside + "dig +short -b 10.0.5.2 +tcp @10.0.5.1 www.example A"), "192.0.2.1\n");
+  EXPECT_EQ(run(inside + "dig +short -b 10.0.5.2 @10.0.5.1 www.example A"), "192.0.2.1\n");
+  EXPECT_THAT(run(inside + "dig +time=1 +tries=1 -b 10.0.5.3 @10.0.5.1 www.example A"), HasSubstr("no servers could be reached"));
+  EXPECT_THAT(run(inside + "dig +time=1 +tries=1 -b 10.0.5.3 +tcp @10.0.5.1 www.example A"), Not(HasSubstr("192.0.2.1")));
+  EXPECT_EQ(server_->statistics().dropped_unknown_source, 1U);
+  ::close(hold[1]);
+  ::waitpid(guest, nullptr, 0);
+}
+
+TEST_F(DnsLab, AnAddressThatComesLaterIsServedThen) {
+  ASSERT_EQ(sh("ip addr del 10.0.5.1/32 dev lo"), 0);
+  start({});
+  ASSERT_EQ(server_->problems().size(), 3U);  // udp, tcp, and no upstream
+  EXPECT_THAT(server_->problems().front(), HasSubstr("10.0.5.1 port 53 (udp)"));
+  ASSERT_EQ(sh("ip addr add 10.0.5.1/32 dev lo"), 0);
+  EXPECT_TRUE(run_until([&] { return server_->problems().size() == 1; }));
+  EXPECT_EQ(rcode_of(exchange(ask("localhost")).value()), 0U);
+}
+
+TEST_F(DnsLab, APortTakenByAnotherIsAProblemWithARemedy) {
+  boost::asio::ip::tcp::acceptor other{io_, {make_address("10.0.5.1"), 53}};
+  start({});
+  EXPECT_THAT(server_->problems().front(), AllOf(HasSubstr("port 53 (tcp)"), HasSubstr("ss -lpn"), HasSubstr("bind-interfaces")));
+  EXPECT_EQ(rcode_of(exchange(ask("localhost")).value()), 0U);  // UDP works meanwhile
+}
+
+TEST_F(DnsLab, OwnAddressesAreRefusedAsUpstreams) {
+  start({make_address("10.0.5.1")});
+  EXPECT_THAT(server_->problems().front(), HasSubstr("in a circle"));
+  EXPECT_EQ(rcode_of(exchange(ask("a.example")).value()), 2U);
+}
+
+TEST_F(DnsLab, MayGoAwayWithQuestionsInFlight) {
+  FakeUpstream dead{io_, "127.0.0.8", testing::dead};
+  start({make_address("127.0.0.8")});
+  EXPECT_FALSE(exchange(ask("a.example"), 100ms));
+  boost::asio::ip::tcp::socket client{io_};
+  client.connect({make_address("10.0.5.1"), 53});
+  io_.poll();
+  server_.reset();
+  io_.run_for(100ms);
+  SUCCEED();
+}
+
+}  // namespace
+}  // namespace vrouter::dns
