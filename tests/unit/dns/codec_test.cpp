@@ -15,8 +15,12 @@ using testing::Message;
 using testing::rcode_of;
 using testing::u16_at;
 
-Name name(std::string_view text) { return Name::from_text(text).value(); }
-QuestionKey key(std::string_view text, std::uint16_t type = 1) { return {.name = name(text), .type = type}; }
+Name name(std::string_view text) {
+  return Name::from_text(text).value();
+}
+QuestionKey key(std::string_view text, std::uint16_t type = 1) {
+  return {.name = name(text), .type = type};
+}
 
 Rejection rejection(const Bytes& bytes) {
   const auto query = decode_query(bytes);
@@ -60,12 +64,12 @@ TEST(DnsName, APointerMustLeadBackwards) {
   };
   auto m = Message{}.header(0, 0, 0).name("b.c").u8(1).raw("a").pointer(12);  // "a" at 17
   EXPECT_EQ(decode(m.bytes, 17).value().to_text(), "a.b.c.");
-  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).pointer(12).bytes, 12));                        // itself
-  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).u8(1).raw("a").pointer(12).bytes, 12));         // its own start: endless
-  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).pointer(14).name("a").bytes, 12));              // forwards
-  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).pointer(4).bytes, 12));                         // the header
-  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).u8(0x41).raw("a").u8(0).bytes, 12));            // withdrawn label type
-  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).u8(5).raw("ab").bytes, 12));                    // cut off
+  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).pointer(12).bytes, 12));                 // itself
+  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).u8(1).raw("a").pointer(12).bytes, 12));  // its own start: endless
+  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).pointer(14).name("a").bytes, 12));       // forwards
+  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).pointer(4).bytes, 12));                  // the header
+  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).u8(0x41).raw("a").u8(0).bytes, 12));     // withdrawn label type
+  EXPECT_FALSE(decode(Message{}.header(0, 0, 0).u8(5).raw("ab").bytes, 12));             // cut off
 }
 
 TEST(DnsName, LongChainsOfPointersAreRefused) {
@@ -107,12 +111,14 @@ TEST(DnsQuery, FormErrors) {
   EXPECT_TRUE(form_err(Message{}.header(1, 0x100, 0).bytes));
   EXPECT_TRUE(form_err(Message{}.header(1, 0x100, 2).question("a").question("b").bytes));
   EXPECT_TRUE(form_err(Message{}.header(1, 0x100, 1, 0, 0, 2).question("a").opt().opt().bytes));
-  EXPECT_TRUE(form_err(Message{}.header(1, 0x100, 1, 0, 0, 1).question("a").name("b").u16(41).u16(512).u32(0).u16(0).bytes));
+  EXPECT_TRUE(
+      form_err(Message{}.header(1, 0x100, 1, 0, 0, 1).question("a").name("b").u16(41).u16(512).u32(0).u16(0).bytes));
   EXPECT_TRUE(form_err(Message{}.header(1, 0x100, 1, 1).question("a").opt().bytes));  // an OPT among the answers
   EXPECT_TRUE(form_err(Message{}.header(1, 0x100, 1).question("a").u8(0).bytes));     // something behind the end
   EXPECT_TRUE(form_err(Message{}.header(1, 0x100, 1, 0, 0, 1).question("a").bytes));  // a record that isn't there
   EXPECT_TRUE(form_err(ask("a", 41)));
-  EXPECT_TRUE(form_err(Message{}.header(1, 0x100, 1, 0, 0, 1).question("a").opt(512, 0, std::string_view{"\0\3\0\5x", 5}).bytes));
+  EXPECT_TRUE(form_err(
+      Message{}.header(1, 0x100, 1, 0, 0, 1).question("a").opt(512, 0, std::string_view{"\0\3\0\5x", 5}).bytes));
 }
 
 TEST(DnsQuery, AFloodOfEdnsOptionsIsRefused) {
@@ -159,24 +165,47 @@ TEST(DnsReply, IdAndQuestionMustMatch) {
 }
 
 TEST(DnsReply, EndsAtItsOptRecord) {
-  const auto bytes = Message{}.header(5, 0x8180, 1, 1, 0, 3).question("a.b").pointer(12).record(1, "abcd")
-                         .name("ns.b").record(1, "efgh").opt(4096).name("x.b").record(1, "ijkl").bytes;
+  const auto bytes = Message{}
+                         .header(5, 0x8180, 1, 1, 0, 3)
+                         .question("a.b")
+                         .pointer(12)
+                         .record(1, "abcd")
+                         .name("ns.b")
+                         .record(1, "efgh")
+                         .opt(4096)
+                         .name("x.b")
+                         .record(1, "ijkl")
+                         .bytes;
   const auto reply = decode_reply(bytes, key("a.b"), 5).value();
-  EXPECT_EQ(reply.message, (Message{}.header(5, 0x8180, 1, 1, 0, 1).question("a.b").pointer(12).record(1, "abcd")
-                                .name("ns.b").record(1, "efgh").bytes));
+  EXPECT_EQ(reply.message, (Message{}
+                                .header(5, 0x8180, 1, 1, 0, 1)
+                                .question("a.b")
+                                .pointer(12)
+                                .record(1, "abcd")
+                                .name("ns.b")
+                                .record(1, "efgh")
+                                .bytes));
 }
 
 TEST(DnsReply, TwoOptsOrNamesThatLeadNowhereAreMalformed) {
   EXPECT_FALSE(decode_reply(Message{}.header(5, 0x8180, 1, 0, 0, 2).question("a").opt().opt().bytes, key("a"), 5));
   const std::string forward{"\xc0\xff"};
-  EXPECT_FALSE(decode_reply(Message{}.header(5, 0x8180, 1, 1).question("a").pointer(12).record(5, forward).bytes, key("a"), 5));
+  EXPECT_FALSE(
+      decode_reply(Message{}.header(5, 0x8180, 1, 1).question("a").pointer(12).record(5, forward).bytes, key("a"), 5));
   const std::string longer{"\1b\0x", 4};
-  EXPECT_FALSE(decode_reply(Message{}.header(5, 0x8180, 1, 1).question("a").pointer(12).record(5, longer).bytes, key("a"), 5));
+  EXPECT_FALSE(
+      decode_reply(Message{}.header(5, 0x8180, 1, 1).question("a").pointer(12).record(5, longer).bytes, key("a"), 5));
 }
 
 TEST(DnsReply, FollowsAChainInAnyOrderAndDropsWhatIsNotOnIt) {
   const std::string target{"\1c\1d\0", 5};
-  auto m = Message{}.header(5, 0x8180, 1, 3, 0, 0).question("a.b").name("c.d").record(1, "abcd").pointer(12).record(5, target);
+  auto m = Message{}
+               .header(5, 0x8180, 1, 3, 0, 0)
+               .question("a.b")
+               .name("c.d")
+               .record(1, "abcd")
+               .pointer(12)
+               .record(5, target);
   const auto size = m.bytes.size();
   m.name("bank.example").record(1, "evil");
   const auto reply = decode_reply(m.bytes, key("a.b"), 5).value();
@@ -193,16 +222,26 @@ TEST(DnsReply, AServerThatDoesNotKnowEdnsMaySendTheHeaderOnly) {
 }
 
 Query client(std::string_view spelled, std::optional<Edns> edns = std::nullopt) {
-  return {.id = 0x4242, .recursion_desired = true, .has_question = true, .question = {.name = name(spelled), .type = 1}, .edns = edns};
+  return {.id = 0x4242,
+          .recursion_desired = true,
+          .has_question = true,
+          .question = {.name = name(spelled), .type = 1},
+          .edns = edns};
 }
 
 TEST(DnsForwarded, EchoesTheClientsSpellingAndBits) {
-  const auto upstream = Message{}.header(5, 0x85a0, 1, 1).question("a.b").pointer(12).record(1, "abcd").bytes;  // AA, AD
+  const auto upstream =
+      Message{}.header(5, 0x85a0, 1, 1).question("a.b").pointer(12).record(1, "abcd").bytes;  // AA, AD
   const auto reply = write_forwarded(client("A.b"), upstream, 512);
   EXPECT_EQ(reply, Message{}.header(0x4242, 0x8180, 1, 1).question("A.b").pointer(12).record(1, "abcd").bytes);
   const auto with_edns = write_forwarded(client("A.b", Edns{.udp_size = 4096, .dnssec_ok = true}), upstream, 512);
-  EXPECT_EQ(with_edns, (Message{}.header(0x4242, 0x8180, 1, 1, 0, 1).question("A.b").pointer(12).record(1, "abcd")
-                            .opt(1232, 0x8000).bytes));
+  EXPECT_EQ(with_edns, (Message{}
+                            .header(0x4242, 0x8180, 1, 1, 0, 1)
+                            .question("A.b")
+                            .pointer(12)
+                            .record(1, "abcd")
+                            .opt(1232, 0x8000)
+                            .bytes));
 }
 
 TEST(DnsForwarded, WhatIsTooLongBecomesQuestionAndOptWithTc) {
@@ -225,8 +264,12 @@ TEST(DnsForwarded, LimitsAreClamped) {
 
 TEST(DnsLocal, WritesRecordsUnderTheQuestionsSpelling) {
   const LocalAnswer answer{.answers = {{name("web1.x"), 1, 30, {10, 0, 5, 2}}}};
-  EXPECT_EQ(write_local(client("Web1.x"), answer, 512),
-            Message{}.header(0x4242, 0x8580, 1, 1).question("Web1.x").pointer(12).record(1, std::string_view{"\x0a\0\5\2", 4}, 30).bytes);
+  EXPECT_EQ(write_local(client("Web1.x"), answer, 512), Message{}
+                                                            .header(0x4242, 0x8580, 1, 1)
+                                                            .question("Web1.x")
+                                                            .pointer(12)
+                                                            .record(1, std::string_view{"\x0a\0\5\2", 4}, 30)
+                                                            .bytes);
 }
 
 }  // namespace

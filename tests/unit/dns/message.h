@@ -2,8 +2,8 @@
 // Messages for tests, written byte by byte here and not by the codec under test.
 #pragma once
 
-#include <cstdint>
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,7 +36,9 @@ struct Message {
     }
     return u8(0);
   }
-  Message& question(std::string_view text, unsigned type = 1, unsigned klass = 1) { return name(text).u16(type).u16(klass); }
+  Message& question(std::string_view text, unsigned type = 1, unsigned klass = 1) {
+    return name(text).u16(type).u16(klass);
+  }
   Message& pointer(unsigned offset) { return u16(0xc000 | offset); }
   // What follows an owner name.
   Message& record(unsigned type, std::string_view rdata, unsigned ttl = 60) {
@@ -51,8 +53,14 @@ inline Bytes ask(std::string_view name, unsigned type = 1, unsigned id = 0x1234,
   return Message{}.header(id, flags, 1).question(name, type).bytes;
 }
 
-inline unsigned u16_at(const Bytes& b, std::size_t at) { return unsigned{b.at(at)} << 8 | b.at(at + 1); }
-inline unsigned rcode_of(const Bytes& b) { return u16_at(b, 2) & 0xf; }
-inline unsigned count_of(const Bytes& b, int section) { return u16_at(b, 4 + 2 * static_cast<std::size_t>(section)); }
+inline unsigned u16_at(const Bytes& b, std::size_t at) {
+  return unsigned{b.at(at)} << 8 | b.at(at + 1);
+}
+inline unsigned rcode_of(const Bytes& b) {
+  return u16_at(b, 2) & 0xf;
+}
+inline unsigned count_of(const Bytes& b, int section) {
+  return u16_at(b, 4 + 2 * static_cast<std::size_t>(section));
+}
 
 }  // namespace vrouter::dns::testing

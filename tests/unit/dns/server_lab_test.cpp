@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The whole server over real sockets, in a network namespace of its own: gateway 10.0.5.1 on lo, upstreams at 127.0.0.x.
-// The host asks over the loopback; guests ask from a namespace behind a veth that stands for their TAP.
-#include "dns/server.h"
-
+// The whole server over real sockets, in a network namespace of its own: gateway 10.0.5.1 on lo, upstreams at
+// 127.0.0.x. The host asks over the loopback; guests ask from a namespace behind a veth that stands for their TAP.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,18 +16,19 @@
 #include <set>
 #include <thread>
 
+#include "dns/server.h"
 #include "upstream.h"
 
 namespace vrouter::dns {
 namespace {
 
 using boost::asio::ip::make_address;
-using ::testing::HasSubstr;
 using testing::answer_to;
 using testing::ask;
 using testing::Bytes;
 using testing::count_of;
 using testing::FakeUpstream;
+using ::testing::HasSubstr;
 using testing::rcode_of;
 using testing::u16_at;
 using namespace std::chrono_literals;
@@ -45,9 +44,14 @@ class DnsLab : public ::testing::Test {
   static int sh(const std::string& command) { return std::system(command.c_str()); }
 
   void start(std::vector<address> upstreams, std::vector<config::ForwardZone> forward = {}) {
-    Update update{.snapshot = true, .zones = {{.network = "default", .domain = "guests.internal",
-                                               .prefixes4 = {boost::asio::ip::make_network_v4("10.0.5.0/24")}, .prefixes6 = {},
-                                               .listen = {make_address("10.0.5.1")}}}, .upserts = hosts_, .removed = {}};
+    Update update{.snapshot = true,
+                  .zones = {{.network = "default",
+                             .domain = "guests.internal",
+                             .prefixes4 = {boost::asio::ip::make_network_v4("10.0.5.0/24")},
+                             .prefixes6 = {},
+                             .listen = {make_address("10.0.5.1")}}},
+                  .upserts = hosts_,
+                  .removed = {}};
     server_->apply(update);
     server_->set_upstreams({.servers = std::move(upstreams), .forward = std::move(forward)});
   }
@@ -111,7 +115,8 @@ class DnsLab : public ::testing::Test {
   }
 
   boost::asio::io_context io_;
-  std::vector<Host> hosts_{{.network = "default", .name = "web1", .ifindex = 77, .addresses = {make_address("10.0.5.2")}}};
+  std::vector<Host> hosts_{
+      {.network = "default", .name = "web1", .ifindex = 77, .addresses = {make_address("10.0.5.2")}}};
   std::unique_ptr<Server> server_;
 };
 
@@ -165,7 +170,8 @@ TEST_F(DnsLab, AServerThatIsNotThereIsLeftAtOnce) {
 TEST_F(DnsLab, WithoutAnyLiveServerTheAnswerIsServfailBeforeTheClientGivesUp) {
   FakeUpstream dead{io_, "127.0.0.8", testing::dead};
   start({make_address("127.0.0.8")});
-  const auto reply = exchange(testing::Message{}.header(9, 0x100, 1, 0, 0, 1).question("a.example").opt().bytes, 4900ms);
+  const auto reply =
+      exchange(testing::Message{}.header(9, 0x100, 1, 0, 0, 1).question("a.example").opt().bytes, 4900ms);
   ASSERT_TRUE(reply);
   EXPECT_EQ(rcode_of(*reply), 2U);
   EXPECT_EQ(u16_at(*reply, reply->size() - 2), 22U);  // EDE: no reachable authority
@@ -212,7 +218,8 @@ TEST_F(DnsLab, WrongQuestionsAndRubbishEndNoWait) {
 }
 
 TEST_F(DnsLab, AnswersFromAnotherPortOrAddressAreNotHeard) {
-  boost::asio::ip::udp::socket elsewhere{io_, {make_address("127.0.0.9"), 5353}}, other{io_, {make_address("127.0.0.10"), 53}};
+  boost::asio::ip::udp::socket elsewhere{io_, {make_address("127.0.0.9"), 5353}},
+      other{io_, {make_address("127.0.0.10"), 53}};
   FakeUpstream* self = nullptr;
   FakeUpstream upstream{io_, "127.0.0.9", [&](const Bytes& q, bool, const auto& reply) {
                           elsewhere.send_to(boost::asio::buffer(answer_to(q, 3)), self->peers.back());
@@ -233,7 +240,8 @@ TEST_F(DnsLab, TruncationIsResolvedOverTcpAndPassedOnAsTheClientCanTake) {
   const auto plain = exchange(ask("a.example")).value();
   EXPECT_EQ(u16_at(plain, 2) & 0x0200, 0x0200U);
   EXPECT_EQ(count_of(plain, 1), 0U);
-  const auto wide = exchange(testing::Message{}.header(9, 0x100, 1, 0, 0, 1).question("a.example").opt(1232).bytes).value();
+  const auto wide =
+      exchange(testing::Message{}.header(9, 0x100, 1, 0, 0, 1).question("a.example").opt(1232).bytes).value();
   EXPECT_EQ(count_of(wide, 1), 60U);
   EXPECT_THAT(run("dig +noedns @10.0.5.1 a.example A"), HasSubstr("ANSWER: 60"));  // dig comes back over TCP itself
 }
@@ -338,8 +346,10 @@ TEST_F(DnsLab, RepliesAreNeverAnswered) {
 
 TEST_F(DnsLab, AGuestIsItsInterfaceAndItsAddressTogether) {
   FakeUpstream upstream{io_, "127.0.0.9", testing::good};
-  ASSERT_EQ(sh("ip link add tap0 type veth peer name eth0 && ip addr add 10.0.5.1/32 dev tap0 2>/dev/null; ip link set tap0 up && "
-               "ip route add 10.0.5.2/32 dev tap0 src 10.0.5.1 && ip route add 10.0.5.3/32 dev tap0 src 10.0.5.1"), 0);
+  ASSERT_EQ(sh("ip link add tap0 type veth peer name eth0 && ip addr add 10.0.5.1/32 dev tap0 2>/dev/null; ip link set "
+               "tap0 up && "
+               "ip route add 10.0.5.2/32 dev tap0 src 10.0.5.1 && ip route add 10.0.5.3/32 dev tap0 src 10.0.5.1"),
+            0);
   hosts_.front().ifindex = ::if_nametoindex("tap0");
   start({make_address("127.0.0.9")});
   // The guest's side, in a namespace of a process that waits on a pipe and goes with it.
@@ -357,12 +367,16 @@ TEST_F(DnsLab, AGuestIsItsInterfaceAndItsAddressTogether) {
   ASSERT_EQ(::read(ready[0], &c, 1), 1);
   const auto inside = "nsenter -t " + std::to_string(guest) + " -n ";
   ASSERT_EQ(sh("ip link set eth0 netns " + std::to_string(guest)), 0);
-  ASSERT_EQ(sh(inside + "sh -c 'ip addr add 10.0.5.2/24 dev eth0; ip addr add 10.0.5.3/24 dev eth0; ip link set eth0 up'"), 0);
+  ASSERT_EQ(
+      sh(inside + "sh -c 'ip addr add 10.0.5.2/24 dev eth0; ip addr add 10.0.5.3/24 dev eth0; ip link set eth0 up'"),
+      0);
   EXPECT_EQ(run(inside + "dig +short -b 10.0.5.2 @10.0.5.1 web1 A"), "10.0.5.2\n");
   EXPECT_EQ(run(inside + "dig +short -b 10.0.5.2 +tcp @10.0.5.1 www.example A"), "192.0.2.1\n");
   EXPECT_EQ(run(inside + "dig +short -b 10.0.5.2 @10.0.5.1 www.example A"), "192.0.2.1\n");
-  EXPECT_THAT(run(inside + "dig +time=1 +tries=1 -b 10.0.5.3 @10.0.5.1 www.example A"), HasSubstr("no servers could be reached"));
-  EXPECT_THAT(run(inside + "dig +time=1 +tries=1 -b 10.0.5.3 +tcp @10.0.5.1 www.example A"), Not(HasSubstr("192.0.2.1")));
+  EXPECT_THAT(run(inside + "dig +time=1 +tries=1 -b 10.0.5.3 @10.0.5.1 www.example A"),
+              HasSubstr("no servers could be reached"));
+  EXPECT_THAT(run(inside + "dig +time=1 +tries=1 -b 10.0.5.3 +tcp @10.0.5.1 www.example A"),
+              Not(HasSubstr("192.0.2.1")));
   EXPECT_EQ(server_->statistics().dropped_unknown_source, 1U);
   ::close(hold[1]);
   ::waitpid(guest, nullptr, 0);
@@ -381,7 +395,8 @@ TEST_F(DnsLab, AnAddressThatComesLaterIsServedThen) {
 TEST_F(DnsLab, APortTakenByAnotherIsAProblemWithARemedy) {
   boost::asio::ip::tcp::acceptor other{io_, {make_address("10.0.5.1"), 53}};
   start({});
-  EXPECT_THAT(server_->problems().front(), AllOf(HasSubstr("port 53 (tcp)"), HasSubstr("ss -lpn"), HasSubstr("bind-interfaces")));
+  EXPECT_THAT(server_->problems().front(),
+              AllOf(HasSubstr("port 53 (tcp)"), HasSubstr("ss -lpn"), HasSubstr("bind-interfaces")));
   EXPECT_EQ(rcode_of(exchange(ask("localhost")).value()), 0U);  // UDP works meanwhile
 }
 

@@ -24,7 +24,8 @@ class FakeUpstream {
   using Behaviour = std::function<void(const Bytes& question, bool tcp, const Reply& reply)>;
 
   FakeUpstream(asio::io_context& io, const char* where, Behaviour behaviour)
-      : udp_{io, {asio::ip::make_address(where), 53}}, acceptor_{io, {asio::ip::make_address(where), 53}},
+      : udp_{io, {asio::ip::make_address(where), 53}},
+        acceptor_{io, {asio::ip::make_address(where), 53}},
         behaviour_{std::move(behaviour)} {
     receive();
     accept();
@@ -35,15 +36,17 @@ class FakeUpstream {
 
  private:
   void receive() {
-    udp_.async_receive_from(asio::buffer(buffer_), from_, [this](const boost::system::error_code& error, std::size_t size) {
-      if (error == asio::error::operation_aborted) return;
-      if (!error) {
-        peers.push_back(from_);
-        questions.emplace_back(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(size));
-        behaviour_(questions.back(), false, [this, to = from_](const Bytes& bytes) { udp_.send_to(asio::buffer(bytes), to); });
-      }
-      receive();
-    });
+    udp_.async_receive_from(
+        asio::buffer(buffer_), from_, [this](const boost::system::error_code& error, std::size_t size) {
+          if (error == asio::error::operation_aborted) return;
+          if (!error) {
+            peers.push_back(from_);
+            questions.emplace_back(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(size));
+            behaviour_(questions.back(), false,
+                       [this, to = from_](const Bytes& bytes) { udp_.send_to(asio::buffer(bytes), to); });
+          }
+          receive();
+        });
   }
   struct Connection {
     explicit Connection(asio::ip::tcp::socket s) : socket{std::move(s)} {}
@@ -62,15 +65,17 @@ class FakeUpstream {
     asio::async_read(c->socket, asio::buffer(c->length), [this, c](const boost::system::error_code& cut, std::size_t) {
       if (cut) return;
       c->message.resize(static_cast<std::size_t>(c->length[0] << 8 | c->length[1]));
-      asio::async_read(c->socket, asio::buffer(c->message), [this, c](const boost::system::error_code& error, std::size_t) {
-        if (error) return;
-        questions.push_back(c->message);
-        behaviour_(c->message, true, [c](Bytes bytes) {
-          bytes.insert(bytes.begin(), {static_cast<std::uint8_t>(bytes.size() >> 8), static_cast<std::uint8_t>(bytes.size())});
-          asio::write(c->socket, asio::buffer(bytes));
-        });
-        read(c);
-      });
+      asio::async_read(
+          c->socket, asio::buffer(c->message), [this, c](const boost::system::error_code& error, std::size_t) {
+            if (error) return;
+            questions.push_back(c->message);
+            behaviour_(c->message, true, [c](Bytes bytes) {
+              bytes.insert(bytes.begin(),
+                           {static_cast<std::uint8_t>(bytes.size() >> 8), static_cast<std::uint8_t>(bytes.size())});
+              asio::write(c->socket, asio::buffer(bytes));
+            });
+            read(c);
+          });
     });
   }
 
@@ -98,7 +103,9 @@ inline Bytes answer_to(const Bytes& question, unsigned count = 1, unsigned flags
   return m.bytes;
 }
 
-inline void good(const Bytes& question, bool /*tcp*/, const FakeUpstream::Reply& reply) { reply(answer_to(question)); }
+inline void good(const Bytes& question, bool /*tcp*/, const FakeUpstream::Reply& reply) {
+  reply(answer_to(question));
+}
 inline void dead(const Bytes& /*question*/, bool /*tcp*/, const FakeUpstream::Reply& /*reply*/) {}
 
 }  // namespace vrouter::dns::testing

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "dns/lookup.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace vrouter::dns {
+namespace {
+
+using boost::asio::ip::make_address;
+using ::testing::ElementsAre;
+using namespace std::chrono_literals;
+
+const address kA = make_address("192.0.2.1"), kB = make_address("192.0.2.2"), kC = make_address("192.0.2.3");
+const BootTime kStart{1h};
+const Name kName = Name::from_text("www.example").value();
+
+Reply reply(Rcode rcode) {
+  return {.rcode = rcode, .truncated = false, .message = Bytes(12)};
+}
+
+TEST(DnsLookup, AsksTheNextWhenPatienceEndsAndStillHearsTheFirst) {
+  Lookup lookup{{.servers = {kA, kB}}};
+  const auto first = lookup.begin(kStart);
+  ASSERT_EQ(first.start.size(), 1U);
+  EXPECT_EQ(lookup.server(first.start[0]), kA);
+  EXPECT_EQ(lookup.wake(), kStart + 400ms);
+  EXPECT_TRUE(lookup.on_timer(kStart + 399ms).start.empty());
+  const auto second = lookup.on_timer(kStart + 400ms);
+  ASSERT_EQ(second.start.size(), 1U);
+  EXPECT_EQ(lookup.server(second.start[0]), kB);
+  EXPECT_THAT(second.silent, ElementsAre(0));
+  EXPECT_TRUE(lookup.on_reply(first.start[0].id, reply(Rcode::no_error), kStart + 500ms).done);
+}
+
+TEST(DnsLookup, ErrorsMoveOnAtOnceAndTheLastRefusalIsHeard) {
+  Lookup lookup{{.servers = {kA, kB}}};
+  const auto first = lookup.begin(kStart);
+  const auto second = lookup.on_failure(first.start[0].id, kStart + 1ms);
+  ASSERT_EQ(second.start.size(), 1U);
+  const auto end = lookup.on_reply(second.start[0].id, reply(Rcode::refused), kStart + 2ms);
+  ASSERT_TRUE(end.done);
+  EXPECT_EQ(end.done->reply.value().rcode, Rcode::refused);
+}
+
+TEST(DnsLookup, NobodyLeftIsANetworkErrorAndNobodyAtAllIsUnreachable) {
+  Lookup one{{.servers = {kA}}};
+  const auto first = one.begin(kStart);
+  EXPECT_EQ(one.on_failure(first.start[0].id, kStart).done.value().reason, Ede::network_error);
+  Lookup none{{}};
+  EXPECT_EQ(none.begin(kStart).done.value().reason, Ede::no_reachable_authority);
+}
+
+TEST(DnsLookup, NxdomainIsFinal) {
+  Lookup lookup{{.servers = {kA, kB}}};
+  const auto first = lookup.begin(kStart);
+  const auto end = lookup.on_reply(first.start[0].id, reply(Rcode::nx_domain), kStart);
+  EXPECT_EQ(end.done.value().reply.value().rcode, Rcode::nx_domain);
+  EXPECT_TRUE(end.start.empty());
+}
+
+TEST(DnsLookup, EdnsIsLeftOutOnFormerrOnlyAndOnlyOnce) {
+  Lookup lookup{{.servers = {kA}}};
+  const auto first = lookup.begin(kStart);
+  EXPECT_TRUE(first.start[0].edns);
+  const auto plain = lookup.on_reply(first.start[0].id, reply(Rcode::form_err), kStart);
+  ASSERT_EQ(plain.start.size(), 1U);
+  EXPECT_FALSE(plain.start[0].edns);
+  EXPECT_TRUE(lookup.on_reply(plain.start[0].id, reply(Rcode::form_err), kStart).done);
+  Lookup other{{.servers = {kA}}};
+  const auto again = other.begin(kStart);
+  EXPECT_TRUE(other.on_reply(again.start[0].id, reply(Rcode::serv_fail), kStart).start.empty());
+  Lookup slow{{.servers = {kA}}};
+  static_cast<void>(slow.begin(kStart));
+  EXPECT_TRUE(slow.on_timer(kStart + 1s).start.at(0).edns);
+}
+
+TEST(DnsLookup, TruncationAndAWrongIdGoOverTcpToTheSameServer) {
+  Lookup lookup{{.servers = {kA, kB}}};
+  const auto first = lookup.begin(kStart);
+  const auto tcp = lookup.on_reply(first.start[0].id, {.rcode = Rcode::no_error, .truncated = true}, kStart);
+  ASSERT_EQ(tcp.start.size(), 1U);
+  EXPECT_EQ(tcp.start[0].transport, Transport::tcp);
+  EXPECT_EQ(lookup.server(tcp.start[0]), kA);
+  EXPECT_THAT(tcp.stop, ElementsAre(first.start[0].id));
+  const auto next = lookup.on_wrong_id(tcp.start[0].id, kStart);
+  EXPECT_EQ(lookup.server(next.start.at(0)), kB);
+  EXPECT_EQ(lookup.on_wrong_id(next.start[0].id, kStart).start.at(0).transport, Transport::tcp);
+}
+
+TEST(DnsLookup, EverybodyIsTriedWithinTheDeadlineWhichIsFourSeconds) {
+  Lookup lookup{{.servers = {kA, kB, kC}}};
+  std::vector<address> asked;
+  auto step = lookup.begin(kStart);
+  BootTime now = kStart;
+  for (int i = 0; i < 20 && !step.done; ++i) {
+    for (const auto& attempt : step.start) asked.push_back(lookup.server(attempt));
+    now = lookup.wake();
+    step = lookup.on_timer(now);
+  }
+  ASSERT_TRUE(step.done);
+  EXPECT_EQ(now, kStart + 4s);
+  EXPECT_EQ(step.done->reason, Ede::no_reachable_authority);
+  EXPECT_THAT(std::vector(asked.begin(), asked.begin() + 3), ElementsAre(kA, kB, kC));
+  EXPECT_LE(asked.size(), 7U);
+}
+
+TEST(DnsLookup, AProbeOutlivesTheAnswer) {
+  Lookup lookup{{.servers = {kA, kB}, .probe = 1}};
+  const auto both = lookup.begin(kStart);
+  ASSERT_EQ(both.start.size(), 2U);
+  EXPECT_EQ(lookup.server(both.start[0]), kB);
+  const auto end = lookup.on_reply(both.start[1].id, reply(Rcode::no_error), kStart);
+  EXPECT_TRUE(end.done);
+  EXPECT_EQ(end.linger, both.start[0].id);
+}
+
+TEST(DnsLookup, EventsOfStoppedAttemptsChangeNothing) {
+  Lookup lookup{{.servers = {kA}}};
+  const auto first = lookup.begin(kStart);
+  static_cast<void>(lookup.on_wrong_id(first.start[0].id, kStart));
+  EXPECT_FALSE(lookup.on_reply(first.start[0].id, reply(Rcode::no_error), kStart).done);
+}
+
+UpstreamTable table(std::vector<address> servers, std::vector<config::ForwardZone> forward = {},
+                    const std::vector<address>& own = {}) {
+  UpstreamTable t;
+  t.set({.servers = std::move(servers), .forward = std::move(forward)}, own);
+  return t;
+}
+
+TEST(DnsUpstreams, ASilentServerStandsBehindTheOthersUntilAProbeIsAnswered) {
+  auto t = table({kA, kB});
+  EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kA, kB));
+  t.silent(kA, kStart);
+  EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kB, kA));
+  EXPECT_FALSE(t.plan(kName, kStart + 999ms).probe);
+  EXPECT_EQ(t.plan(kName, kStart + 1s).probe, 1U);
+  EXPECT_FALSE(t.plan(kName, kStart + 1s).probe);  // one at a time
+  t.silent(kA, kStart + 5s);
+  EXPECT_EQ(t.plan(kName, kStart + 5s).probe, 1U);
+  EXPECT_FALSE(t.plan(kName, kStart + 8s).probe);  // rarer each time
+  EXPECT_EQ(t.plan(kName, kStart + 9s).probe, 1U);
+  t.answered(kA, 10ms, false);
+  EXPECT_THAT(t.plan(kName, kStart + 9s).servers, ElementsAre(kA, kB));
+}
+
+TEST(DnsUpstreams, WithAllSilentTheOrderIsTheOperatorsAndNobodyProbes) {
+  auto t = table({kA, kB});
+  t.silent(kA, kStart);
+  t.silent(kB, kStart);
+  const auto plan = t.plan(kName, kStart + 1h);
+  EXPECT_THAT(plan.servers, ElementsAre(kA, kB));
+  EXPECT_FALSE(plan.probe);
+}
+
+TEST(DnsUpstreams, PatienceFollowsTheRoundTripWithinBounds) {
+  auto t = table({kA});
+  EXPECT_EQ(t.plan(kName, kStart).patience, 400ms);
+  t.answered(kA, 1ms, false);
+  EXPECT_EQ(t.plan(kName, kStart).patience, 300ms);
+  for (int i = 0; i < 100; ++i) t.answered(kA, 3s, false);
+  EXPECT_EQ(t.plan(kName, kStart).patience, 1000ms);
+}
+
+TEST(DnsUpstreams, LongestForwardZoneWinsAndAnEmptyOneStaysClosed) {
+  auto t = table({kA}, {{"example", {kB}}, {"www.example", {}}});
+  EXPECT_THAT(t.plan(Name::from_text("a.example").value(), kStart).servers, ElementsAre(kB));
+  EXPECT_TRUE(t.plan(kName, kStart).servers.empty());
+  EXPECT_EQ(t.forward_labels(kName), 2U);
+  EXPECT_THAT(t.plan(Name::from_text("org").value(), kStart).servers, ElementsAre(kA));
+}
+
+TEST(DnsUpstreams, OwnAddressesAreLeftOutAndHealthSurvivesAChange) {
+  auto t = table({kA, kB}, {}, {kA});
+  EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kB));
+  EXPECT_THAT(t.refused(), ElementsAre(kA));
+  t.silent(kB, kStart);
+  t.set({.servers = {kB, kC}, .forward = {}}, {});
+  EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kC, kB));
+}
+
+}  // namespace
+}  // namespace vrouter::dns
