@@ -39,7 +39,7 @@ void as_client(std::span<const std::uint8_t> input) {
 }
 
 void as_server(std::span<const std::uint8_t> input) {
-  WireReader r{input};
+  vrouter::WireReader r{input};
   const std::uint16_t id = r.u16();
   r.skip(10);
   const auto name = Name::decode(input, r);

@@ -22,7 +22,7 @@ void tell_query(const Bytes& bytes) {
 }
 
 void tell_reply(const Bytes& bytes) {
-  WireReader r{bytes};
+  vrouter::WireReader r{bytes};
   const auto id = r.u16();
   r.skip(10);
   const auto name = Name::decode(bytes, r);
