@@ -50,8 +50,10 @@ std::optional<Name> Name::decode(std::span<const std::uint8_t> message, WireRead
       if (at.failed() || target >= run_start || target < kFirstNameOffset || ++pointers > kMaxPointers)
         return std::nullopt;
       if (pointers == 1) reader = at;
+      // A prior occurrence is over before the place that points to it: a name that ran on into its own bytes would
+      // change with what is cut off behind it.
+      at = WireReader{message.subspan(target, run_start - target)};
       run_start = target;
-      at = WireReader{message.subspan(target)};
       continue;
     }
     if (length > kMaxLabel) return std::nullopt;  // 0x40 and 0x80: withdrawn label types, RFC 6891 section 5

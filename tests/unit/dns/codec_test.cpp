@@ -72,6 +72,13 @@ TEST(DnsName, APointerMustLeadBackwards) {
   EXPECT_FALSE(decode(Message{}.header(0, 0, 0).u8(5).raw("ab").bytes, 12));             // cut off
 }
 
+TEST(DnsName, WhatIsPointedToEndsBeforeThePointer) {
+  // At 13 a label of three bytes begins whose end lies behind the pointer at 14.
+  const auto m = Message{}.header(0, 0, 0).u8(0).u8(3).pointer(13).u8('x').u8(0);
+  WireReader r{std::span{m.bytes}.subspan(14)};
+  EXPECT_FALSE(Name::decode(m.bytes, r));
+}
+
 TEST(DnsName, LongChainsOfPointersAreRefused) {
   auto m = Message{}.header(0, 0, 0).name("a");  // 12..14
   unsigned target = 12;
