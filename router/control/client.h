@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Asks the daemon, blocking, on plain sockets: for the command line and for tests.
+#pragma once
+
+#include <chrono>
+#include <expected>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "router/control/views.h"
+
+namespace vrouter::router::control {
+
+enum class ClientFailure {
+  no_daemon,  // nobody listens, or the socket may not be opened
+  refused,    // the daemon said no
+  not_found,  // the daemon knows no such guest
+  broken      // the daemon went away, took too long, or said what this client doesn't understand
+};
+
+struct ClientError {
+  ClientFailure kind = ClientFailure::broken;
+  std::string message;  // with the remedy
+  std::string json;     // what the socket returned, if it did
+};
+
+template <typename T>
+struct Reply {
+  T value;
+  std::string json;  // the reply's parameters, as the socket returned them
+};
+template <typename T>
+using Asked = std::expected<Reply<T>, ClientError>;
+
+class Client {
+ public:
+  [[nodiscard]] static std::expected<Client, ClientError> connect(const std::filesystem::path& socket,
+                                                                  std::chrono::milliseconds timeout);
+
+  [[nodiscard]] Asked<GuestView> add_guest(const config::Guest& wanted);
+  [[nodiscard]] Asked<GuestView> remove_guest(const std::string& which);
+  [[nodiscard]] Asked<std::vector<GuestView>> list_guests();
+  [[nodiscard]] Asked<GuestView> show_guest(const std::string& which);
+  [[nodiscard]] Asked<StatusView> status();
+  [[nodiscard]] Asked<std::vector<LeaseView>> list_leases();
+  [[nodiscard]] Asked<GuestView> publish(const std::string& which, const config::Publish& port);
+  [[nodiscard]] Asked<GuestView> unpublish(const std::string& which, const config::Publish& port);
+  [[nodiscard]] Asked<std::string> ruleset();
+  [[nodiscard]] Asked<ReloadView> reload();
+  [[nodiscard]] Asked<std::vector<std::string>> teardown();
+
+  // Any method: `parameters` and the answer are JSON objects.
+  [[nodiscard]] std::expected<std::string, ClientError> call(std::string_view method, std::string_view parameters);
+
+ private:
+  Client(UniqueFd fd, std::chrono::milliseconds timeout) : fd_{std::move(fd)}, timeout_{timeout} {}
+  UniqueFd fd_;
+  std::chrono::milliseconds timeout_;
+  std::string received_;  // past the last whole message
+};
+
+}  // namespace vrouter::router::control

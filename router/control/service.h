@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the daemon implements so that the control socket has something to ask.
+#pragma once
+
+#include <sys/types.h>
+
+#include <boost/asio/awaitable.hpp>
+#include <expected>
+#include <string>
+#include <vector>
+
+#include "router/control/views.h"
+
+namespace vrouter::router::control {
+
+// Who asks, by SO_PEERCRED. Filtering access is the socket's mode; this is for the log line of a change.
+struct Peer {
+  uid_t uid = 0;
+  pid_t pid = 0;
+};
+
+enum class FailureKind {
+  refused,            // io.vrouter.Refused: the request is understood and can't be done
+  not_found,          // io.vrouter.NotFound: no such guest or published port
+  invalid_parameter,  // org.varlink.service.InvalidParameter: `parameter` is not what its type says
+};
+
+struct Failure {
+  FailureKind kind = FailureKind::refused;
+  std::string message;    // one sentence with the remedy; several lines where a file has several problems
+  std::string parameter;  // only with invalid_parameter
+};
+
+template <typename T>
+using Result = std::expected<T, Failure>;
+template <typename T>
+using Answer = boost::asio::awaitable<Result<T>>;
+
+// Every call runs on the server's io_context. Several may be under way at once: one per client.
+class Service {
+ public:
+  virtual ~Service() = default;
+
+  // `wanted` holds what was said and leaves the rest empty (name, network, address): config::GuestTable completes it.
+  virtual Answer<GuestView> add_guest(config::Guest wanted, Peer peer) = 0;
+  // `which` is a TAP, a name or an address, in that order. The view is of the guest as it was.
+  virtual Answer<GuestView> remove_guest(std::string which, Peer peer) = 0;
+  virtual Answer<std::vector<GuestView>> list_guests() = 0;
+  virtual Answer<GuestView> show_guest(std::string which) = 0;
+  virtual Answer<StatusView> status() = 0;
+  virtual Answer<std::vector<LeaseView>> list_leases() = 0;
+  virtual Answer<GuestView> publish(std::string which, config::Publish port, Peer peer) = 0;
+  virtual Answer<GuestView> unpublish(std::string which, config::Publish port, Peer peer) = 0;
+  virtual Answer<std::string> ruleset() = 0;  // nft syntax
+  virtual Answer<ReloadView> reload(Peer peer) = 0;
+  virtual Answer<std::vector<std::string>> teardown(Peer peer) = 0;  // what was undone, a sentence each
+};
+
+}  // namespace vrouter::router::control

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the control socket shows: plain values. Their JSON is described by io.vrouter.varlink and made in json.cpp.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/mac_address.h"
+#include "config/model.h"
+#include "dhcp/tables.h"
+#include "dns/tables.h"
+
+namespace vrouter::router::control {
+
+struct LeaseView {
+  std::string guest;
+  std::string tap;
+  address_v4 address;
+  MacAddress client;      // chaddr
+  std::string client_id;  // option 61 in hex; empty: none sent
+  std::string host_name;  // as the client says; may be empty
+  dhcp::LeaseState state = dhcp::LeaseState::bound;
+  std::optional<std::chrono::seconds> expires_in;  // empty: not known, such as after a restart
+  bool operator==(const LeaseView&) const = default;
+};
+
+// As the guest sees it: rx is what it received, which is the TAP's tx.
+struct Traffic {
+  std::uint64_t rx_bytes = 0, rx_packets = 0, tx_bytes = 0, tx_packets = 0;
+  bool operator==(const Traffic&) const = default;
+};
+
+struct GuestView {
+  config::Guest guest;  // as completed: name, network, address
+  bool ready = false;   // adopted: routed, filtered, answered
+  std::string state;    // "ready", "waiting for tap0", "failed"
+  std::string why;      // one sentence where not ready; empty otherwise
+  std::optional<LeaseView> lease;
+  std::optional<Traffic> traffic;     // empty: the TAP isn't there
+  std::vector<std::string> warnings;  // what on this host may stop the guest, each with its remedy
+  bool operator==(const GuestView&) const = default;
+};
+
+enum class Health { ok, degraded, stopped };
+[[nodiscard]] std::string_view name(Health) noexcept;
+
+// Whether an optional thing of the kernel's is there: never an error, but good to know.
+struct Feature {
+  std::string name;  // "flowtable"
+  bool present = false;
+  std::string detail;  // what its lack means, or how it is used; may be empty
+  bool operator==(const Feature&) const = default;
+};
+
+struct StatusView {
+  Health health = Health::ok;
+  std::vector<std::string> problems;  // empty when ok; each with its remedy
+  std::vector<std::string> warnings;  // what doesn't hurt vrouter but may hurt guests
+  std::string version;
+  std::string kernel;  // uname -r
+  std::chrono::seconds uptime{};
+  std::string config_file;  // empty: the embedded defaults
+  std::vector<std::string> uplinks;
+  std::string forwarding;             // "interfaces" or "global"
+  std::vector<std::string> networks;  // "default 10.0.5.0/24 nat"
+  std::uint64_t guests = 0;
+  std::uint64_t guests_ready = 0;
+  std::vector<Feature> features;
+  std::vector<std::string> upstreams_from;  // "/etc/resolv.conf" or "vrouter.toml"
+  dhcp::Statistics dhcp;
+  dns::Statistics dns;  // its upstreams are the resolvers in use
+};
+
+struct ReloadView {
+  std::vector<std::string> changes;  // a sentence each; empty: nothing to do
+  std::vector<std::string> warnings;
+};
+
+}  // namespace vrouter::router::control
