@@ -15,8 +15,8 @@
 namespace vrouter::router::control {
 
 enum class ClientFailure {
-  no_daemon,  // nobody listens, or the socket may not be opened
-  refused,    // the daemon said no
+  no_daemon,  // nobody listens
+  refused,    // the daemon said no, or the kernel did when the socket was opened
   not_found,  // the daemon knows no such guest
   broken      // the daemon went away, took too long, or said what this client doesn't understand
 };
@@ -57,6 +57,9 @@ class Client {
 
  private:
   Client(UniqueFd fd, std::chrono::milliseconds timeout) : fd_{std::move(fd)}, timeout_{timeout} {}
+  std::expected<void, ClientError> send(std::string_view bytes);
+  std::expected<std::string, ClientError> receive();
+
   UniqueFd fd_;
   std::chrono::milliseconds timeout_;
   std::string received_;  // past the last whole message

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Private to the room: one varlink call, from its text to the text of its answer. No sockets.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/json/object.hpp>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "router/control/service.h"
+
+namespace vrouter::router::control {
+
+// https://varlink.org/Method-Call
+struct Call {
+  std::string method;
+  boost::json::object parameters;
+  bool oneway = false;   // no answer, not even an error
+  bool more = false;     // several answers are welcome; ours are single ones
+  bool upgrade = false;  // asks for another protocol on this connection: we have none
+};
+
+// The error says why the text is no call; the connection can't go on then.
+[[nodiscard]] std::expected<Call, std::string> parse_call(std::string_view message);
+
+// The text of the answer with its NUL; none for a oneway call. Every exception of the service becomes a refusal.
+[[nodiscard]] boost::asio::awaitable<std::optional<std::string>> answer(Service& service, std::string version,
+                                                                        Call call, Peer peer);
+
+// An io.vrouter.Refused answer with its NUL, for clients that get no further.
+[[nodiscard]] std::string refusal(std::string_view reason);
+
+}  // namespace vrouter::router::control

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/control/interface.h"
+
+namespace vrouter::router::control {
+
+const std::string_view kInterface = R"(# The router and firewall of this host's guests.
+interface io.vrouter
+
+# Where a file declares something; lines and columns count from 1.
+type Place (file: string, line: int, column: int)
+
+# expires_in is in seconds; without it the end is not known. client_id is in hex.
+type Lease (
+  guest: string,
+  tap: string,
+  address: string,
+  client: string,
+  client_id: ?string,
+  host_name: ?string,
+  state: (offered, bound, released, declined, expired),
+  expires_in: ?int
+)
+
+# As the guest sees it: rx is what it received.
+type Traffic (rx_bytes: int, rx_packets: int, tx_bytes: int, tx_packets: int)
+
+# state is for people; ready says whether the guest is routed, filtered and answered. publish holds
+# [HOSTADDR:]PORT[-PORT][:GUESTPORT]/PROTOCOL. Without declared_at the guest was added by command.
+type Guest (
+  name: string,
+  tap: string,
+  network: string,
+  address: ?string,
+  address6: ?string,
+  mac: ?string,
+  groups: []string,
+  publish: []string,
+  ephemeral: bool,
+  create_tap: bool,
+  owner: ?string,
+  declared_at: ?Place,
+  ready: bool,
+  state: string,
+  why: ?string,
+  lease: ?Lease,
+  traffic: ?Traffic,
+  warnings: []string
+)
+
+type Feature (name: string, present: bool, detail: ?string)
+
+# rtt_ms is smoothed; 0: it has answered nothing yet.
+type Upstream (server: string, asked: int, answered: int, timeouts: int, refused: int, rtt_ms: float)
+
+type DhcpStatistics (
+  received: int, answered: int, dropped_malformed: int, dropped_unknown_interface: int, dropped_foreign_mac: int,
+  dropped_not_ours: int, send_errors: int, discover: int, request: int, inform: int, release: int, decline: int,
+  offer: int, ack: int, nak: int
+)
+
+type DnsStatistics (
+  queries_udp: int, queries_tcp: int, answered_locally: int, forwarded: int, failed: int, dropped_malformed: int,
+  dropped_unknown_source: int, dropped_over_budget: int, mismatched_replies: int, upstreams: []Upstream
+)
+
+# uptime is in seconds.
+type Status (
+  health: (ok, degraded, stopped),
+  problems: []string,
+  warnings: []string,
+  version: string,
+  kernel: string,
+  uptime: int,
+  config_file: ?string,
+  uplinks: []string,
+  forwarding: string,
+  networks: []string,
+  guests: int,
+  guests_ready: int,
+  features: []Feature,
+  upstreams_from: []string,
+  dhcp: DhcpStatistics,
+  dns: DnsStatistics
+)
+
+# What is left out is chosen: name (the TAP's), network (the one the address lies in, or default), address (from the
+# network's pool).
+method AddGuest(
+  tap: string,
+  address: ?string,
+  address6: ?string,
+  name: ?string,
+  mac: ?string,
+  network: ?string,
+  groups: ?[]string,
+  publish: ?[]string,
+  create_tap: ?bool,
+  owner: ?string,
+  ephemeral: ?bool
+) -> (guest: Guest)
+
+# guest is a TAP, a name or an address, here and below. The answer shows the guest as it was.
+method RemoveGuest(guest: string) -> (guest: Guest)
+method ListGuests() -> (guests: []Guest)
+method ShowGuest(guest: string) -> (guest: Guest)
+method GetStatus() -> (status: Status)
+method ListLeases() -> (leases: []Lease)
+method Publish(guest: string, port: string) -> (guest: Guest)
+method Unpublish(guest: string, port: string) -> (guest: Guest)
+
+# What is compiled, in nft syntax.
+method GetRuleset() -> (ruleset: string)
+
+# Reads the files again and applies them in one transaction or not at all.
+method Reload() -> (changes: []string, warnings: []string)
+
+# Removes all that was made and restores what was changed; the guests are kept for the next start.
+method Teardown() -> (done: []string)
+
+error Refused (reason: string)
+error NotFound (reason: string)
+)";
+
+const std::string_view kServiceInterface = R"(# What every varlink service answers.
+interface org.varlink.service
+
+method GetInfo() -> (vendor: string, product: string, version: string, url: string, interfaces: []string)
+method GetInterfaceDescription(interface: string) -> (description: string)
+
+error InterfaceNotFound (interface: string)
+error MethodNotFound (method: string)
+error MethodNotImplemented (method: string)
+error InvalidParameter (parameter: string)
+error PermissionDenied ()
+error ExpectedMore ()
+)";
+
+}  // namespace vrouter::router::control

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/control/json.h"
+
+#include <boost/json/array.hpp>
+#include <limits>
+#include <utility>
+
+#include "config/specs.h"
+#include "router/control/fields.h"
+
+namespace vrouter::router::control {
+namespace {
+
+using boost::json::array;
+using boost::json::object;
+using control::to_json;  // else the overloads below would hide the public ones
+
+template <typename Text>
+void set_unless_empty(object& json, std::string_view field, const Text& text) {
+  if (!text.empty()) json[field] = text;
+}
+
+template <typename T>
+array texts_of(const std::vector<T>& values) {
+  array texts;
+  texts.reserve(values.size());
+  for (const auto& value : values) texts.emplace_back(value.to_string());
+  return texts;
+}
+
+config::Parsed<dhcp::LeaseState> parse_lease_state(const std::string& text) {
+  using enum dhcp::LeaseState;
+  for (const auto state : {offered, bound, released, declined, expired}) {
+    if (dhcp::name(state) == text) return state;
+  }
+  return std::unexpected("\"" + text + "\" is no state of a lease");
+}
+
+config::Parsed<Health> parse_health(const std::string& text) {
+  for (const auto health : {Health::ok, Health::degraded, Health::stopped}) {
+    if (name(health) == text) return health;
+  }
+  return std::unexpected("\"" + text + "\" is no state of vrouterd");
+}
+
+config::Parsed<address> parse_any_address(const std::string& text) {
+  boost::system::error_code error;
+  const auto parsed = boost::asio::ip::make_address(text, error);
+  if (error) return std::unexpected("\"" + text + "\" is no IP address");
+  return parsed;
+}
+
+object to_json(const config::Place& place) {
+  return {{"file", place.file}, {"line", place.line}, {"column", place.column}};
+}
+
+Read<config::Place> place_from_json(const object& json) {
+  Fields fields{json};
+  config::Place place;
+  place.file = fields.text("file");
+  place.line = static_cast<std::uint32_t>(fields.count("line"));
+  place.column = static_cast<std::uint32_t>(fields.count("column"));
+  return fields.result(std::move(place));
+}
+
+object to_json(const Traffic& traffic) {
+  return {{"rx_bytes", traffic.rx_bytes},
+          {"rx_packets", traffic.rx_packets},
+          {"tx_bytes", traffic.tx_bytes},
+          {"tx_packets", traffic.tx_packets}};
+}
+
+Read<Traffic> traffic_from_json(const object& json) {
+  Fields fields{json};
+  Traffic traffic;
+  traffic.rx_bytes = fields.count("rx_bytes");
+  traffic.rx_packets = fields.count("rx_packets");
+  traffic.tx_bytes = fields.count("tx_bytes");
+  traffic.tx_packets = fields.count("tx_packets");
+  return fields.result(traffic);
+}
+
+// Names and members once, for both directions.
+template <typename Statistics, typename Visit>
+void each_dhcp_counter(Statistics& s, Visit visit) {
+  visit("received", s.received);
+  visit("answered", s.answered);
+  visit("dropped_malformed", s.dropped_malformed);
+  visit("dropped_unknown_interface", s.dropped_unknown_interface);
+  visit("dropped_foreign_mac", s.dropped_foreign_mac);
+  visit("dropped_not_ours", s.dropped_not_ours);
+  visit("send_errors", s.send_errors);
+  visit("discover", s.discover);
+  visit("request", s.request);
+  visit("inform", s.inform);
+  visit("release", s.release);
+  visit("decline", s.decline);
+  visit("offer", s.offer);
+  visit("ack", s.ack);
+  visit("nak", s.nak);
+}
+
+template <typename Statistics, typename Visit>
+void each_dns_counter(Statistics& s, Visit visit) {
+  visit("queries_udp", s.queries_udp);
+  visit("queries_tcp", s.queries_tcp);
+  visit("answered_locally", s.answered_locally);
+  visit("forwarded", s.forwarded);
+  visit("failed", s.failed);
+  visit("dropped_malformed", s.dropped_malformed);
+  visit("dropped_unknown_source", s.dropped_unknown_source);
+  visit("dropped_over_budget", s.dropped_over_budget);
+  visit("mismatched_replies", s.mismatched_replies);
+}
+
+object to_json(const dhcp::Statistics& statistics) {
+  object json;
+  each_dhcp_counter(statistics, [&json](std::string_view field, std::uint64_t value) { json[field] = value; });
+  return json;
+}
+
+Read<dhcp::Statistics> dhcp_from_json(const object& json) {
+  Fields fields{json};
+  dhcp::Statistics statistics;
+  each_dhcp_counter(statistics,
+                    [&fields](std::string_view field, std::uint64_t& value) { value = fields.count(field); });
+  return fields.result(statistics);
+}
+
+object to_json(const dns::UpstreamStatus& upstream) {
+  return {{"server", upstream.server.to_string()}, {"asked", upstream.asked},     {"answered", upstream.answered},
+          {"timeouts", upstream.timeouts},         {"refused", upstream.refused}, {"rtt_ms", upstream.rtt_ms}};
+}
+
+object to_json(const dns::Statistics& statistics) {
+  object json;
+  each_dns_counter(statistics, [&json](std::string_view field, std::uint64_t value) { json[field] = value; });
+  array upstreams;
+  for (const auto& upstream : statistics.upstreams) upstreams.emplace_back(to_json(upstream));
+  json["upstreams"] = std::move(upstreams);
+  return json;
+}
+
+Read<dns::Statistics> dns_from_json(const object& json) {
+  Fields fields{json};
+  dns::Statistics statistics;
+  each_dns_counter(statistics,
+                   [&fields](std::string_view field, std::uint64_t& value) { value = fields.count(field); });
+  for (const auto* inner : fields.objects("upstreams")) {
+    Fields upstream{*inner};
+    dns::UpstreamStatus status;
+    status.server = upstream.parsed("server", parse_any_address);
+    status.asked = upstream.count("asked");
+    status.answered = upstream.count("answered");
+    status.timeouts = upstream.count("timeouts");
+    status.refused = upstream.count("refused");
+    status.rtt_ms = upstream.real("rtt_ms");
+    if (upstream.error()) fields.fail("upstreams." + upstream.error()->field, upstream.error()->reason);
+    statistics.upstreams.push_back(status);
+  }
+  return fields.result(std::move(statistics));
+}
+
+object to_json(const Feature& feature) {
+  object json{{"name", feature.name}, {"present", feature.present}};
+  set_unless_empty(json, "detail", feature.detail);
+  return json;
+}
+
+// What a guest is told to be; the view adds how it is.
+void put_guest(object& json, const config::Guest& guest) {
+  json["tap"] = guest.tap;
+  set_unless_empty(json, "name", guest.name);
+  set_unless_empty(json, "network", guest.network);
+  if (guest.address) json["address"] = guest.address->to_string();
+  if (guest.address6) json["address6"] = guest.address6->to_string();
+  if (guest.mac) json["mac"] = guest.mac->to_string();
+  json["groups"] = to_json(guest.groups);
+  json["publish"] = texts_of(guest.publish);
+  json["ephemeral"] = guest.ephemeral;
+  json["create_tap"] = guest.create_tap;
+  set_unless_empty(json, "owner", guest.owner);
+}
+
+config::Guest read_guest(Fields& fields) {
+  config::Guest guest;
+  guest.tap = fields.parsed("tap", config::parse_interface_name);
+  guest.name = fields.optional_parsed("name", config::parse_guest_name).value_or("");
+  guest.network = fields.optional_text("network").value_or("");
+  guest.address = fields.optional_parsed("address", config::parse_address4);
+  guest.address6 = fields.optional_parsed("address6", config::parse_address6);
+  guest.mac = fields.optional_parsed("mac", parse_mac_address);
+  guest.groups = fields.texts("groups");
+  guest.publish = fields.parsed_list("publish", config::parse_publish);
+  guest.ephemeral = fields.flag("ephemeral");
+  guest.create_tap = fields.flag("create_tap");
+  guest.owner = fields.optional_text("owner").value_or("");
+  return guest;
+}
+
+}  // namespace
+
+std::string_view name(Health health) noexcept {
+  switch (health) {
+    case Health::ok:
+      return "ok";
+    case Health::degraded:
+      return "degraded";
+    case Health::stopped:
+      return "stopped";
+  }
+  std::unreachable();
+}
+
+array to_json(const std::vector<std::string>& texts) {
+  return {texts.begin(), texts.end()};
+}
+
+Read<std::vector<std::string>> texts_from_json(const object& json, std::string_view field) {
+  Fields fields{json};
+  auto texts = fields.texts(field);
+  return fields.result(std::move(texts));
+}
+
+object to_json(const LeaseView& lease) {
+  object json{{"guest", lease.guest},
+              {"tap", lease.tap},
+              {"address", lease.address.to_string()},
+              {"client", lease.client.to_string()},
+              {"state", dhcp::name(lease.state)}};
+  set_unless_empty(json, "client_id", lease.client_id);
+  set_unless_empty(json, "host_name", lease.host_name);
+  if (lease.expires_in) json["expires_in"] = lease.expires_in->count();
+  return json;
+}
+
+Read<LeaseView> lease_from_json(const object& json) {
+  Fields fields{json};
+  LeaseView lease;
+  lease.guest = fields.text("guest");
+  lease.tap = fields.text("tap");
+  lease.address = fields.parsed("address", config::parse_address4);
+  lease.client = fields.parsed("client", parse_mac_address);
+  lease.client_id = fields.optional_text("client_id").value_or("");
+  lease.host_name = fields.optional_text("host_name").value_or("");
+  lease.state = fields.parsed("state", parse_lease_state);
+  if (const auto seconds = fields.optional_number("expires_in")) lease.expires_in = std::chrono::seconds{*seconds};
+  return fields.result(std::move(lease));
+}
+
+object to_json(const GuestView& view) {
+  object json;
+  put_guest(json, view.guest);
+  if (!view.guest.declared_at.file.empty()) json["declared_at"] = to_json(view.guest.declared_at);
+  json["ready"] = view.ready;
+  json["state"] = view.state;
+  set_unless_empty(json, "why", view.why);
+  if (view.lease) json["lease"] = to_json(*view.lease);
+  if (view.traffic) json["traffic"] = to_json(*view.traffic);
+  json["warnings"] = to_json(view.warnings);
+  return json;
+}
+
+Read<GuestView> guest_from_json(const object& json) {
+  Fields fields{json};
+  GuestView view;
+  view.guest = read_guest(fields);
+  view.guest.declared_at = fields.optional_nested("declared_at", place_from_json).value_or(config::Place{});
+  view.ready = fields.flag("ready");
+  view.state = fields.text("state");
+  view.why = fields.optional_text("why").value_or("");
+  view.lease = fields.optional_nested("lease", lease_from_json);
+  view.traffic = fields.optional_nested("traffic", traffic_from_json);
+  view.warnings = fields.texts("warnings");
+  return fields.result(std::move(view));
+}
+
+object to_json(const StatusView& status) {
+  object json{{"health", name(status.health)},
+              {"problems", to_json(status.problems)},
+              {"warnings", to_json(status.warnings)},
+              {"version", status.version},
+              {"kernel", status.kernel},
+              {"uptime", status.uptime.count()},
+              {"uplinks", to_json(status.uplinks)},
+              {"forwarding", status.forwarding},
+              {"networks", to_json(status.networks)},
+              {"guests", status.guests},
+              {"guests_ready", status.guests_ready},
+              {"upstreams_from", to_json(status.upstreams_from)},
+              {"dhcp", to_json(status.dhcp)},
+              {"dns", to_json(status.dns)}};
+  set_unless_empty(json, "config_file", status.config_file);
+  array features;
+  for (const auto& feature : status.features) features.emplace_back(to_json(feature));
+  json["features"] = std::move(features);
+  return json;
+}
+
+Read<StatusView> status_from_json(const object& json) {
+  Fields fields{json};
+  StatusView status;
+  status.health = fields.parsed("health", parse_health);
+  status.problems = fields.texts("problems");
+  status.warnings = fields.texts("warnings");
+  status.version = fields.text("version");
+  status.kernel = fields.optional_text("kernel").value_or("");
+  status.uptime = std::chrono::seconds{fields.optional_number("uptime").value_or(0)};
+  status.config_file = fields.optional_text("config_file").value_or("");
+  status.uplinks = fields.texts("uplinks");
+  status.forwarding = fields.optional_text("forwarding").value_or("");
+  status.networks = fields.texts("networks");
+  status.guests = fields.count("guests");
+  status.guests_ready = fields.count("guests_ready");
+  for (const auto* inner : fields.objects("features")) {
+    Fields feature{*inner};
+    status.features.push_back(
+        {feature.text("name"), feature.flag("present"), feature.optional_text("detail").value_or("")});
+    if (feature.error()) fields.fail("features." + feature.error()->field, feature.error()->reason);
+  }
+  status.upstreams_from = fields.texts("upstreams_from");
+  status.dhcp = fields.optional_nested("dhcp", dhcp_from_json).value_or(dhcp::Statistics{});
+  status.dns = fields.optional_nested("dns", dns_from_json).value_or(dns::Statistics{});
+  return fields.result(std::move(status));
+}
+
+object to_json(const ReloadView& reload) {
+  return {{"changes", to_json(reload.changes)}, {"warnings", to_json(reload.warnings)}};
+}
+
+Read<ReloadView> reload_from_json(const object& json) {
+  Fields fields{json};
+  ReloadView reload{fields.texts("changes"), fields.texts("warnings")};
+  return fields.result(std::move(reload));
+}
+
+object add_guest_parameters(const config::Guest& wanted) {
+  object json;
+  put_guest(json, wanted);
+  return json;
+}
+
+Read<config::Guest> read_add_guest(const object& parameters) {
+  Fields fields{parameters};
+  fields.only({"tap", "address", "address6", "name", "mac", "network", "groups", "publish", "create_tap", "owner",
+               "ephemeral"});
+  auto guest = read_guest(fields);
+  return fields.result(std::move(guest));
+}
+
+Read<std::string> read_text(const object& parameters, std::string_view field) {
+  Fields fields{parameters};
+  fields.only({field});
+  auto text = fields.text(field);
+  return fields.result(std::move(text));
+}
+
+Read<PortOfGuest> read_port(const object& parameters) {
+  Fields fields{parameters};
+  fields.only({"guest", "port"});
+  PortOfGuest wanted;
+  wanted.guest = fields.text("guest");
+  wanted.port = fields.parsed("port", config::parse_publish);
+  return fields.result(std::move(wanted));
+}
+
+Read<void> refuse_all(const object& parameters) {
+  Fields fields{parameters};
+  fields.only({});
+  if (fields.error()) return std::unexpected(*fields.error());
+  return {};
+}
+
+}  // namespace vrouter::router::control

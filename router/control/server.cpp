@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One coroutine accepts, one per client reads a call, has it answered and writes the answer, so a client is served
+// in the order of its calls and waits for none but itself. Each session holds what the server was opened with, so a
+// call that outlives the server finds everything it touches but a closed socket.
+#include "router/control/server.h"
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <set>
+#include <utility>
+
+#include "router/control/calls.h"
+#include "router/control/framing.h"
+#include "router/control/listener.h"
+
+namespace vrouter::router::control {
+namespace {
+
+using boost::asio::awaitable;
+using boost::asio::local::stream_protocol;
+constexpr auto kResult = boost::asio::as_tuple(boost::asio::use_awaitable);
+
+constexpr std::size_t kReadSize = 16U << 10U;
+// How long accepting rests when the process has no descriptor left: nothing tells when there is one again.
+constexpr std::chrono::milliseconds kAcceptPause{100};
+
+class Session;
+
+struct Core {
+  Core(boost::asio::io_context& context, Service& answers, ServerOptions given)
+      : io{context}, service{answers}, options{std::move(given)}, acceptor{context}, pause{context} {}
+
+  void log(std::string_view sentence) const {
+    if (options.log) options.log(sentence);
+  }
+
+  boost::asio::io_context& io;
+  Service& service;
+  ServerOptions options;
+  stream_protocol::acceptor acceptor;
+  boost::asio::steady_timer pause;
+  std::set<Session*> sessions;
+  bool closed = false;
+  bool full = false;  // said in the log once, not per refused client
+};
+
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(std::shared_ptr<Core> core, stream_protocol::socket socket)
+      : core_{std::move(core)}, socket_{std::move(socket)}, stall_{core_->io} {
+    core_->sessions.insert(this);
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0) {
+      peer_ = {credentials.uid, credentials.pid};
+    }
+  }
+  ~Session() { core_->sessions.erase(this); }
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  void close() noexcept {
+    boost::system::error_code ignored;
+    static_cast<void>(socket_.close(ignored));
+    stall_.cancel();
+  }
+
+  // The parameter keeps the session alive for as long as its coroutine.
+  static awaitable<void> serve(std::shared_ptr<Session> self) {
+    MessageBuffer input{kMaxMessage};
+    while (auto message = co_await self->read_message(input)) {
+      auto call = parse_call(*message);
+      if (!call) {
+        self->complain(call.error());
+        break;
+      }
+      auto& core = *self->core_;
+      const auto reply = co_await answer(core.service, core.options.version, std::move(*call), self->peer_);
+      if (reply && !co_await self->write(*reply)) break;
+    }
+    self->close();
+  }
+
+  static awaitable<void> turn_away(std::shared_ptr<Session> self) {
+    co_await self->write(refusal(fmt::format("{} clients are connected already, which is the bound: close some of them",
+                                             self->core_->options.max_clients)));
+    self->close();
+  }
+
+ private:
+  // Nothing once the client is gone, stalled or out of bounds.
+  awaitable<std::optional<std::string>> read_message(MessageBuffer& input) {
+    std::array<char, kReadSize> bytes;
+    for (;;) {
+      if (auto message = input.next()) {
+        disarm();
+        co_return message;
+      }
+      if (input.overflown()) {
+        complain(fmt::format("its message is longer than {} bytes", kMaxMessage));
+        co_return std::nullopt;
+      }
+      // From the first byte on, and not anew with each: one byte a second is stalled too.
+      if (!input.empty() && !armed_) arm();
+      const auto [error, size] = co_await socket_.async_read_some(boost::asio::buffer(bytes), kResult);
+      if (error) co_return std::nullopt;
+      input.append({bytes.data(), size});
+    }
+  }
+
+  awaitable<bool> write(const std::string& reply) {
+    arm();
+    const auto [error, size] = co_await boost::asio::async_write(socket_, boost::asio::buffer(reply), kResult);
+    disarm();
+    co_return !error;
+  }
+
+  void arm() {
+    armed_ = true;
+    stall_.expires_after(core_->options.stalled_client);
+    // A wait whose end was queued before it was cancelled still comes with success: the number tells it is old.
+    stall_.async_wait([weak = weak_from_this(), number = ++arming_](const boost::system::error_code& error) {
+      const auto self = weak.lock();
+      if (!self || error || number != self->arming_ || !self->armed_) return;
+      self->complain("it stopped in the middle of a message");
+      self->close();
+    });
+  }
+  void disarm() {
+    armed_ = false;
+    stall_.cancel();
+  }
+
+  void complain(std::string_view why) const {
+    core_->log(fmt::format("control: closing a client (uid {}, pid {}): {}", peer_.uid, peer_.pid, why));
+  }
+
+  std::shared_ptr<Core> core_;
+  stream_protocol::socket socket_;
+  boost::asio::steady_timer stall_;
+  Peer peer_;
+  bool armed_ = false;
+  std::uint64_t arming_ = 0;
+};
+
+void welcome(const std::shared_ptr<Core>& core, stream_protocol::socket socket) {
+  const bool full = core->sessions.size() >= core->options.max_clients;
+  if (full && !std::exchange(core->full, true)) {
+    core->log(fmt::format("control: {} clients are connected, which is the bound: more are turned away",
+                          core->options.max_clients));
+  }
+  if (!full) core->full = false;
+  // Those turned away cost a session too until they are told: past twice the bound nothing is said.
+  if (core->sessions.size() >= 2 * core->options.max_clients) return;
+  auto session = std::make_shared<Session>(core, std::move(socket));
+  boost::asio::co_spawn(core->io, full ? Session::turn_away(session) : Session::serve(session), boost::asio::detached);
+}
+
+awaitable<void> accept_clients(std::shared_ptr<Core> core) {
+  while (!core->closed) {
+    auto [error, socket] = co_await core->acceptor.async_accept(kResult);
+    if (core->closed) co_return;
+    if (!error) {
+      welcome(core, std::move(socket));
+      continue;
+    }
+    if (error == boost::asio::error::operation_aborted || error == boost::asio::error::bad_descriptor) co_return;
+    core->pause.expires_after(kAcceptPause);
+    co_await core->pause.async_wait(kResult);
+  }
+}
+
+class UnixServer final : public Server {
+ public:
+  UnixServer(boost::asio::io_context& io, Service& service, ServerOptions options, SocketFile file)
+      : core_{std::make_shared<Core>(io, service, std::move(options))}, file_{std::move(file)} {
+    core_->acceptor.assign(stream_protocol{}, file_.fd.release());
+    if (!file_.notice.empty()) core_->log("control: " + file_.notice);
+    boost::asio::co_spawn(io, accept_clients(core_), boost::asio::detached);
+  }
+
+  ~UnixServer() override {
+    remove_socket(core_->options.socket, file_);
+    core_->closed = true;
+    boost::system::error_code ignored;
+    static_cast<void>(core_->acceptor.close(ignored));
+    core_->pause.cancel();
+    for (auto* session : core_->sessions) session->close();
+  }
+
+  std::size_t clients() const noexcept override { return core_->sessions.size(); }
+
+ private:
+  std::shared_ptr<Core> core_;
+  SocketFile file_;
+};
+
+}  // namespace
+
+std::expected<std::unique_ptr<Server>, std::string> Server::open(boost::asio::io_context& io, Service& service,
+                                                                 ServerOptions options) {
+  auto file = listen_at(options.socket, options.group);
+  if (!file) return std::unexpected(std::move(file.error()));
+  return std::make_unique<UnixServer>(io, service, std::move(options), std::move(*file));
+}
+
+}  // namespace vrouter::router::control

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/state/database.h"
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <utility>
+
+namespace vrouter::router::state {
+namespace {
+
+// "vrtr": file(1) and we ourselves tell our database from somebody else's (sqlite.org/fileformat.html, 1.3.15).
+constexpr int kApplicationId = 0x76727472;
+constexpr int kSchemaVersion = 1;
+constexpr auto kStopped = "stopped";
+
+constexpr auto kSchema = R"(
+CREATE TABLE guests (
+  tap TEXT PRIMARY KEY, name TEXT NOT NULL, network TEXT NOT NULL,
+  address TEXT, address6 TEXT, mac TEXT,
+  ephemeral INTEGER NOT NULL, create_tap INTEGER NOT NULL, owner TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE guest_groups (
+  tap TEXT NOT NULL REFERENCES guests ON DELETE CASCADE, position INTEGER NOT NULL, name TEXT NOT NULL,
+  PRIMARY KEY (tap, position)) STRICT, WITHOUT ROWID;
+CREATE TABLE published (
+  tap TEXT NOT NULL REFERENCES guests ON DELETE CASCADE, position INTEGER NOT NULL,
+  host TEXT, first INTEGER NOT NULL, last INTEGER NOT NULL, guest_first INTEGER NOT NULL, protocol INTEGER NOT NULL,
+  PRIMARY KEY (tap, position)) STRICT, WITHOUT ROWID;
+CREATE TABLE originals (
+  key TEXT PRIMARY KEY, value TEXT NOT NULL, boot_id TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE leases (
+  tap TEXT PRIMARY KEY, guest TEXT NOT NULL, address TEXT NOT NULL, client TEXT NOT NULL,
+  client_id BLOB NOT NULL, host_name TEXT NOT NULL, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE settings (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+)";
+
+void run(SQLite::Statement& statement) {
+  statement.exec();
+  statement.reset();
+  statement.clearBindings();
+}
+
+template <typename T>
+void bind_text(SQLite::Statement& statement, int index, const std::optional<T>& value) {
+  if (value) {
+    statement.bind(index, value->to_string());
+  } else {
+    statement.bind(index);
+  }
+}
+
+[[noreturn]] void bad_row(const std::string& table, const std::string& key, const std::string& what) {
+  throw Unreadable{"its table " + table + " holds " + what + " for " + key};
+}
+
+template <typename Make>
+auto read_address(const std::string& table, const std::string& key, const std::string& text, Make make) {
+  boost::system::error_code error;
+  auto parsed = make(text, error);
+  if (error) bad_row(table, key, "the address \"" + text + "\"");
+  return parsed;
+}
+
+address_v4 make_v4(const std::string& text, boost::system::error_code& error) {
+  return boost::asio::ip::make_address_v4(text, error);
+}
+address_v6 make_v6(const std::string& text, boost::system::error_code& error) {
+  return boost::asio::ip::make_address_v6(text, error);
+}
+address make_any(const std::string& text, boost::system::error_code& error) {
+  return boost::asio::ip::make_address(text, error);
+}
+
+MacAddress read_mac(const std::string& table, const std::string& key, const std::string& text) {
+  const auto mac = parse_mac_address(text);
+  if (!mac) bad_row(table, key, "the MAC address \"" + text + "\"");
+  return *mac;
+}
+
+std::uint16_t read_port(const std::string& tap, const SQLite::Column& column) {
+  const std::int64_t port = column.getInt64();
+  if (port < 1 || port > 65535) bad_row("published", tap, "port " + std::to_string(port));
+  return static_cast<std::uint16_t>(port);
+}
+
+config::Protocol read_protocol(const std::string& tap, const SQLite::Column& column) {
+  const auto number = column.getInt64();
+  for (const auto known : {config::Protocol::tcp, config::Protocol::udp, config::Protocol::sctp}) {
+    if (std::to_underlying(known) == number) return known;
+  }
+  bad_row("published", tap, "protocol " + std::to_string(number));
+}
+
+}  // namespace
+
+Database::Statements::Statements(SQLite::Database& db)
+    : remove_guest{db, "DELETE FROM guests WHERE tap = ?"},
+      put_guest{db, "INSERT INTO guests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
+      put_group{db, "INSERT INTO guest_groups VALUES (?, ?, ?)"},
+      put_port{db, "INSERT INTO published VALUES (?, ?, ?, ?, ?, ?, ?)"},
+      remove_original{db, "DELETE FROM originals WHERE key = ?"},
+      put_original{db, "INSERT OR IGNORE INTO originals VALUES (?, ?, ?)"},
+      remove_lease{db, "DELETE FROM leases WHERE tap = ?"},
+      put_lease{db, "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?, ?, ?, ?)"},
+      put_setting{db, "INSERT OR REPLACE INTO settings VALUES (?, ?)"} {}
+
+Database::Database(const std::string& file, const std::string& boot_id)
+    : boot_id_{boot_id}, db_{file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE} {
+  // Long enough for a person with sqlite3(1) to look; only the writer's thread would wait for them.
+  db_.setBusyTimeout(2000);
+  db_.exec("PRAGMA journal_mode = WAL");
+  db_.exec("PRAGMA synchronous = FULL");
+  db_.exec("PRAGMA foreign_keys = ON");
+  prepare_schema();
+  sql_.emplace(db_);
+}
+
+void Database::prepare_schema() {
+  const int version = db_.execAndGet("PRAGMA user_version").getInt();
+  const bool empty = db_.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;
+  if (empty) {
+    begin();
+    db_.exec(kSchema);
+    db_.exec("PRAGMA application_id = " + std::to_string(kApplicationId));
+    db_.exec("PRAGMA user_version = " + std::to_string(kSchemaVersion));
+    commit();
+    return;
+  }
+  if (db_.execAndGet("PRAGMA application_id").getInt() != kApplicationId) {
+    throw Unreadable{"it is a database of another program"};
+  }
+  if (version != kSchemaVersion) {
+    throw Unreadable{"it has schema " + std::to_string(version) + " and this vrouter knows " +
+                     std::to_string(kSchemaVersion) + "; install the vrouter that wrote it"};
+  }
+  const std::string check = db_.execAndGet("PRAGMA quick_check(1)").getString();
+  if (check != "ok") throw Unreadable{check};
+  SQLite::Statement forget{db_, "DELETE FROM originals WHERE boot_id <> ?"};
+  forget.bind(1, boot_id_);
+  forget.exec();
+}
+
+void Database::roll_back() noexcept {
+  // SQLite itself has rolled back after some errors (full disk, I/O): then there is nothing left to do.
+  if (sqlite3_get_autocommit(db_.getHandle()) == 0)
+    sqlite3_exec(db_.getHandle(), "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+void Database::apply(const Change& change) {
+  for (const auto& tap : change.remove_guests) {
+    sql_->remove_guest.bind(1, tap);
+    run(sql_->remove_guest);
+    sql_->remove_lease.bind(1, tap);
+    run(sql_->remove_lease);
+  }
+  for (const auto& key : change.remove_originals) {
+    sql_->remove_original.bind(1, key);
+    run(sql_->remove_original);
+  }
+  for (const auto& tap : change.remove_leases) {
+    sql_->remove_lease.bind(1, tap);
+    run(sql_->remove_lease);
+  }
+  for (const auto& guest : change.put_guests) put(guest);
+  for (const auto& [key, value] : change.put_originals) {
+    sql_->put_original.bind(1, key);
+    sql_->put_original.bind(2, value);
+    sql_->put_original.bind(3, boot_id_);
+    run(sql_->put_original);
+  }
+  for (const auto& lease : change.put_leases) put(lease);
+  if (change.stopped) {
+    sql_->put_setting.bind(1, kStopped);
+    sql_->put_setting.bind(2, *change.stopped ? 1 : 0);
+    run(sql_->put_setting);
+  }
+}
+
+void Database::put(const config::Guest& guest) {
+  sql_->remove_guest.bind(1, guest.tap);  // cascades to its groups and ports
+  run(sql_->remove_guest);
+  auto& row = sql_->put_guest;
+  row.bind(1, guest.tap);
+  row.bind(2, guest.name);
+  row.bind(3, guest.network);
+  bind_text(row, 4, guest.address);
+  bind_text(row, 5, guest.address6);
+  bind_text(row, 6, guest.mac);
+  row.bind(7, guest.ephemeral ? 1 : 0);
+  row.bind(8, guest.create_tap ? 1 : 0);
+  row.bind(9, guest.owner);
+  run(row);
+  for (int position = 0; const auto& group : guest.groups) {
+    sql_->put_group.bind(1, guest.tap);
+    sql_->put_group.bind(2, position++);
+    sql_->put_group.bind(3, group);
+    run(sql_->put_group);
+  }
+  for (int position = 0; const auto& port : guest.publish) {
+    sql_->put_port.bind(1, guest.tap);
+    sql_->put_port.bind(2, position++);
+    bind_text(sql_->put_port, 3, port.host);
+    sql_->put_port.bind(4, static_cast<int>(port.first));
+    sql_->put_port.bind(5, static_cast<int>(port.last));
+    sql_->put_port.bind(6, static_cast<int>(port.guest_first));
+    sql_->put_port.bind(7, static_cast<int>(std::to_underlying(port.protocol)));
+    run(sql_->put_port);
+  }
+}
+
+void Database::put(const KnownLease& lease) {
+  static constexpr char kNothing = 0;  // a null pointer would bind NULL, not an empty blob
+  auto& row = sql_->put_lease;
+  row.bind(1, lease.tap);
+  row.bind(2, lease.guest);
+  row.bind(3, lease.address.to_string());
+  row.bind(4, lease.client.to_string());
+  row.bind(5, lease.client_id.empty() ? static_cast<const void*>(&kNothing) : lease.client_id.data(),
+           static_cast<int>(lease.client_id.size()));
+  row.bind(6, lease.host_name);
+  row.bind(7, static_cast<std::int64_t>(lease.expires.time_since_epoch().count()));
+  run(row);
+}
+
+Stored Database::load() {
+  Stored stored;
+  load_guests(stored);
+  load_leases(stored);
+  SQLite::Statement originals{db_, "SELECT key, value FROM originals"};
+  while (originals.executeStep()) stored.originals[originals.getColumn(0)] = originals.getColumn(1).getString();
+  SQLite::Statement settings{db_, "SELECT value FROM settings WHERE key = ?"};
+  settings.bind(1, kStopped);
+  stored.stopped = settings.executeStep() && settings.getColumn(0).getInt() != 0;
+  return stored;
+}
+
+void Database::load_guests(Stored& stored) {
+  SQLite::Statement rows{db_, "SELECT * FROM guests"};
+  while (rows.executeStep()) {
+    config::Guest guest;
+    guest.tap = rows.getColumn(0).getString();
+    guest.name = rows.getColumn(1).getString();
+    guest.network = rows.getColumn(2).getString();
+    if (const auto c = rows.getColumn(3); !c.isNull()) {
+      guest.address = read_address("guests", guest.tap, c.getString(), make_v4);
+    }
+    if (const auto c = rows.getColumn(4); !c.isNull()) {
+      guest.address6 = read_address("guests", guest.tap, c.getString(), make_v6);
+    }
+    if (const auto c = rows.getColumn(5); !c.isNull()) guest.mac = read_mac("guests", guest.tap, c.getString());
+    guest.ephemeral = rows.getColumn(6).getInt() != 0;
+    guest.create_tap = rows.getColumn(7).getInt() != 0;
+    guest.owner = rows.getColumn(8).getString();
+    auto tap = guest.tap;
+    stored.guests.emplace(std::move(tap), std::move(guest));
+  }
+  // Every row of the other two has its guest: the foreign keys hold it.
+  SQLite::Statement groups{db_, "SELECT tap, name FROM guest_groups ORDER BY tap, position"};
+  while (groups.executeStep()) stored.guests[groups.getColumn(0)].groups.push_back(groups.getColumn(1).getString());
+  SQLite::Statement ports{db_,
+                          "SELECT tap, host, first, last, guest_first, protocol FROM published ORDER BY tap, position"};
+  while (ports.executeStep()) {
+    const std::string tap = ports.getColumn(0).getString();
+    config::Publish port;
+    if (const auto c = ports.getColumn(1); !c.isNull()) {
+      port.host = read_address("published", tap, c.getString(), make_any);
+    }
+    port.first = read_port(tap, ports.getColumn(2));
+    port.last = read_port(tap, ports.getColumn(3));
+    port.guest_first = read_port(tap, ports.getColumn(4));
+    port.protocol = read_protocol(tap, ports.getColumn(5));
+    stored.guests[tap].publish.push_back(port);
+  }
+}
+
+void Database::load_leases(Stored& stored) {
+  SQLite::Statement rows{db_, "SELECT * FROM leases"};
+  while (rows.executeStep()) {
+    KnownLease lease;
+    lease.tap = rows.getColumn(0).getString();
+    lease.guest = rows.getColumn(1).getString();
+    lease.address = read_address("leases", lease.tap, rows.getColumn(2).getString(), make_v4);
+    lease.client = read_mac("leases", lease.tap, rows.getColumn(3).getString());
+    const std::string id = rows.getColumn(4).getString();
+    lease.client_id.assign(id.begin(), id.end());
+    lease.host_name = rows.getColumn(5).getString();
+    lease.expires = std::chrono::sys_seconds{std::chrono::seconds{rows.getColumn(6).getInt64()}};
+    auto tap = lease.tap;
+    stored.leases.emplace(std::move(tap), std::move(lease));
+  }
+}
+
+}  // namespace vrouter::router::state

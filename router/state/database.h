@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Private to the room: the schema, and a Change as SQL. Throws SQLite::Exception; only the store's seam catches it.
+#pragma once
+
+#include <SQLiteCpp/Database.h>
+#include <SQLiteCpp/Statement.h>
+
+#include <stdexcept>
+#include <string>
+
+#include "router/state/store.h"
+
+namespace vrouter::router::state {
+
+// The file is a database, but not one this version can read.
+struct Unreadable : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class Database {
+ public:
+  // Makes the schema in an empty file, checks an existing one, drops originals of another boot.
+  Database(const std::string& file, const std::string& boot_id);
+
+  [[nodiscard]] Stored load();
+  void begin() { db_.exec("BEGIN IMMEDIATE"); }
+  void apply(const Change& change);
+  void commit() { db_.exec("COMMIT"); }
+  void roll_back() noexcept;
+
+ private:
+  struct Statements {
+    explicit Statements(SQLite::Database& db);
+    SQLite::Statement remove_guest, put_guest, put_group, put_port;
+    SQLite::Statement remove_original, put_original;
+    SQLite::Statement remove_lease, put_lease;
+    SQLite::Statement put_setting;
+  };
+
+  void prepare_schema();
+  void put(const config::Guest& guest);
+  void put(const KnownLease& lease);
+  void load_guests(Stored& stored);
+  void load_leases(Stored& stored);
+
+  std::string boot_id_;
+  SQLite::Database db_;
+  std::optional<Statements> sql_;  // made once the tables exist
+};
+
+}  // namespace vrouter::router::state
