@@ -53,7 +53,8 @@ type Feature (name: string, present: bool, detail: ?string)
 type Upstream (server: string, asked: int, answered: int, timeouts: int, refused: int, rtt_ms: float)
 
 type DhcpStatistics (
-  received: int, answered: int, dropped_malformed: int, dropped_unknown_interface: int, dropped_foreign_mac: int,
+  received: int, answered: int, dropped_malformed: int, dropped_unknown_interface: int,
+  dropped_rate_limited: int, dropped_foreign_mac: int,
   dropped_not_ours: int, send_errors: int, discover: int, request: int, inform: int, release: int, decline: int,
   offer: int, ack: int, nak: int
 )

@@ -43,13 +43,6 @@ config::Parsed<Health> parse_health(const std::string& text) {
   return std::unexpected("\"" + text + "\" is no state of vrouterd");
 }
 
-config::Parsed<address> parse_any_address(const std::string& text) {
-  boost::system::error_code error;
-  const auto parsed = boost::asio::ip::make_address(text, error);
-  if (error) return std::unexpected("\"" + text + "\" is no IP address");
-  return parsed;
-}
-
 object to_json(const config::Place& place) {
   return {{"file", place.file}, {"line", place.line}, {"column", place.column}};
 }
@@ -87,6 +80,7 @@ void each_dhcp_counter(Statistics& s, Visit visit) {
   visit("answered", s.answered);
   visit("dropped_malformed", s.dropped_malformed);
   visit("dropped_unknown_interface", s.dropped_unknown_interface);
+  visit("dropped_rate_limited", s.dropped_rate_limited);
   visit("dropped_foreign_mac", s.dropped_foreign_mac);
   visit("dropped_not_ours", s.dropped_not_ours);
   visit("send_errors", s.send_errors);
@@ -149,7 +143,7 @@ Read<dns::Statistics> dns_from_json(const object& json) {
   for (const auto* inner : fields.objects("upstreams")) {
     Fields upstream{*inner};
     dns::UpstreamStatus status;
-    status.server = upstream.parsed("server", parse_any_address);
+    status.server = upstream.parsed("server", config::parse_address);
     status.asked = upstream.count("asked");
     status.answered = upstream.count("answered");
     status.timeouts = upstream.count("timeouts");
@@ -213,7 +207,7 @@ std::string_view name(Health health) noexcept {
 }
 
 array to_json(const std::vector<std::string>& texts) {
-  return {texts.begin(), texts.end()};
+  return array(texts.begin(), texts.end());
 }
 
 Read<std::vector<std::string>> texts_from_json(const object& json, std::string_view field) {
