@@ -60,7 +60,7 @@ timeval to_timeval(milliseconds time) {
 ClientError read_error(const std::string& name, const object& parameters) {
   Fields fields{parameters};
   const auto reason = fields.optional_text("reason");
-  ClientError error{ClientFailure::refused, {}, boost::json::serialize(parameters)};
+  ClientError error{ClientFailure::refused, {}, {}};
   if (name == "io.vrouter.NotFound") error.kind = ClientFailure::not_found;
   if (name == "io.vrouter.Refused" || name == "io.vrouter.NotFound") {
     error.message = reason.value_or(name);
@@ -72,7 +72,7 @@ ClientError read_error(const std::string& name, const object& parameters) {
     error.message = "this vrouterd doesn't know the command: it is older than this vrouter; restart it";
   } else {
     error.kind = ClientFailure::broken;
-    error.message = fmt::format("vrouterd says {} {}", name, error.json);
+    error.message = fmt::format("vrouterd says {} {}", name, boost::json::serialize(parameters));
   }
   return error;
 }
@@ -192,7 +192,11 @@ std::expected<std::string, ClientError> Client::call(std::string_view method, st
   const auto* answered = fields.object("parameters");
   if (fields.error()) return broken("vrouterd's answer can't be read: " + fields.error()->reason);
   const object none;
-  if (failed) return std::unexpected(read_error(*failed, answered != nullptr ? *answered : none));
+  if (failed) {
+    auto refused = read_error(*failed, answered != nullptr ? *answered : none);
+    refused.json = boost::json::serialize(reply);
+    return std::unexpected(std::move(refused));
+  }
   return boost::json::serialize(answered != nullptr ? *answered : none);
 }
 

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/cli/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <string_view>
+#include <utility>
+
+#include "config/specs.h"
+
+namespace vrouter::router::cli {
+namespace {
+
+constexpr auto kDefaultSocket = "/run/vrouter/vrouter.sock";
+constexpr auto kDefaultConfig = "/etc/vrouter/vrouter.toml";
+constexpr auto kDefaultPolicyDir = "/etc/vrouter/policy.d";
+constexpr auto kDefaultStateDir = "/var/lib/vrouter";
+// A TAP appears when its hypervisor starts; who waits longer than a day has forgotten it.
+constexpr int kMaxWait = 86400;
+
+// The words as they were said; what they mean is judged once all of them are there.
+struct Words {
+  std::string socket, config_file, policy_dir, state_dir;
+  bool json = false;
+  std::string tap, addresses, name, mac, network, owner;
+  std::vector<std::string> groups, publish;
+  bool create_tap = false, ephemeral = false;
+  int wait = 0;
+  std::string guest, port;
+  std::vector<std::string> files;
+};
+
+constexpr auto kGuestHelp = "TAP, name or address of a guest";
+constexpr auto kPortHelp = "[HOSTADDR:]PORT[-PORT][:GUESTPORT][/tcp|udp]";
+
+void add_add_guest(CLI::App& app, Words& words) {
+  auto* command = app.add_subcommand("add-guest", "Give the guest on TAP its address, and the network with it");
+  command->add_option("TAP", words.tap, "TAP of the guest; it may appear later")->required();
+  command->add_option("ADDRESS", words.addresses, "ADDRESS[,ADDRESS6]; without it one is taken from the pool");
+  command->add_option("--name", words.name, "Name of the guest, one DNS label (default: the TAP's)");
+  command->add_option("--mac", words.mac, "Let nothing through from another MAC address");
+  command->add_option("--network", words.network, "Network (default: the one the address lies in)");
+  command->add_option("--group", words.groups, "Group of the policy; may be said several times")
+      ->allow_extra_args(false);
+  command->add_option("--publish", words.publish, std::string{"Publish "} + kPortHelp + "; several times too")
+      ->allow_extra_args(false);
+  command->add_flag("--create-tap", words.create_tap, "Make the TAP, and remove it with the guest");
+  command->add_option("--owner", words.owner, "User who may open the TAP made")->needs("--create-tap");
+  command->add_flag("--ephemeral", words.ephemeral, "Forget the guest when its TAP goes");
+  command->add_flag("--wait{30}", words.wait, "Return when the guest is ready, or fail after SECONDS (--wait=SECONDS)");
+}
+
+void add_commands(CLI::App& app, Words& words) {
+  add_add_guest(app, words);
+  const auto with_guest = [&app, &words](const char* name, const char* help) {
+    auto* command = app.add_subcommand(name, help);
+    command->add_option("GUEST", words.guest, kGuestHelp)->required();
+    return command;
+  };
+  with_guest("remove-guest", "Take the guest's network away and forget it");
+  app.add_subcommand("guests", "List the guests");
+  with_guest("show", "Show all that is known of one guest");
+  app.add_subcommand("status", "Show how vrouterd is, and what is wrong");
+  app.add_subcommand("leases", "List the DHCP leases");
+  with_guest("publish", "Make a port of the guest reachable at the host's addresses")
+      ->add_option("SPEC", words.port, kPortHelp)
+      ->required();
+  with_guest("unpublish", "Close a published port")->add_option("SPEC", words.port, kPortHelp)->required();
+  app.add_subcommand("ruleset", "Print the rules in force, in nft syntax");
+  app.add_subcommand("reload", "Read the files again; apply them in one transaction or not at all");
+  auto* check = app.add_subcommand("check", "Check the configuration; needs neither root nor vrouterd");
+  check->add_option("FILES", words.files, "Files to check instead of the installed ones");
+  check->add_option("--config", words.config_file, "Configuration file")->capture_default_str();
+  check->add_option("--policy-dir", words.policy_dir, "Directory of the policy files")->capture_default_str();
+  auto* teardown = app.add_subcommand("teardown", "Remove all that vrouterd made and restore what it changed");
+  teardown->add_option("--config", words.config_file, "Without a daemon: its configuration")->capture_default_str();
+  teardown->add_option("--state-dir", words.state_dir, "Without a daemon: its state")->capture_default_str();
+}
+
+struct Named {
+  std::string_view word;
+  Command command;
+};
+constexpr Named kCommands[] = {{"add-guest", Command::add_guest}, {"remove-guest", Command::remove_guest},
+                               {"guests", Command::guests},       {"show", Command::show},
+                               {"status", Command::status},       {"leases", Command::leases},
+                               {"publish", Command::publish},     {"unpublish", Command::unpublish},
+                               {"ruleset", Command::ruleset},     {"reload", Command::reload},
+                               {"check", Command::check},         {"teardown", Command::teardown}};
+
+Leave usage(const std::string& command, const std::string& sentence) {
+  return {kUsage, fmt::format("vrouter: {}\nSee vrouter {} --help\n", sentence, command)};
+}
+
+// Keeps the value, or the first sentence of what is wrong.
+template <typename T>
+void take(config::Parsed<T> parsed, auto& into, std::string_view what, std::string& wrong) {
+  if (parsed) {
+    into = std::move(*parsed);
+  } else if (wrong.empty()) {
+    wrong = fmt::format("{}: {}", what, parsed.error());
+  }
+}
+
+std::string read_guest(const Words& words, config::Guest& guest) {
+  std::string wrong;
+  take(config::parse_interface_name(words.tap), guest.tap, "TAP", wrong);
+  if (!words.addresses.empty()) {
+    config::GuestAddresses addresses;
+    take(config::parse_guest_addresses(words.addresses), addresses, "ADDRESS", wrong);
+    guest.address = addresses.address;
+    guest.address6 = addresses.address6;
+  }
+  if (!words.name.empty()) take(config::parse_guest_name(words.name), guest.name, "--name", wrong);
+  if (!words.mac.empty()) take(parse_mac_address(words.mac), guest.mac, "--mac", wrong);
+  for (const auto& group : words.groups) {
+    take(config::parse_group_name(group), guest.groups.emplace_back(), "--group", wrong);
+  }
+  for (const auto& port : words.publish) {
+    take(config::parse_publish(port), guest.publish.emplace_back(), "--publish", wrong);
+  }
+  guest.network = words.network;
+  guest.create_tap = words.create_tap;
+  guest.owner = words.owner;
+  guest.ephemeral = words.ephemeral;
+  return wrong;
+}
+
+std::expected<Request, Leave> read_words(const CLI::App& app, const Words& words) {
+  const auto* said = app.get_subcommands().front();
+  Request request;
+  for (const auto& [word, command] : kCommands) {
+    if (said->get_name() == word) request.command = command;
+  }
+  request.socket = words.socket;
+  request.json = words.json;
+  request.guest = words.guest;
+  request.files.assign(words.files.begin(), words.files.end());
+  request.config_file = words.config_file;
+  request.policy_dir = words.policy_dir;
+  request.state_dir = words.state_dir;
+  std::string wrong;
+  if (request.command == Command::add_guest) wrong = read_guest(words, request.wanted);
+  if (!words.port.empty()) take(config::parse_publish(words.port), request.port, "SPEC", wrong);
+  if (request.command == Command::add_guest && said->count("--wait") > 0) {
+    if (words.wait < 1 || words.wait > kMaxWait) wrong = fmt::format("--wait: takes 1 to {} seconds", kMaxWait);
+    request.wait = std::chrono::seconds{words.wait};
+  }
+  if (!wrong.empty()) return std::unexpected(usage(said->get_name(), wrong));
+  return request;
+}
+
+}  // namespace
+
+std::expected<Request, Leave> parse_command_line(int argc, const char* const* argv) {
+  Words words;
+  words.socket = kDefaultSocket;
+  words.config_file = kDefaultConfig;
+  words.policy_dir = kDefaultPolicyDir;
+  words.state_dir = kDefaultStateDir;
+  CLI::App app{"vrouter: the router and firewall of this host's guests", "vrouter"};
+  app.set_version_flag("--version", std::string{"vrouter "} + VROUTER_VERSION);
+  app.add_option("--socket", words.socket, "Control socket of vrouterd")
+      ->envname("VROUTER_SOCKET")
+      ->capture_default_str();
+  app.add_flag("--json", words.json, "Print what the control socket returned");
+  app.require_subcommand(1);
+  app.fallthrough();  // --json and --socket after the command too
+  app.footer("Exit status: 0 done; 1 refused (the reason is on stderr); 2 usage; 3 no daemon.");
+  add_commands(app, words);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const auto said = app.get_subcommands();
+    return std::unexpected(Leave{kDone, said.empty() ? app.help() : said.front()->help(app.get_name())});
+  } catch (const CLI::CallForVersion& version) {
+    return std::unexpected(Leave{kDone, std::string{version.what()} + "\n"});
+  } catch (const CLI::ParseError& error) {
+    const auto said = app.get_subcommands();
+    if (said.empty()) {
+      return std::unexpected(Leave{kUsage, fmt::format("vrouter: {}\nSee vrouter --help\n", error.what())});
+    }
+    return std::unexpected(usage(said.front()->get_name(), error.what()));
+  }
+  return read_words(app, words);
+}
+
+}  // namespace vrouter::router::cli

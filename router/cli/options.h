@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The command line as a value. What can be judged without the daemon is judged here: exit status 2.
+#pragma once
+
+#include <chrono>
+#include <expected>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/model.h"
+
+namespace vrouter::router::cli {
+
+enum class Command {
+  add_guest,
+  remove_guest,
+  guests,
+  show,
+  status,
+  leases,
+  publish,
+  unpublish,
+  ruleset,
+  reload,
+  check,
+  teardown
+};
+
+inline constexpr int kDone = 0;
+inline constexpr int kRefused = 1;
+inline constexpr int kUsage = 2;
+inline constexpr int kNoDaemon = 3;
+
+struct Request {
+  Command command = Command::status;
+  std::filesystem::path socket;
+  bool json = false;
+  config::Guest wanted;                      // add-guest
+  std::optional<std::chrono::seconds> wait;  // add-guest --wait
+  std::string guest;                         // remove-guest, show, publish, unpublish
+  config::Publish port;                      // publish, unpublish
+  std::vector<std::filesystem::path> files;  // check; empty: the installed ones
+  std::filesystem::path config_file;         // check, teardown
+  std::filesystem::path policy_dir;          // check
+  std::filesystem::path state_dir;           // teardown
+};
+
+// The command line asked for no command: say this and go.
+struct Leave {
+  int status = kUsage;
+  std::string text;  // to stdout with status 0 (--help, --version), else to stderr
+};
+
+[[nodiscard]] std::expected<Request, Leave> parse_command_line(int argc, const char* const* argv);
+
+}  // namespace vrouter::router::cli

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/cli/print.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <string_view>
+
+#include "router/cli/table.h"
+
+namespace vrouter::router::cli {
+namespace {
+
+using control::GuestView;
+using control::Health;
+using control::LeaseView;
+using control::StatusView;
+using Facts = std::vector<std::pair<std::string, Cell>>;
+
+std::string joined(const std::vector<std::string>& texts) {
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
+std::string ports(const config::Guest& guest) {
+  std::vector<std::string> texts;
+  for (const auto& port : guest.publish) texts.push_back(port.to_string());
+  return joined(texts);
+}
+
+std::string addresses(const config::Guest& guest) {
+  std::vector<std::string> texts;
+  if (guest.address) texts.push_back(guest.address->to_string());
+  if (guest.address6) texts.push_back(guest.address6->to_string());
+  return joined(texts);
+}
+
+Tone tone(const GuestView& view) {
+  if (view.ready) return view.warnings.empty() ? Tone::good : Tone::waiting;
+  return view.state.starts_with("waiting") ? Tone::waiting : Tone::bad;
+}
+
+Tone tone(Health health) {
+  switch (health) {
+    case Health::ok:
+      return Tone::good;
+    case Health::degraded:
+      return Tone::bad;
+    case Health::stopped:
+      return Tone::waiting;
+  }
+  std::unreachable();
+}
+
+std::string expiry(const LeaseView& lease) {
+  if (!lease.expires_in) return {};
+  return lease.expires_in->count() > 0 ? "in " + human_duration(*lease.expires_in) : "expired";
+}
+
+// One fact over as many lines as it has sentences.
+void add_list(Facts& facts, const std::string& label, const std::vector<std::string>& sentences, Tone tone) {
+  std::string once = label;
+  for (const auto& sentence : sentences) {
+    facts.emplace_back(once, Cell{sentence, tone});
+    once.clear();
+  }
+}
+
+void add_lease(Facts& facts, const LeaseView& lease) {
+  std::string text =
+      fmt::format("{} to {}, {}", lease.address.to_string(), lease.client.to_string(), dhcp::name(lease.state));
+  if (lease.expires_in) text += ", ends " + expiry(lease);
+  if (!lease.host_name.empty()) text += fmt::format(", calls itself {}", lease.host_name);
+  facts.emplace_back("lease", Cell{text});
+}
+
+void add_services(Facts& facts, const StatusView& status) {
+  const auto& dhcp = status.dhcp;
+  facts.emplace_back(
+      "dhcp", Cell{fmt::format("{} received, {} answered, {} dropped, {} send errors", dhcp.received, dhcp.answered,
+                               dhcp.dropped_malformed + dhcp.dropped_unknown_interface + dhcp.dropped_rate_limited +
+                                   dhcp.dropped_foreign_mac + dhcp.dropped_not_ours,
+                               dhcp.send_errors)});
+  const auto& dns = status.dns;
+  facts.emplace_back(
+      "dns", Cell{fmt::format("{} queries, {} answered here, {} forwarded, {} failed, {} dropped",
+                              dns.queries_udp + dns.queries_tcp, dns.answered_locally, dns.forwarded, dns.failed,
+                              dns.dropped_malformed + dns.dropped_unknown_source + dns.dropped_over_budget)});
+  std::vector<std::string> upstreams;
+  for (const auto& upstream : dns.upstreams) {
+    std::string text = fmt::format("{}: {} asked, {} answered, {} timeouts", upstream.server.to_string(),
+                                   upstream.asked, upstream.answered, upstream.timeouts);
+    if (upstream.rtt_ms > 0) text += fmt::format(", {:.1f} ms", upstream.rtt_ms);
+    upstreams.push_back(text);
+  }
+  if (!status.upstreams_from.empty()) upstreams.push_back("from " + joined(status.upstreams_from));
+  add_list(facts, "upstreams", upstreams, Tone::plain);
+}
+
+}  // namespace
+
+std::string human_duration(std::chrono::seconds duration) {
+  struct Unit {
+    std::int64_t seconds;
+    char letter;
+  };
+  static constexpr std::array kUnits{Unit{86400, 'd'}, Unit{3600, 'h'}, Unit{60, 'm'}, Unit{1, 's'}};
+  auto left = duration.count();
+  std::string text;
+  int shown = 0;
+  for (const auto& unit : kUnits) {
+    const auto count = left / unit.seconds;
+    left %= unit.seconds;
+    // Two units say enough: nobody needs the seconds of a week.
+    if (count == 0 || shown == 2) continue;
+    text += fmt::format("{}{}{}", text.empty() ? "" : " ", count, unit.letter);
+    ++shown;
+  }
+  return text.empty() ? "0s" : text;
+}
+
+std::string human_bytes(std::uint64_t bytes) {
+  static constexpr std::array kUnits{"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  double value = static_cast<double>(bytes) / 1024;
+  std::size_t unit = 0;
+  while (value >= 1024 && unit + 1 < kUnits.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  return fmt::format("{:.1f} {}", value, kUnits.at(unit));
+}
+
+std::string guests_table(const std::vector<GuestView>& guests, bool colour) {
+  std::vector<std::vector<Cell>> rows;
+  for (const auto& view : guests) {
+    const auto& guest = view.guest;
+    rows.push_back({{guest.name, Tone::plain},
+                    {guest.tap, Tone::plain},
+                    {addresses(guest), Tone::plain},
+                    {guest.network, Tone::plain},
+                    {view.state, tone(view)},
+                    {joined(guest.groups), Tone::plain},
+                    {ports(guest), Tone::plain}});
+  }
+  return render_table({"NAME", "TAP", "ADDRESS", "NETWORK", "STATE", "GROUPS", "PUBLISHED"}, rows, colour);
+}
+
+std::string guest_facts(const GuestView& view, bool colour) {
+  const auto& guest = view.guest;
+  Facts facts{{"name", {guest.name, Tone::plain}},
+              {"tap", {guest.tap, Tone::plain}},
+              {"address", {addresses(guest), Tone::plain}},
+              {"network", {guest.network, Tone::plain}},
+              {"state", {view.state, tone(view)}}};
+  if (!view.why.empty()) facts.emplace_back("why", Cell{view.why});
+  if (guest.mac) facts.emplace_back("mac", Cell{guest.mac->to_string() + ", pinned"});
+  if (!guest.groups.empty()) facts.emplace_back("groups", Cell{joined(guest.groups)});
+  if (!guest.publish.empty()) facts.emplace_back("published", Cell{ports(guest)});
+  facts.emplace_back(
+      "declared", Cell{guest.declared_at.file.empty() ? std::string{"by add-guest"} : guest.declared_at.to_string()});
+  if (guest.ephemeral) facts.emplace_back("ephemeral", Cell{"forgotten when its TAP goes"});
+  if (guest.create_tap) {
+    facts.emplace_back("made tap", Cell{guest.owner.empty() ? std::string{"yes"} : "yes, for user " + guest.owner});
+  }
+  if (view.lease) add_lease(facts, *view.lease);
+  if (view.traffic) {
+    facts.emplace_back("received", Cell{fmt::format("{} in {} packets", human_bytes(view.traffic->rx_bytes),
+                                                    view.traffic->rx_packets)});
+    facts.emplace_back(
+        "sent", Cell{fmt::format("{} in {} packets", human_bytes(view.traffic->tx_bytes), view.traffic->tx_packets)});
+  }
+  add_list(facts, "warnings", view.warnings, Tone::waiting);
+  return render_facts(facts, colour);
+}
+
+std::string leases_table(const std::vector<LeaseView>& leases, bool colour) {
+  std::vector<std::vector<Cell>> rows;
+  for (const auto& lease : leases) {
+    const bool bound = lease.state == dhcp::LeaseState::bound;
+    rows.push_back({{lease.guest, Tone::plain},
+                    {lease.tap, Tone::plain},
+                    {lease.address.to_string(), Tone::plain},
+                    {lease.client.to_string(), Tone::plain},
+                    {std::string{dhcp::name(lease.state)}, bound ? Tone::good : Tone::waiting},
+                    {expiry(lease), Tone::plain},
+                    {lease.host_name, Tone::plain}});
+  }
+  return render_table({"GUEST", "TAP", "ADDRESS", "CLIENT", "STATE", "ENDS", "HOSTNAME"}, rows, colour);
+}
+
+std::string status_facts(const StatusView& status, bool colour) {
+  Facts facts{{"vrouterd", {std::string{name(status.health)}, tone(status.health)}}};
+  add_list(facts, "problems", status.problems, Tone::bad);
+  add_list(facts, "warnings", status.warnings, Tone::waiting);
+  facts.emplace_back("version", Cell{status.version});
+  facts.emplace_back("up for", Cell{human_duration(status.uptime)});
+  facts.emplace_back("config", Cell{status.config_file.empty() ? "embedded defaults" : status.config_file});
+  facts.emplace_back("uplinks", Cell{joined(status.uplinks)});
+  facts.emplace_back("forwarding", Cell{status.forwarding});
+  add_list(facts, "networks", status.networks, Tone::plain);
+  facts.emplace_back("guests", Cell{fmt::format("{}, {} ready", status.guests, status.guests_ready),
+                                    status.guests == status.guests_ready ? Tone::plain : Tone::waiting});
+  add_services(facts, status);
+  facts.emplace_back("kernel", Cell{status.kernel});
+  std::vector<std::string> features;
+  for (const auto& feature : status.features) {
+    std::string text = fmt::format("{}: {}", feature.name, feature.present ? "yes" : "no");
+    if (!feature.detail.empty()) text += fmt::format(" ({})", feature.detail);
+    features.push_back(text);
+  }
+  add_list(facts, "features", features, Tone::plain);
+  return render_facts(facts, colour);
+}
+
+std::string guest_sentence(const GuestView& view) {
+  return fmt::format("{} on {} has {} in network {}: {}", view.guest.name, view.guest.tap, addresses(view.guest),
+                     view.guest.network, view.state);
+}
+
+}  // namespace vrouter::router::cli
