@@ -41,13 +41,14 @@ struct Stored {
 
 // One transaction: removals first, then what is put. Either all of it holds, or none.
 struct Change {
-  std::vector<std::string> remove_guests;            // by TAP; the lease goes with the guest
-  std::vector<config::Guest> put_guests;             // key: tap; replaces the guest
-  std::vector<std::string> remove_originals;         // by key
-  std::map<std::string, std::string> put_originals;  // the first value of a boot is kept: later ones are our own doing
-  std::vector<std::string> remove_leases;            // by TAP
-  std::vector<KnownLease> put_leases;                // key: tap; replaces the lease
-  std::optional<bool> stopped;
+  std::vector<std::string> remove_guests = {};     // by TAP; the lease goes with the guest
+  std::vector<config::Guest> put_guests = {};      // key: tap; replaces the guest
+  std::vector<std::string> remove_originals = {};  // by key
+  std::map<std::string, std::string> put_originals =
+      {};                                       // the first value of a boot is kept: later ones are our own doing
+  std::vector<std::string> remove_leases = {};  // by TAP
+  std::vector<KnownLease> put_leases = {};      // key: tap; replaces the lease
+  std::optional<bool> stopped = {};
 };
 
 enum class OpenFailure {

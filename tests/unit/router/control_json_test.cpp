@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+
+#include "router/control/json.h"
+
+namespace vrouter::router::control {
+namespace {
+
+using boost::asio::ip::make_address;
+using boost::asio::ip::make_address_v4;
+using boost::asio::ip::make_address_v6;
+
+boost::json::object parse(std::string_view text) {
+  return boost::json::parse({text.data(), text.size()}).as_object();
+}
+
+LeaseView some_lease() {
+  return {.guest = "web1",
+          .tap = "tap0",
+          .address = make_address_v4("10.0.5.2"),
+          .client = MacAddress{{0x52, 0x54, 0, 1, 2, 3}},
+          .client_id = "01525400010203",
+          .host_name = "debian",
+          .state = dhcp::LeaseState::released,
+          .expires_in = std::chrono::seconds{-5}};
+}
+
+GuestView full_view() {
+  GuestView view;
+  view.guest.name = "web1";
+  view.guest.tap = "tap0";
+  view.guest.network = "default";
+  view.guest.address = make_address_v4("10.0.5.2");
+  view.guest.address6 = make_address_v6("fd76:7274:5::2");
+  view.guest.mac = MacAddress{{0x52, 0x54, 0, 0x12, 0x34, 0x56}};
+  view.guest.groups = {"web", "db"};
+  view.guest.publish = {{.host = make_address("192.0.2.1"), .first = 8080, .last = 8090, .guest_first = 80}};
+  view.guest.ephemeral = true;
+  view.guest.create_tap = true;
+  view.guest.owner = "qemu";
+  view.guest.declared_at = {"/etc/vrouter/vrouter.toml", 7, 3};
+  view.ready = true;
+  view.state = "ready";
+  view.why = "none";
+  view.lease = some_lease();
+  view.traffic = Traffic{1, 2, 3, 0xffff'ffff'ffff'ffff};
+  view.warnings = {"table ip filter (Docker's) drops what is forwarded; allow it in DOCKER-USER"};
+  return view;
+}
+
+TEST(ControlJson, CarriesAGuestWhole) {
+  const auto back = guest_from_json(to_json(full_view()));
+  ASSERT_TRUE(back) << back.error().field << back.error().reason;
+  EXPECT_EQ(*back, full_view());
+}
+
+TEST(ControlJson, CarriesAGuestThatHasAlmostNothing) {
+  GuestView view;
+  view.guest.tap = "tap9";
+  view.state = "waiting for tap9";
+  const auto back = guest_from_json(to_json(view));
+  ASSERT_TRUE(back) << back.error().field << back.error().reason;
+  EXPECT_EQ(*back, view);
+}
+
+TEST(ControlJson, CarriesALeaseWhoseEndIsNotKnown) {
+  auto lease = some_lease();
+  lease.expires_in.reset();
+  lease.client_id.clear();
+  const auto back = lease_from_json(to_json(lease));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(*back, lease);
+}
+
+TEST(ControlJson, CarriesTheStatusWhole) {
+  StatusView status;
+  status.health = Health::stopped;
+  status.problems = {"a", "b"};
+  status.warnings = {"c"};
+  status.version = "0.1.0";
+  status.kernel = "6.1.0";
+  status.uptime = std::chrono::seconds{90};
+  status.config_file = "/etc/vrouter/vrouter.toml";
+  status.uplinks = {"eth0"};
+  status.forwarding = "interfaces";
+  status.networks = {"default 10.0.5.0/24 nat"};
+  status.guests = 3;
+  status.guests_ready = 2;
+  status.features = {{"flowtable", true, ""}, {"owner", false, "kernel 6.9"}};
+  status.upstreams_from = {"/etc/resolv.conf"};
+  status.dhcp.received = 1;
+  status.dhcp.nak = 15;
+  status.dns.queries_udp = 4;
+  status.dns.mismatched_replies = 9;
+  status.dns.upstreams = {{make_address("192.0.2.53"), 5, 4, 1, 0, 1.5}};
+  const auto back = status_from_json(to_json(status));
+  ASSERT_TRUE(back) << back.error().field << back.error().reason;
+  EXPECT_EQ(to_json(*back), to_json(status));
+  EXPECT_EQ(back->health, Health::stopped);
+  EXPECT_EQ(back->features, status.features);
+  EXPECT_EQ(back->dhcp.nak, 15U);
+  EXPECT_EQ(back->dns.mismatched_replies, 9U);
+  EXPECT_EQ(back->dns.upstreams.at(0).rtt_ms, 1.5);
+}
+
+TEST(ControlJson, RepliesMaySayMoreThanIsKnown) {
+  auto json = to_json(full_view());
+  json["colour"] = "blue";
+  EXPECT_TRUE(guest_from_json(json));
+}
+
+TEST(ControlJson, RepliesOfAnotherShapeAreErrorsThatNameTheField) {
+  auto json = to_json(full_view());
+  json["lease"].as_object()["address"] = "10.0.5";
+  const auto back = guest_from_json(json);
+  ASSERT_FALSE(back);
+  EXPECT_EQ(back.error().field, "lease.address");
+}
+
+TEST(ControlJson, ReadsAddGuestAsItIsWritten) {
+  const auto wanted = full_view().guest;
+  auto back = read_add_guest(add_guest_parameters(wanted));
+  ASSERT_TRUE(back) << back.error().field << back.error().reason;
+  back->declared_at = wanted.declared_at;  // no parameter: a guest added by command has none
+  EXPECT_EQ(*back, wanted);
+}
+
+TEST(ControlJson, AddGuestNeedsOnlyATap) {
+  const auto guest = read_add_guest(parse(R"({"tap":"tap0","address":null,"groups":null})"));
+  ASSERT_TRUE(guest);
+  config::Guest expected;
+  expected.tap = "tap0";
+  EXPECT_EQ(*guest, expected);
+}
+
+struct Wrong {
+  const char* parameters;
+  const char* field;
+};
+class AddGuestRefuses : public ::testing::TestWithParam<Wrong> {};
+
+TEST_P(AddGuestRefuses, NamesTheParameter) {
+  const auto guest = read_add_guest(parse(GetParam().parameters));
+  ASSERT_FALSE(guest);
+  EXPECT_EQ(guest.error().field, GetParam().field);
+  EXPECT_FALSE(guest.error().reason.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Parameters, AddGuestRefuses,
+    ::testing::Values(Wrong{R"({})", "tap"}, Wrong{R"({"tap":7})", "tap"}, Wrong{R"({"tap":"a/b"})", "tap"},
+                      Wrong{R"({"tap":"sixteen-bytes-tap"})", "tap"}, Wrong{R"({"tap":"a\u0000b"})", "tap"},
+                      Wrong{R"({"tap":"tap0","adress":"10.0.5.2"})", "adress"},
+                      Wrong{R"({"tap":"tap0","address":"10.0.5"})", "address"},
+                      Wrong{R"({"tap":"tap0","address6":"10.0.5.2"})", "address6"},
+                      Wrong{R"({"tap":"tap0","mac":"52:54"})", "mac"}, Wrong{R"({"tap":"tap0","name":"a b"})", "name"},
+                      Wrong{R"({"tap":"tap0","publish":["http"]})", "publish"},
+                      Wrong{R"({"tap":"tap0","publish":"80"})", "publish"},
+                      Wrong{R"({"tap":"tap0","groups":[1]})", "groups"},
+                      Wrong{R"({"tap":"tap0","ephemeral":"yes"})", "ephemeral"}));
+
+TEST(ControlJson, ReadsAPortOfAGuest) {
+  const auto wanted = read_port(parse(R"({"guest":"web1","port":"8080:80/udp"})"));
+  ASSERT_TRUE(wanted);
+  EXPECT_EQ(wanted->guest, "web1");
+  EXPECT_EQ(wanted->port, (config::Publish{std::nullopt, 8080, 8080, 80, config::Protocol::udp}));
+  EXPECT_EQ(read_port(parse(R"({"guest":"web1"})")).error().field, "port");
+  EXPECT_EQ(read_port(parse(R"({"port":"80"})")).error().field, "guest");
+}
+
+TEST(ControlJson, CallsWithoutParametersTakeNone) {
+  EXPECT_TRUE(refuse_all({}));
+  EXPECT_EQ(refuse_all(parse(R"({"force":true})")).error().field, "force");
+}
+
+}  // namespace
+}  // namespace vrouter::router::control
