@@ -1,0 +1,27 @@
+#compdef vrouter
+# SPDX-License-Identifier: GPL-2.0-or-later
+local -a commands
+commands=(
+  'add-guest:give the guest on a TAP its address, and the network with it'
+  'remove-guest:take the network away from a guest and forget it'
+  'guests:list the guests' 'show:show all that is known of one guest'
+  'status:show how vrouterd is' 'leases:list the DHCP leases'
+  'publish:make a port of a guest reachable' 'unpublish:close a published port'
+  'ruleset:print the rules in force' 'reload:read the files again'
+  'check:check the configuration' 'teardown:remove all that vrouterd made')
+_arguments -C '--socket[control socket]:socket:_files' '--json[print what the socket returned]' \
+  '--help[show help]' '--version[show the version]' '1:command:->command' '*::argument:->argument'
+case $state in
+  command) _describe command commands ;;
+  argument)
+    case $words[1] in
+      add-guest)
+        _arguments '1:TAP:_net_interfaces' '2:address' '--name:name' '--mac:MAC' '--network:network' '*--group:group' \
+          '*--publish:port' '--create-tap' '--owner:user:_users' '--ephemeral' '--wait' ;;
+      remove-guest|show|publish|unpublish)
+        local -a guests
+        guests=(${(f)"$(vrouter guests 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})
+        _describe guest guests ;;
+      check) _files ;;
+    esac ;;
+esac
