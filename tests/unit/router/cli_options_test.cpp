@@ -1,1 +1,158 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "router/cli/options.h"
+
+namespace vrouter::router::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::expected<Request, Leave> parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "vrouter");
+  return parse_command_line(static_cast<int>(words.size()), words.data());
+}
+
+TEST(Options, AddGuestWithEverything) {
+  const auto request = parse({"add-guest",
+                              "tap0",
+                              "10.0.5.2,fd76:7274:5::2",
+                              "--name",
+                              "web1",
+                              "--mac",
+                              "52:54:0:1:2:3",
+                              "--network",
+                              "default",
+                              "--group",
+                              "web",
+                              "--group",
+                              "db",
+                              "--publish",
+                              "8080:80",
+                              "--publish",
+                              "53/udp",
+                              "--create-tap",
+                              "--owner",
+                              "qemu",
+                              "--ephemeral",
+                              "--wait=5"});
+  // One digit is no pair: the MAC is judged before the daemon is asked.
+  ASSERT_FALSE(request);
+  EXPECT_EQ(request.error().status, kUsage);
+  EXPECT_THAT(request.error().text, HasSubstr("--mac"));
+
+  const auto right = parse({"add-guest",
+                            "tap0",
+                            "10.0.5.2,fd76:7274:5::2",
+                            "--name",
+                            "web1",
+                            "--mac",
+                            "52:54:00:01:02:03",
+                            "--network",
+                            "default",
+                            "--group",
+                            "web",
+                            "--group",
+                            "db",
+                            "--publish",
+                            "8080:80",
+                            "--publish",
+                            "53/udp",
+                            "--create-tap",
+                            "--owner",
+                            "qemu",
+                            "--ephemeral",
+                            "--wait=5"});
+  ASSERT_TRUE(right) << right.error().text;
+  EXPECT_EQ(right->command, Command::add_guest);
+  EXPECT_EQ(right->wanted.tap, "tap0");
+  EXPECT_EQ(right->wanted.address->to_string(), "10.0.5.2");
+  EXPECT_EQ(right->wanted.address6->to_string(), "fd76:7274:5::2");
+  EXPECT_EQ(right->wanted.name, "web1");
+  EXPECT_EQ(right->wanted.mac->to_string(), "52:54:00:01:02:03");
+  EXPECT_EQ(right->wanted.groups, (std::vector<std::string>{"web", "db"}));
+  ASSERT_EQ(right->wanted.publish.size(), 2U);
+  EXPECT_EQ(right->wanted.publish[0].guest_first, 80);
+  EXPECT_EQ(right->wanted.publish[1].protocol, config::Protocol::udp);
+  EXPECT_TRUE(right->wanted.create_tap);
+  EXPECT_EQ(right->wanted.owner, "qemu");
+  EXPECT_TRUE(right->wanted.ephemeral);
+  EXPECT_EQ(right->wait, std::chrono::seconds{5});
+}
+
+TEST(Options, WaitTakesNoWordThatFollows) {
+  const auto request = parse({"add-guest", "--wait", "tap0", "10.0.5.2"});
+  ASSERT_TRUE(request) << request.error().text;
+  EXPECT_EQ(request->wanted.tap, "tap0");
+  EXPECT_EQ(request->wait, std::chrono::seconds{30});
+  EXPECT_FALSE(parse({"add-guest", "tap0"})->wait);
+}
+
+TEST(Options, OptionsOfTheProgramStandBeforeOrAfter) {
+  for (const auto& words : {std::vector<const char*>{"--json", "--socket", "/x", "guests"},
+                            std::vector<const char*>{"guests", "--json", "--socket", "/x"}}) {
+    const auto request = parse(words);
+    ASSERT_TRUE(request) << request.error().text;
+    EXPECT_TRUE(request->json);
+    EXPECT_EQ(request->socket, "/x");
+  }
+}
+
+TEST(Options, TheEnvironmentNamesTheSocketUnlessItIsSaid) {
+  EXPECT_EQ(parse({"status"})->socket, "/run/vrouter/vrouter.sock");
+  ::setenv("VROUTER_SOCKET", "/from/environment", 1);
+  EXPECT_EQ(parse({"status"})->socket, "/from/environment");
+  EXPECT_EQ(parse({"status", "--socket", "/said"})->socket, "/said");
+  ::unsetenv("VROUTER_SOCKET");
+}
+
+TEST(Options, CheckTakesFilesAndPlaces) {
+  const auto request = parse({"check", "a.toml", "b.toml", "--policy-dir", "/p"});
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->files.size(), 2U);
+  EXPECT_EQ(request->policy_dir, "/p");
+  EXPECT_EQ(parse({"check"})->config_file, "/etc/vrouter/vrouter.toml");
+}
+
+class Usage : public ::testing::TestWithParam<std::vector<const char*>> {};
+TEST_P(Usage, IsStatus2AndSaysWhereToLook) {
+  const auto request = parse(GetParam());
+  ASSERT_FALSE(request);
+  EXPECT_EQ(request.error().status, kUsage);
+  EXPECT_THAT(request.error().text, HasSubstr("--help"));
+}
+INSTANTIATE_TEST_SUITE_P(
+    Words, Usage,
+    ::testing::Values(std::vector<const char*>{}, std::vector<const char*>{"fly"},
+                      std::vector<const char*>{"add-guest"}, std::vector<const char*>{"add-guest", "tap0", "10.0.5"},
+                      std::vector<const char*>{"add-guest", "a/b"},
+                      std::vector<const char*>{"add-guest", "tap0", "10.0.5.2", "extra"},
+                      std::vector<const char*>{"add-guest", "tap0", "--owner", "qemu"},
+                      std::vector<const char*>{"add-guest", "tap0", "--wait=0"},
+                      std::vector<const char*>{"add-guest", "tap0", "--wait=x"},
+                      std::vector<const char*>{"add-guest", "tap0", "--group", "a b"},
+                      std::vector<const char*>{"add-guest", "tap0", "--publish", "http"},
+                      std::vector<const char*>{"publish", "web1"}, std::vector<const char*>{"publish", "web1", "0"},
+                      std::vector<const char*>{"show"}, std::vector<const char*>{"guests", "--colour"},
+                      std::vector<const char*>{"guests", "show"}));
+
+TEST(Options, HelpOfTheProgramAndOfEachCommandIsStatus0) {
+  const auto help = parse({"--help"});
+  ASSERT_FALSE(help);
+  EXPECT_EQ(help.error().status, kDone);
+  for (const auto* command : {"add-guest", "remove-guest", "guests", "show", "status", "leases", "publish", "unpublish",
+                              "ruleset", "reload", "check", "teardown"}) {
+    EXPECT_THAT(help.error().text, HasSubstr(command));
+    const auto of_command = parse({command, "--help"});
+    ASSERT_FALSE(of_command);
+    EXPECT_EQ(of_command.error().status, kDone);
+    EXPECT_THAT(of_command.error().text, HasSubstr(command));
+  }
+  EXPECT_EQ(parse({"--version"}).error().status, kDone);
+}
+
+}  // namespace
+}  // namespace vrouter::router::cli

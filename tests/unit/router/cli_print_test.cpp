@@ -1,1 +1,107 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "router/cli/print.h"
+#include "router/cli/table.h"
+
+namespace vrouter::router::cli {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(Table, AlignsColumnsAndEndsLinesWithoutBlanks) {
+  EXPECT_EQ(
+      render_table({"NAME", "TAP"},
+                   {{{"web1", Tone::good}, {"tap0", Tone::plain}}, {{"a-long-name", Tone::plain}, {"", Tone::plain}}},
+                   false),
+      "NAME         TAP\n"
+      "web1         tap0\n"
+      "a-long-name  -\n");
+}
+
+TEST(Table, ColourDoesNotMoveColumns) {
+  EXPECT_EQ(render_table({"A", "B"}, {{{"xx", Tone::bad}, {"y", Tone::plain}}}, true),
+            "\033[1mA\033[0m   \033[1mB\033[0m\n"
+            "\033[31mxx\033[0m  y\n");
+}
+
+TEST(Table, LetsNothingSteerTheTerminal) {
+  EXPECT_EQ(render_table({"A"}, {{{"x\033[2J\n", Tone::plain}}}, false), "A\nx?[2J?\n");
+}
+
+TEST(Facts, GoOnUnderTheirLabel) {
+  EXPECT_EQ(
+      render_facts({{"problems", {"one", Tone::bad}}, {"", {"two", Tone::bad}}, {"up", {"", Tone::plain}}}, false),
+      "problems  one\n          two\nup        -\n");
+}
+
+TEST(Human, DurationsAndBytes) {
+  using namespace std::chrono_literals;
+  EXPECT_EQ(human_duration(0s), "0s");
+  EXPECT_EQ(human_duration(59min + 30s), "59m 30s");
+  EXPECT_EQ(human_duration(51h + 5s), "2d 3h");
+  EXPECT_EQ(human_bytes(1023), "1023 B");
+  EXPECT_EQ(human_bytes(1536), "1.5 KiB");
+  EXPECT_EQ(human_bytes(0xffff'ffff'ffff'ffff), "16.0 EiB");
+}
+
+TEST(Print, GuestsAsATable) {
+  control::GuestView ready;
+  ready.guest.name = "web1";
+  ready.guest.tap = "tap0";
+  ready.guest.network = "default";
+  ready.guest.address = boost::asio::ip::make_address_v4("10.0.5.2");
+  ready.guest.publish = {{.host = std::nullopt, .first = 8080, .last = 8080, .guest_first = 80}};
+  ready.ready = true;
+  ready.state = "ready";
+  auto waiting = ready;
+  waiting.guest.name = "db1";
+  waiting.guest.publish.clear();
+  waiting.ready = false;
+  waiting.state = "waiting for tap0";
+  EXPECT_EQ(guests_table({ready, waiting}, false),
+            "NAME  TAP   ADDRESS   NETWORK  STATE             GROUPS  PUBLISHED\n"
+            "web1  tap0  10.0.5.2  default  ready             -       8080:80/tcp\n"
+            "db1   tap0  10.0.5.2  default  waiting for tap0  -       -\n");
+}
+
+TEST(Print, AGuestWithItsLeaseAndWarnings) {
+  control::GuestView view;
+  view.guest.name = "web1";
+  view.guest.tap = "tap0";
+  view.guest.declared_at = {"vrouter.toml", 7, 3};
+  view.state = "failed";
+  view.why = "the route collides";
+  view.lease = control::LeaseView{.guest = "web1",
+                                  .tap = "tap0",
+                                  .address = boost::asio::ip::make_address_v4("10.0.5.2"),
+                                  .client = {},
+                                  .client_id = "",
+                                  .host_name = "debian",
+                                  .expires_in = std::chrono::seconds{90}};
+  view.traffic = control::Traffic{2048, 3, 10, 1};
+  view.warnings = {"first", "second"};
+  const auto text = guest_facts(view, false);
+  EXPECT_THAT(text, HasSubstr("declared  vrouter.toml:7:3\n"));
+  EXPECT_THAT(text, HasSubstr("why       the route collides\n"));
+  EXPECT_THAT(text, HasSubstr("lease     10.0.5.2 to 00:00:00:00:00:00, bound, ends in 1m 30s, calls itself debian\n"));
+  EXPECT_THAT(text, HasSubstr("received  2.0 KiB in 3 packets\n"));
+  EXPECT_THAT(text, HasSubstr("warnings  first\n          second\n"));
+}
+
+TEST(Print, StatusBeginsWithWhatIsWrong) {
+  control::StatusView status;
+  status.health = control::Health::degraded;
+  status.problems = {"no database"};
+  status.dns.upstreams = {{boost::asio::ip::make_address("192.0.2.53"), 5, 4, 1, 0, 1.5}};
+  status.upstreams_from = {"/etc/resolv.conf"};
+  const auto text = status_facts(status, false);
+  EXPECT_TRUE(text.starts_with("vrouterd    degraded\nproblems    no database\n")) << text;
+  EXPECT_THAT(text, HasSubstr("upstreams   192.0.2.53: 5 asked, 4 answered, 1 timeouts, 1.5 ms\n"
+                              "            from /etc/resolv.conf\n"));
+  EXPECT_THAT(text, HasSubstr("config      embedded defaults\n"));
+}
+
+}  // namespace
+}  // namespace vrouter::router::cli

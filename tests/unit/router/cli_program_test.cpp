@@ -1,1 +1,196 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+// The program itself, as a person or a script runs it, against a daemon of the test's own.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/json/parse.hpp>
+#include <fstream>
+
+#include "fake_service.h"
+#include "router/cli/options.h"
+
+extern char** environ;
+
+namespace vrouter::router::cli {
+namespace {
+
+using control::Failure;
+using control::FailureKind;
+using control::RunningServer;
+using ::testing::HasSubstr;
+
+struct Ran {
+  int status = -1;
+  std::string out, err;
+};
+
+std::string read_file(const std::filesystem::path& file) {
+  std::ifstream stream{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{stream}, {}};
+}
+
+class Program : public ::testing::Test {
+ protected:
+  Ran run(std::vector<std::string> words) {
+    words.insert(words.begin(), VROUTER_PROGRAM);
+    std::vector<char*> argv;
+    for (auto& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    const auto out = directory_ / "out";
+    const auto err = directory_ / "err";
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    for (const auto& [fd, file] : {std::pair{1, out}, std::pair{2, err}}) {
+      posix_spawn_file_actions_addopen(&actions, fd, file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    }
+    pid_t child = -1;
+    const int spawned = ::posix_spawn(&child, VROUTER_PROGRAM, &actions, nullptr, argv.data(), environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (spawned != 0) return {};
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
+  }
+  Ran ask(std::vector<std::string> words) {
+    words.insert(words.begin(), {"--socket", server_.socket.string()});
+    return run(std::move(words));
+  }
+
+  TemporaryDirectory directory_;
+  RunningServer server_;
+};
+
+TEST_F(Program, AddsShowsAndRemovesAGuest) {
+  const auto added = ask({"add-guest", "tap0", "10.0.5.2", "--name", "web1"});
+  EXPECT_EQ(added.status, kDone) << added.err;
+  EXPECT_EQ(added.out, "web1 on tap0 has 10.0.5.2 in network default: ready\n");
+  EXPECT_EQ(added.err, "");
+  EXPECT_EQ(ask({"guests"}).out,
+            "NAME  TAP   ADDRESS   NETWORK  STATE  GROUPS  PUBLISHED\n"
+            "web1  tap0  10.0.5.2  default  ready  -       -\n")
+      << "no colour: stdout is no terminal";
+  EXPECT_THAT(ask({"show", "tap0"}).out, HasSubstr("declared  by add-guest\n"));
+  EXPECT_EQ(ask({"remove-guest", "tap0"}).out, "web1 on tap0 is removed\n");
+  EXPECT_EQ(ask({"guests"}).out, "NAME  TAP  ADDRESS  NETWORK  STATE  GROUPS  PUBLISHED\n");
+}
+
+TEST_F(Program, PublishesAndCloses) {
+  ask({"add-guest", "tap0"});
+  EXPECT_THAT(ask({"publish", "tap0", "8080:80"}).out, HasSubstr("8080:80/tcp is published; tap0 on tap0"));
+  EXPECT_THAT(ask({"guests"}).out, HasSubstr("8080:80/tcp\n"));
+  EXPECT_EQ(ask({"unpublish", "tap0", "8080:80"}).status, kDone);
+  const auto again = ask({"unpublish", "tap0", "8080:80"});
+  EXPECT_EQ(again.status, kRefused);
+}
+
+TEST_F(Program, JsonIsWhatTheSocketReturned) {
+  for (const auto& words :
+       {std::vector<std::string>{"--json", "status"}, std::vector<std::string>{"status", "--json"}}) {
+    const auto ran = ask(words);
+    EXPECT_EQ(ran.status, kDone);
+    EXPECT_EQ(boost::json::parse(ran.out).at("status").at("health"), "degraded");
+    EXPECT_EQ(ran.out.find('\n'), ran.out.size() - 1);
+  }
+  EXPECT_EQ(boost::json::parse(ask({"--json", "ruleset"}).out).at("ruleset"), "table inet vrouter {\n}\n");
+  EXPECT_TRUE(boost::json::parse(ask({"--json", "leases"}).out).at("leases").is_array());
+  EXPECT_EQ(boost::json::parse(ask({"--json", "reload"}).out).at("changes").at(0), "guest web1 is new");
+  const auto refused = ask({"--json", "show", "nobody"});
+  EXPECT_EQ(refused.status, kRefused);
+  EXPECT_EQ(boost::json::parse(refused.out).at("error"), "io.vrouter.NotFound");
+}
+
+TEST_F(Program, ARefusalIsStatus1WithItsReasonOnStderr) {
+  ask({"add-guest", "tap0"});
+  const auto ran = ask({"add-guest", "tap0"});
+  EXPECT_EQ(ran.status, kRefused);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_EQ(ran.err, "vrouter: tap0 is taken already; take another TAP\n");
+}
+
+TEST_F(Program, WrongWordsAreStatus2) {
+  const auto ran = ask({"add-guest", "tap0", "10.0.5"});
+  EXPECT_EQ(ran.status, kUsage);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_THAT(ran.err, HasSubstr("See vrouter add-guest --help"));
+  EXPECT_TRUE(server_.on_loop([this] { return server_.service.guests.empty(); }));
+}
+
+TEST_F(Program, NoDaemonIsStatus3) {
+  for (const auto* command : {"status", "guests", "reload"}) {
+    const auto ran = run({"--socket", (directory_ / "none.sock").string(), command});
+    EXPECT_EQ(ran.status, kNoDaemon);
+    EXPECT_THAT(ran.err, HasSubstr("systemctl start vrouterd"));
+  }
+}
+
+TEST_F(Program, WaitsUntilTheGuestIsReady) {
+  server_.on_loop([this] { server_.service.shows_until_ready = 3; });
+  const auto ran = ask({"add-guest", "tap0", "--wait"});
+  EXPECT_EQ(ran.status, kDone) << ran.err;
+  EXPECT_THAT(ran.out, HasSubstr(": ready\n"));
+}
+
+TEST_F(Program, WithoutWaitItDoesNotWait) {
+  server_.on_loop([this] { server_.service.shows_until_ready = 1'000'000; });
+  const auto ran = ask({"add-guest", "tap0"});
+  EXPECT_EQ(ran.status, kDone);
+  EXPECT_THAT(ran.out, HasSubstr(": waiting for tap0\n"));
+}
+
+TEST_F(Program, SaysWhyTheGuestIsNotReadyInTime) {
+  server_.on_loop([this] { server_.service.shows_until_ready = 1'000'000; });
+  const auto ran = ask({"add-guest", "tap0", "--wait=1"});
+  EXPECT_EQ(ran.status, kRefused);
+  EXPECT_THAT(ran.err, HasSubstr("is added, but not ready after 1 s: there is no interface tap0"));
+}
+
+TEST_F(Program, WarningsAreOnStderr) {
+  const auto ran = ask({"reload"});
+  EXPECT_EQ(ran.status, kDone);
+  EXPECT_EQ(ran.out, "guest web1 is new\n");
+  EXPECT_EQ(ran.err, "vrouter: warning: table filter drops what is forwarded\n");
+}
+
+TEST_F(Program, ChecksFilesWithoutADaemon) {
+  const auto good = directory_ / "good.toml";
+  std::ofstream{good} << "[[guests]]\ntap = \"tap0\"\naddress = \"10.0.5.2\"\n";
+  const auto ran = run({"check", good.string()});
+  EXPECT_EQ(ran.status, kDone) << ran.err;
+  EXPECT_EQ(ran.out, good.string() + ": ok, 1 networks, 1 guests\n");
+
+  const auto bad = directory_ / "bad.toml";
+  std::ofstream{bad} << "[host]\nuplink = [\"eth0\"]\n";
+  const auto refused = run({"check", good.string(), bad.string()});
+  EXPECT_EQ(refused.status, kRefused);
+  EXPECT_THAT(refused.err, HasSubstr(bad.string() + ":2:1: "));
+
+  const auto json = run({"--json", "check", bad.string()});
+  EXPECT_EQ(json.status, kRefused);
+  const auto parsed = boost::json::parse(json.out);
+  EXPECT_EQ(parsed.at("ok"), false);
+  EXPECT_EQ(parsed.at("problems").at(0).at("line"), 2);
+
+  const auto missing = run({"check", (directory_ / "missing.toml").string()});
+  EXPECT_EQ(missing.status, kRefused);
+  EXPECT_THAT(missing.err, HasSubstr("missing.toml"));
+
+  const auto defaults =
+      run({"check", "--config", (directory_ / "x.toml").string(), "--policy-dir", (directory_ / "p").string()});
+  EXPECT_EQ(defaults.status, kDone) << defaults.err;
+  EXPECT_THAT(defaults.out, HasSubstr("embedded defaults"));
+}
+
+TEST_F(Program, AFullDiskBehindStdoutIsNoSuccess) {
+  ask({"add-guest", "tap0"});
+  const std::string command =
+      std::string{VROUTER_PROGRAM} + " --socket " + server_.socket.string() + " guests > /dev/full 2> /dev/null";
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), kRefused);
+}
+
+}  // namespace
+}  // namespace vrouter::router::cli

@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <boost/json/value_to.hpp>
 #include <regex>
 #include <set>
 
