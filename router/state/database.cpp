@@ -34,10 +34,15 @@ CREATE TABLE leases (
 CREATE TABLE settings (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 )";
 
+// Whatever comes of it, the statement can be bound again: one that failed must not spoil the next change.
 void run(SQLite::Statement& statement) {
-  statement.exec();
+  try {
+    statement.exec();
+  } catch (...) {
+    statement.tryReset();
+    throw;
+  }
   statement.reset();
-  statement.clearBindings();
 }
 
 template <typename T>
