@@ -11,7 +11,7 @@
 #include <fstream>
 
 #include "fake_service.h"
-#include "router/cli/options.h"
+#include "router/cli/run.h"
 
 extern char** environ;
 
@@ -182,6 +182,31 @@ TEST_F(Program, ChecksFilesWithoutADaemon) {
       run({"check", "--config", (directory_ / "x.toml").string(), "--policy-dir", (directory_ / "p").string()});
   EXPECT_EQ(defaults.status, kDone) << defaults.err;
   EXPECT_THAT(defaults.out, HasSubstr("embedded defaults"));
+}
+
+TEST_F(Program, TeardownAsksTheDaemonAndDoesWithoutOne) {
+  EXPECT_EQ(ask({"teardown"}).out, "removed table inet vrouter\n");
+  Request request;
+  request.command = Command::teardown;
+  request.socket = directory_ / "none.sock";
+  request.config_file = "/config";
+  request.state_dir = "/state";
+  EXPECT_EQ(cli::run(request, {}), kNoDaemon);
+  Hooks hooks;
+  hooks.teardown_offline = [](const auto& config,
+                              const auto& state) -> std::expected<std::vector<std::string>, std::string> {
+    if (config != "/config" || state != "/state") return std::unexpected("asked about another host");
+    return std::vector<std::string>{"restored net.ipv4.ip_forward"};
+  };
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(cli::run(request, hooks), kDone);
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "restored net.ipv4.ip_forward\n");
+  request.json = true;
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(cli::run(request, hooks), kDone);
+  EXPECT_EQ(::testing::internal::GetCapturedStdout(), "{\"done\":[\"restored net.ipv4.ip_forward\"]}\n");
+  request.state_dir = "/other";
+  EXPECT_EQ(cli::run(request, hooks), kRefused);
 }
 
 TEST_F(Program, AFullDiskBehindStdoutIsNoSuccess) {
