@@ -15,10 +15,10 @@ struct DaemonOptions {
   Arguments wrapper;                            // put before vrouterd: {"strace", "-f", "-o", "/run/trace"}
   Arguments more;                               // put after vrouterd's own arguments
   std::string program;                          // default: the vrouterd of this build
+  bool print_log = true;                        // on stderr, at the end: CTest shows it when the test failed
 };
 
-// vrouterd in a namespace, with directories of its own under /run/lab there. What it logs is kept over restarts and
-// printed when it fails to start, or when the test has failed by the time this goes.
+// vrouterd in a namespace, with directories of its own under /run/lab there. What it logs is kept over restarts.
 class Daemon {
  public:
   explicit Daemon(const Namespace& host, DaemonOptions options = {});
@@ -63,9 +63,5 @@ class Daemon {
   std::string earlier_log_;
   Process process_;
 };
-
-// Programs of this build, and the guest's kernel that `./dev deps` unpacked.
-[[nodiscard]] std::string built_program(const std::string& name);
-[[nodiscard]] std::string guest_directory();
 
 }  // namespace vrouter::lab

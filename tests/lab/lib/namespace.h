@@ -27,6 +27,7 @@ class Namespace {
 
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] pid_t holder() const { return holder_; }
+  [[nodiscard]] int network_fd() const { return net_.get(); }
 
   // Runs a program and waits.
   [[nodiscard]] Finished run(const Arguments& command, Milliseconds limit = 30s,

@@ -58,10 +58,13 @@ class Process {
   UniqueFd err_;
 };
 
+inline constexpr int kInheritedAs = 3;
+
 struct SpawnOptions {
   std::map<std::string, std::string> environment;  // added to the test's own
   std::string input;                               // stdin; /dev/null when empty
   bool split_errors = false;                       // keep stderr apart
+  int inherited = -1;                              // given to the program as descriptor kInheritedAs
   int terminal = -1;                               // stdin, stdout and stderr all on this descriptor instead
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -30,7 +31,8 @@ class QemuGuest {
 
   // Waits until its init reads commands; throws LabError with the console when that takes too long.
   void wait_booted();
-  // Types a shell's line; its output (stdout and stderr) and status as printed on the console.
+  // Types a shell's line, which runs in a subshell; its output (stdout and stderr) and status as printed on the
+  // console. One that is still going after `limit` keeps the console busy.
   [[nodiscard]] Finished run(const std::string& line, Milliseconds limit = 30s);
   // Repeats `line` until it succeeds; the last try.
   [[nodiscard]] Finished retry(const std::string& line, Milliseconds limit = 30s);
@@ -39,7 +41,7 @@ class QemuGuest {
 
  private:
   void read_console();
-  [[nodiscard]] bool wait_for(const std::string& text, Milliseconds limit);
+  [[nodiscard]] bool wait_for(const std::function<bool()>& seen, Milliseconds limit);
 
   QemuOptions options_;
   UniqueFd console_fd_;

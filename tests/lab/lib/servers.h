@@ -82,7 +82,8 @@ class DnsServer : public Service {
  private:
   void answer_udp(int socket);
   void answer_tcp(int listener);
-  [[nodiscard]] std::vector<std::uint8_t> reply(std::vector<std::uint8_t> query, Asked& asked) const;
+  // Wire format in and out; "" when there's nothing to say.
+  [[nodiscard]] std::string reply(const std::string& query, Asked asked);
 
   std::multimap<std::string, std::string> records_;
   std::atomic<DnsMood> mood_ = DnsMood::answers;

@@ -64,8 +64,7 @@ class TapGuest {
 
  private:
   void pump();
-  void start_pump();
-  void stop_pump();
+  void set_carrier(bool on) const;  // of the guest's eth0
 
   const Namespace& host_;
   std::string tap_;
