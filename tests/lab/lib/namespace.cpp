@@ -56,7 +56,7 @@ void hide_directory(const char* directory) {
     UniqueFd fd;
   };
   std::vector<Kept> kept;
-  for (const auto& path : {source_directory(), binary_directory()}) {
+  for (const auto& path : {source_directory(), binary_directory(), program_directory()}) {
     if (is_under(path, directory)) kept.push_back({path, UniqueFd{::open(path.c_str(), O_PATH | O_CLOEXEC)}});
   }
   mount_or_throw("tmpfs", directory, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");

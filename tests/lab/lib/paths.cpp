@@ -14,8 +14,13 @@ std::string binary_directory() {
   return VROUTER_BINARY_DIR;
 }
 
+std::string program_directory() {
+  const char* chosen = std::getenv("VROUTER_BIN_DIR");
+  return chosen != nullptr ? chosen : binary_directory() + "/bin";
+}
+
 std::string built_program(const std::string& name) {
-  return binary_directory() + "/bin/" + name;
+  return program_directory() + "/" + name;
 }
 
 std::string guest_directory() {
