@@ -169,7 +169,7 @@ void dissect_ipv4(WireReader& reader, Seen& seen) {
   reader.skip(2);
   seen.from = print(reader.take(4));
   seen.to = print(reader.take(4));
-  const std::size_t header = (version & 0xfU) * 4U;
+  const std::size_t header = std::size_t{version & 0xfU} * 4;
   if (header < 20 || total < header) return;
   reader.skip(header - 20);
   // Ethernet pads short frames: the rest isn't the packet's.

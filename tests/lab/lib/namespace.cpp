@@ -151,7 +151,7 @@ Prepared prepare(const Arguments& command, const SpawnOptions& options) {
   // A bare Debian root shell may lack the sbin directories.
   environment["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   made.strings = command;
-  for (const auto& [key, value] : environment) made.strings.push_back(key + "=" + value);
+  for (const auto& [key, value] : environment) made.strings.emplace_back(key).append("=").append(value);
   for (std::size_t i = 0; i < made.strings.size(); ++i) {
     (i < command.size() ? made.arguments : made.environment).push_back(made.strings[i].data());
   }

@@ -90,11 +90,7 @@ TapGuest::TapGuest(const Namespace& host, std::string tap, MacAddress mac)
 }
 
 TapGuest::~TapGuest() {
-  try {
-    unplug();
-  } catch (const LabError&) {
-    // The namespace goes next, and its carrier with it.
-  }
+  close_host_side();
 }
 
 void TapGuest::plug() {
@@ -105,14 +101,17 @@ void TapGuest::plug() {
 }
 
 void TapGuest::unplug() {
-  if (!pump_.joinable()) return;
+  if (close_host_side()) set_carrier(false);
+}
+
+bool TapGuest::close_host_side() {
   std::uint64_t one = 1;
-  if (::write(stop_event_.get(), &one, sizeof one) != sizeof one) return;
+  if (!pump_.joinable() || ::write(stop_event_.get(), &one, sizeof one) != sizeof one) return false;
   pump_.join();
-  if (::read(stop_event_.get(), &one, sizeof one) != sizeof one) return;
+  const bool drained = ::read(stop_event_.get(), &one, sizeof one) == sizeof one;
   const std::lock_guard lock{host_side_mutex_};
   host_side_.reset();
-  set_carrier(false);
+  return drained;
 }
 
 void TapGuest::set_carrier(bool on) const {

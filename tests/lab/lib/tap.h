@@ -64,6 +64,7 @@ class TapGuest {
 
  private:
   void pump();
+  bool close_host_side();           // false when it was closed already
   void set_carrier(bool on) const;  // of the guest's eth0
 
   const Namespace& host_;
