@@ -18,7 +18,8 @@ std::string MacAddress::to_string() const {
 
 std::expected<MacAddress, std::string> parse_mac_address(std::string_view text) {
   const auto wrong = [&] {
-    return std::unexpected("'" + std::string{text} + "' is no MAC address; write six pairs of hex digits such as 52:54:00:12:34:56");
+    return std::unexpected("'" + std::string{text} +
+                           "' is no MAC address; write six pairs of hex digits such as 52:54:00:12:34:56");
   };
   constexpr std::size_t kLength = 17;
   if (text.size() != kLength) return wrong();

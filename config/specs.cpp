@@ -113,6 +113,9 @@ Parsed<address_v6> parse_address6(std::string_view text) {
 }
 
 Parsed<address> parse_address(std::string_view text) {
+  if (std::ranges::count(text, ':') == 1 && text.contains('.')) {
+    return wrong(text, "has a port; write the address alone, such as 192.0.2.53");
+  }
   if (text.contains(':')) {
     const auto result = parse_address6(text);
     if (!result) return std::unexpected(result.error());

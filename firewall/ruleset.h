@@ -15,10 +15,10 @@
 #include <variant>
 #include <vector>
 
+#include "base/guest_group.h"
+
 namespace vrouter::firewall {
 
-// IFLA_GROUP of a TAP that was adopted: the guests' zone. Any number does that nobody else uses.
-inline constexpr std::uint32_t kGuestGroup = 7672;
 inline constexpr std::string_view kTableName = "vrouter";
 inline constexpr std::string_view kTableComment = "managed by vrouter - do not edit";
 

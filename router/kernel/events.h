@@ -65,6 +65,7 @@ class KernelEvents {
   // Hands over what has arrived, without waiting. The kernel queues the events of a change before it answers the
   // change, so after drain() the observed state is exact, until somebody else's next change. Call it before a diff:
   // then nothing that was noted of our own changes is overwritten by an older event.
+  // Not to be called from within the handler, and so not from a coroutine that the handler starts in place.
   virtual void drain() = 0;
 };
 

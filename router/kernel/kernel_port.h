@@ -23,6 +23,7 @@ class KernelPort {
   [[nodiscard]] virtual Result<std::vector<Neighbour>> neighbours() = 0;        // IPv4
   // ENODEV where there is none of that name.
   [[nodiscard]] virtual Result<Link> link(const std::string& name) = 0;
+  [[nodiscard]] virtual Result<LinkTraffic> traffic(const std::string& name) = 0;
 
   // `link` names the interface in errors; the index is what counts, so a change never hits a namesake made since.
   [[nodiscard]] virtual Result<void> change_link(std::uint32_t ifindex, const std::string& link,

@@ -193,6 +193,20 @@ std::optional<Link> parse_link(const nlmsghdr* header) {
   return link;
 }
 
+std::optional<LinkTraffic> parse_traffic(const nlmsghdr* header) {
+  Attributes<IFLA_MAX + 1> a{};
+  if (fixed_part<ifinfomsg>(header) == nullptr || !parse(header, sizeof(ifinfomsg), a)) return std::nullopt;
+  // Only the first four counters are read; kernels append to the struct.
+  constexpr std::size_t kNeeded = offsetof(rtnl_link_stats64, rx_errors);
+  if (a[IFLA_STATS64] == nullptr || static_cast<std::size_t>(nla_len(a[IFLA_STATS64])) < kNeeded) return std::nullopt;
+  rtnl_link_stats64 stats{};
+  std::memcpy(&stats, nla_data(a[IFLA_STATS64]), kNeeded);  // attributes are aligned to 4 bytes, the counters want 8
+  return LinkTraffic{.received_packets = stats.rx_packets,
+                     .received_bytes = stats.rx_bytes,
+                     .sent_packets = stats.tx_packets,
+                     .sent_bytes = stats.tx_bytes};
+}
+
 std::optional<InterfaceAddress> parse_address(const nlmsghdr* header) {
   const auto* fixed = fixed_part<ifaddrmsg>(header);
   Attributes<IFA_MAX + 1> a{};

@@ -15,6 +15,7 @@
 namespace vrouter::router {
 
 [[nodiscard]] std::optional<Link> parse_link(const nlmsghdr* header);
+[[nodiscard]] std::optional<LinkTraffic> parse_traffic(const nlmsghdr* header);
 [[nodiscard]] std::optional<InterfaceAddress> parse_address(const nlmsghdr* header);
 [[nodiscard]] std::vector<Route> parse_routes(const nlmsghdr* header);  // one value per next hop
 [[nodiscard]] std::optional<Neighbour> parse_neighbour(const nlmsghdr* header);

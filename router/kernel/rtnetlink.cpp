@@ -55,6 +55,17 @@ class RtnetlinkKernel final : public KernelPort {
     return *std::move(found);
   }
 
+  Result<LinkTraffic> traffic(const std::string& name) override {
+    const std::string what = "read the traffic of interface " + name;
+    std::optional<LinkTraffic> found;
+    const auto message = link_request(name);
+    const auto read =
+        requests_.get(message.get(), what, [&](const nlmsghdr* header) { found = parse_traffic(header); });
+    if (!read) return std::unexpected(read.error());
+    if (!found) return std::unexpected(KernelError{what, ENODEV, ""});
+    return *found;
+  }
+
   Result<void> change_link(std::uint32_t ifindex, const std::string& link, const LinkChange& change) override {
     const auto message = link_change_request(ifindex, change);
     return requests_.change(message.get(), "change interface " + link);

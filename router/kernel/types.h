@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/guest_group.h"
 #include "base/kernel_error.h"
 #include "base/mac_address.h"
 #include "config/networks.h"
@@ -19,9 +20,6 @@ namespace vrouter::router {
 
 template <typename T>
 using Result = std::expected<T, KernelError>;
-
-// The device group of adopted TAPs; the ruleset's `iifgroup 7672`.
-inline constexpr std::uint32_t kGuestGroup = 7672;
 
 // The switches of net.ipv4.conf.INTERFACE that vrouter sets on TAPs (linux/ip.h, IPV4_DEVCONF_*).
 enum class Conf : std::uint8_t {
@@ -63,6 +61,12 @@ struct Link {
   PerConf<std::int32_t> conf;        // IFLA_INET_CONF
   std::optional<bool> disable_ipv6;  // IFLA_INET6_CONF; empty: a kernel without IPv6, or an MTU below 1280
   bool operator==(const Link&) const = default;
+};
+
+// What went through an interface since it was made (IFLA_STATS64), as the host counts: received is what came in.
+struct LinkTraffic {
+  std::uint64_t received_packets = 0, received_bytes = 0, sent_packets = 0, sent_bytes = 0;
+  bool operator==(const LinkTraffic&) const = default;
 };
 
 // What one RTM_SETLINK changes; what is empty stays as it is. The kernel applies the group first, then IFF_UP, then

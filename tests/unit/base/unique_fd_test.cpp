@@ -8,7 +8,9 @@
 namespace vrouter {
 namespace {
 
-bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+bool is_open(int fd) {
+  return ::fcntl(fd, F_GETFD) >= 0;
+}
 
 TEST(UniqueFd, ClosesOnceAndHandsOver) {
   int pipe_fds[2];

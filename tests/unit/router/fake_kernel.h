@@ -54,6 +54,11 @@ class FakeKernel final : public KernelPort {
     return std::unexpected(KernelError{"look up interface " + name, ENODEV, ""});
   }
 
+  Result<LinkTraffic> traffic(const std::string& name) override {
+    if (const auto known = link(name); !known) return std::unexpected(known.error());
+    return LinkTraffic{};
+  }
+
   Result<void> change_link(std::uint32_t ifindex, const std::string& name, const LinkChange& change) override {
     if (auto failed = step("change interface " + name)) return std::unexpected(*failed);
     const auto found = link_table.find(ifindex);
