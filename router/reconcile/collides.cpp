@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "router/reconcile/diff.h"
+#include "router/reconcile/originals.h"
 
 namespace vrouter::router {
 namespace {
@@ -12,9 +13,12 @@ std::string refusal(const config::Network& network, const std::string& found, co
 }
 
 // What we put there ourselves, or are about to.
-bool is_gateway(const InterfaceAddress& address, const Link* link, const config::Network& network) {
-  if (link == nullptr || address.local != network.gateway) return false;
-  return (link->loopback && address.prefix_length == 32) || (link->group == kGuestGroup && address.noprefixroute);
+bool is_gateway(const InterfaceAddress& address, const Link* link, const config::Network& network,
+                const Originals& originals) {
+  if (link == nullptr) return false;
+  if (link->group == kGuestGroup && address.noprefixroute) return true;
+  if (!link->loopback || address.prefix_length != 32) return false;
+  return address.local == network.gateway || originals.contains(gateway_key(address.local.to_v4()));
 }
 
 bool in_the_way(const Route& route, const config::Network& network, std::uint8_t route_protocol) {
@@ -30,11 +34,11 @@ bool in_the_way(const Route& route, const config::Network& network, std::uint8_t
 }  // namespace
 
 std::optional<std::string> collides(const config::Network& network, const Observed& observed,
-                                    std::uint8_t route_protocol) {
+                                    std::uint8_t route_protocol, const Originals& originals) {
   for (const auto& [index, addresses] : observed.addresses()) {
     const Link* link = observed.link(index);
     for (const auto& address : addresses) {
-      if (!address.local.is_v4() || is_gateway(address, link, network)) continue;
+      if (!address.local.is_v4() || is_gateway(address, link, network, originals)) continue;
       if (!config::contains(network.prefix, address.local.to_v4())) continue;
       return refusal(network,
                      fmt::format("the address {}/{} on {}", address.local.to_string(), address.prefix_length,

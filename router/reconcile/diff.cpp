@@ -51,7 +51,7 @@ FullPlan diff(const Desired& desired, const Observed& observed, const Originals&
   std::set<std::string> released;
   for (const auto& name : links_of_ours(observed, originals)) {
     if (desired.guests.contains(name)) continue;
-    auto plan = release_link(desired.host.route_protocol, name, observed, originals);
+    auto plan = release_link(desired.host.route_protocol, name, observed, originals, Leave::down);
     released.insert(name);
     if (!plan.empty()) full.release.emplace_back(name, std::move(plan));
   }
@@ -72,19 +72,20 @@ Plan diff_link(const Desired& desired, const std::string& name, const Observed& 
   if (guest != desired.guests.end()) return diff_guest(desired.host, guest->second, observed, originals);
   const Link* link = observed.link(name);
   if (link == nullptr || link->group != kGuestGroup) return {};
-  return release_link(desired.host.route_protocol, name, observed, originals);
+  return release_link(desired.host.route_protocol, name, observed, originals, Leave::down);
 }
 
 Plan restore(const Originals& originals, const Observed& observed, std::uint8_t route_protocol) {
   Plan plan;
   std::set<std::string> released = links_of_ours(observed, originals);
-  for (const auto& name : released) plan.append(release_link(route_protocol, name, observed, originals));
+  for (const auto& name : released)
+    plan.append(release_link(route_protocol, name, observed, originals, Leave::as_found));
   plan.append(remove_routes(observed, route_protocol,
                             [&](const Route&, const std::string& link) { return released.contains(link); }));
   plan.append(restore_gateways(originals, observed));
   plan.append(restore_sysctls(originals, observed));
   if (originals.contains(link_key("lo"))) {
-    plan.append(release_link(route_protocol, "lo", observed, originals));
+    plan.append(release_link(route_protocol, "lo", observed, originals, Leave::as_found));
   }
   return plan;
 }

@@ -49,9 +49,16 @@ struct FullPlan {
                               const Originals& originals);
 // CreateTap, or nothing where something of that name exists.
 [[nodiscard]] Plan create_guest_tap(const DesiredGuest& guest, const Observed& observed);
+// Why the interface of that name can't be a guest's: no TAP, an uplink, a bridge's port. Nothing where there is none.
+[[nodiscard]] std::optional<std::string> unfit(const DesiredHost& host, const std::string& tap,
+                                               const Observed& observed);
+
+// How a link is left that is no guest's any more. Down where its guest was removed: a TAP that is up without rules
+// would let the guest reach the host itself.
+enum class Leave { as_found, down };
 // Takes our route and neighbour off, gives the link its original state back; removes it where we made it.
 [[nodiscard]] Plan release_link(std::uint8_t route_protocol, const std::string& link, const Observed& observed,
-                                const Originals& originals);
+                                const Originals& originals, Leave leave);
 // For Affected::links: diff_guest() where the link is a guest's, release_link() where it is in our group and isn't,
 // else empty.
 [[nodiscard]] Plan diff_link(const Desired& desired, const std::string& link, const Observed& observed,
@@ -72,6 +79,6 @@ struct FullPlan {
 // A sentence with the remedy where the network's prefix overlaps an address or a route of the host's that isn't ours.
 // Default routes, and foreign unreachable or blackhole routes that merely cover it, don't count.
 [[nodiscard]] std::optional<std::string> collides(const config::Network& network, const Observed& observed,
-                                                  std::uint8_t route_protocol);
+                                                  std::uint8_t route_protocol, const Originals& originals);
 
 }  // namespace vrouter::router

@@ -25,8 +25,7 @@ PerConf<std::int32_t> wanted_conf(const DesiredGuest& guest) {
   return conf;
 }
 
-// Why this interface can't be a guest's.
-std::optional<std::string> unfit(const Link& link, const DesiredHost& host, const Observed& observed) {
+std::optional<std::string> unfit_link(const Link& link, const DesiredHost& host, const Observed& observed) {
   if ((link.kind != "tun" && link.kind != "veth") || !link.ethernet) {
     return fmt::format("{} is no TAP{}; name the TAP device that the guest's VMM opens", link.name,
                        link.kind.empty() ? "" : " (it is a " + link.kind + " device)");
@@ -246,11 +245,16 @@ void restore_files(const Link& link, const LinkOriginal& original, const Observe
 
 }  // namespace
 
+std::optional<std::string> unfit(const DesiredHost& host, const std::string& tap, const Observed& observed) {
+  const Link* link = observed.link(tap);
+  return link == nullptr ? std::nullopt : unfit_link(*link, host, observed);
+}
+
 Plan diff_guest(const DesiredHost& host, const DesiredGuest& guest, const Observed& observed,
                 const Originals& originals) {
   const Link* link = observed.link(guest.tap);
   if (link == nullptr) return {};
-  if (auto problem = unfit(*link, host, observed)) {
+  if (auto problem = unfit_link(*link, host, observed)) {
     Plan plan;
     plan.problems.push_back(std::move(*problem));
     return plan;
@@ -267,7 +271,7 @@ Plan create_guest_tap(const DesiredGuest& guest, const Observed& observed) {
 }
 
 Plan release_link(std::uint8_t route_protocol, const std::string& name, const Observed& observed,
-                  const Originals& originals) {
+                  const Originals& originals, Leave leave) {
   Plan plan;
   const bool made = originals.contains(tap_key(name));
   if (originals.contains(link_key(name))) plan.forget.push_back(link_key(name));
@@ -277,6 +281,17 @@ Plan release_link(std::uint8_t route_protocol, const std::string& name, const Ob
   if (made && link->kind == "tun") {
     plan.operations.emplace_back(RemoveTap{name, link->index});  // takes routes and neighbours along
     return plan;
+  }
+  const LinkOriginal original = link_original(originals, *link);
+  Link as_left = *link;
+  // Only one that was adopted: a namesake that came later may be anything, the host's own uplink among them.
+  const bool adopted = link->group == kGuestGroup || !original.fields.empty();
+  if (leave == Leave::down && adopted && link->up) {
+    ChangeLink down{link->index, name, {}, {}};
+    down.after.up = false;
+    down.before.up = true;
+    plan.operations.emplace_back(std::move(down));
+    as_left.up = false;
   }
   for (const Route& route : observed.routes_on(link->index)) {
     if (route.protocol != route_protocol) continue;
@@ -289,8 +304,7 @@ Plan release_link(std::uint8_t route_protocol, const std::string& name, const Ob
       plan.operations.emplace_back(RemoveAddress{address, name});
     }
   }
-  const LinkOriginal original = link_original(originals, *link);
-  auto change = original_state(*link, original);
+  auto change = original_state(as_left, original);
   if (!change.after.empty()) plan.operations.emplace_back(std::move(change));
   restore_files(*link, original, observed, plan);
   return plan;

@@ -54,7 +54,7 @@ TEST_F(ReconcileApply, UndoOfACreatedTapRemovesIt) {
 
 TEST_F(ReconcileApply, WhatIsGoneAlreadyCountsAsRemoved) {
   run(guest_plan());
-  const auto plan = release_link(118, "tap0", observed, originals);
+  const auto plan = release_link(118, "tap0", observed, originals, Leave::as_found);
   fake.route_table.clear();
   fake.neighbour_table.clear();
   const auto applied = apply(plan.operations, kernel(), observed);

@@ -15,7 +15,7 @@ class Collides : public ReconcileTest {
     network.prefix = net4("10.0.5.0/24");
     network.gateway = v4("10.0.5.1");
   }
-  [[nodiscard]] std::string reason() const { return collides(network, observed, 118).value_or(""); }
+  [[nodiscard]] std::string reason() const { return collides(network, observed, 118, {}).value_or(""); }
   void add_route(const char* prefix, RouteType type = RouteType::unicast, std::uint8_t protocol = 4) {
     Route route;
     route.destination = net4(prefix);

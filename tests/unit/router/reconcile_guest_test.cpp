@@ -220,7 +220,7 @@ TEST_F(ReconcileGuest, ReleaseGivesTheTapBackAsItWas) {
   const Link before = tap0();
   guest().mac = kMac;
   adopt();
-  run(release_link(118, "tap0", observed, originals));
+  run(release_link(118, "tap0", observed, originals, Leave::as_found));
   EXPECT_EQ(tap0(), before);
   EXPECT_THAT(fake.neighbour_table, IsEmpty());
   EXPECT_FALSE(originals.contains("link tap0"));
@@ -229,7 +229,7 @@ TEST_F(ReconcileGuest, ReleaseGivesTheTapBackAsItWas) {
 TEST_F(ReconcileGuest, ReleaseWithoutOriginalsStillClosesTheTap) {
   adopt();
   originals.clear();
-  run(release_link(118, "tap0", observed, originals));
+  run(release_link(118, "tap0", observed, originals, Leave::as_found));
   EXPECT_EQ(tap0().group, 0U);
 }
 
@@ -241,7 +241,7 @@ TEST_F(ReconcileGuest, ACreatedTapIsRemovedWithItsGuestAndOnlyThen) {
   EXPECT_TRUE(create_guest_tap(guest(), observed).empty());
   adopt();
   EXPECT_TRUE(fake.link("tap0")->up);
-  run(release_link(118, "tap0", observed, originals));
+  run(release_link(118, "tap0", observed, originals, Leave::as_found));
   EXPECT_FALSE(fake.link("tap0").has_value());
   EXPECT_THAT(originals, testing::Not(testing::Contains(testing::Key("tap tap0"))));
 }
@@ -250,7 +250,7 @@ TEST_F(ReconcileGuest, AForeignTapIsNotRemovedThoughTheGuestSaysCreate) {
   guest().create_tap = true;
   EXPECT_TRUE(create_guest_tap(guest(), observed).empty());
   adopt();
-  run(release_link(118, "tap0", observed, originals));
+  run(release_link(118, "tap0", observed, originals, Leave::as_found));
   EXPECT_TRUE(fake.link("tap0").has_value());
 }
 

@@ -278,10 +278,10 @@ TEST_F(ReconcileLab, GlobalForwardingComesAndGoes) {
 
 TEST_F(ReconcileLab, ANetworkOnAPrefixOfTheHostsIsRefused) {
   auto network = config().networks.at("default");
-  EXPECT_EQ(collides(network, observed, 118), std::nullopt);
+  EXPECT_EQ(collides(network, observed, 118, {}), std::nullopt);
   network.prefix = lab_net4("192.0.2.0/25");
   network.gateway = lab_v4("192.0.2.1");
-  EXPECT_THAT(collides(network, observed, 118).value_or(""), testing::HasSubstr("192.0.2.7/24 on up0"));
+  EXPECT_THAT(collides(network, observed, 118, {}).value_or(""), testing::HasSubstr("192.0.2.7/24 on up0"));
 }
 
 TEST_F(ReconcileLab, AfterAnOverflowAFreshDumpIsRightAgain) {
