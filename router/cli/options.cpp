@@ -34,7 +34,7 @@ struct Words {
 };
 
 constexpr auto kGuestHelp = "TAP, name or address of a guest";
-constexpr auto kPortHelp = "[HOSTADDR:]PORT[-PORT][:GUESTPORT][/tcp|udp]";
+constexpr auto kPortHelp = "[HOSTADDR:]PORT[-PORT][:GUESTPORT][/tcp|udp|sctp]";
 
 void add_add_guest(CLI::App& app, Words& words) {
   auto* command = app.add_subcommand("add-guest", "Give the guest on TAP its address, and the network with it");

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Commands about one guest. Each is all or nothing: checked, written to disk, applied, and taken back where that fails.
+#include <pwd.h>
+
+#include <boost/asio/use_awaitable.hpp>
+
+#include "router/daemon/log.h"
+#include "router/daemon/router.h"
+
+namespace vrouter::router {
+
+namespace asio = boost::asio;
+using control::Failure;
+using control::FailureKind;
+using control::GuestView;
+
+namespace {
+
+std::unexpected<Failure> refused(std::string message) {
+  return std::unexpected(Failure{FailureKind::refused, std::move(message), {}});
+}
+
+std::unexpected<Failure> not_found(const std::string& which) {
+  return std::unexpected(
+      Failure{FailureKind::not_found, "no guest is called " + which + "; `vrouter guests` lists them", {}});
+}
+
+std::string by(const control::Peer& peer) {
+  return " (uid " + std::to_string(peer.uid) + ")";
+}
+
+std::string declared_in(const config::Guest& guest, const std::string& what) {
+  return "guest " + guest.name + " is declared in " + guest.declared_at.to_string() + "; " + what +
+         " there, then run `vrouter reload`";
+}
+
+asio::awaitable<void> wait_for_flush(ConntrackFlusher& flusher, address_v4 address) {
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
+      [&flusher, address](auto handler) {
+        flusher.when_flushed(address, [shared = std::make_shared<decltype(handler)>(std::move(handler))](
+                                          const Result<void>&) { std::move (*shared)(); });
+      },
+      asio::use_awaitable);
+}
+
+}  // namespace
+
+Attempt<> Router::refuse_if_stopped() const {
+  if (!stopped_) return {};
+  return std::unexpected("vrouter was torn down on this host; run `vrouter reload` to start it again");
+}
+
+// What is wrong with the interface as a guest's: adopting the host's own would cut the host off.
+Attempt<> Router::check_link(const config::Guest& guest) const {
+  if (auto why = unfit(desired_host(config_, resolve_uplinks()), guest.tap, plane_.observed())) {
+    return std::unexpected(std::move(*why));
+  }
+  const auto* link = plane_.observed().link(guest.tap);
+  if (link == nullptr) return {};
+  for (const auto& own : plane_.observed().addresses_on(link->index)) {
+    if (own.noprefixroute && link->group == kGuestGroup) continue;  // the gateway's, put there by us
+    return std::unexpected(guest.tap + " has the host's address " + own.local.to_string() +
+                           "; name the TAP that the guest's VMM opens, or take the address off it");
+  }
+  return {};
+}
+
+control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer peer) {
+  auto pass = co_await gate_.enter(wanted.tap);
+  if (auto running = refuse_if_stopped(); !running) co_return refused(running.error());
+  auto completed = guests_.complete(config_, std::move(wanted));
+  if (!completed) co_return refused(completed.error());
+  auto guest = std::move(*completed);
+  if (!guest.owner.empty() && ::getpwnam(guest.owner.c_str()) == nullptr) {
+    co_return refused("no user " + guest.owner + " on this host; name one who may open " + guest.tap);
+  }
+  events_->drain();
+  if (guest.create_tap && plane_.observed().link(guest.tap) != nullptr) {
+    co_return refused(guest.tap + " exists already; leave out --create-tap to use it as it is, or `ip link del " +
+                      guest.tap + "` first");
+  }
+  if (auto fit = check_link(guest); !fit) co_return refused(fit.error());
+  guests_.insert(guest);  // the name, the address and the ports are taken from here on
+  if (auto added = co_await bring_in(guest); !added) {
+    guests_.erase(guest.tap);
+    co_return refused("guest " + guest.name + " was not added: " + added.error());
+  }
+  log_info("added guest " + guest.name + " on " + guest.tap + " with " +
+           guest.address.value_or(address_v4{}).to_string() + by(peer));
+  auto shown = view(guest);
+  const auto obstacles = foreign_obstacles(guest.tap);
+  shown.warnings.insert(shown.warnings.end(), obstacles.begin(), obstacles.end());
+  co_return shown;
+}
+
+asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
+  // A connection of the address's last holder must not become the new one's.
+  if (guest.address && conntrack_->pending(*guest.address)) co_await wait_for_flush(*conntrack_, *guest.address);
+  const auto desired = desire(guest);
+  if (plane_.observed().link(guest.tap) != nullptr) plane_.observe_guest(desired);
+  auto plan = create_guest_tap(desired, plane_.observed());
+  plan.append(diff_guest(desired_.host, desired, plane_.observed(), plane_.originals()));
+  auto change = unrecorded(plan);
+  change.put_guests.push_back(guest);
+  if (auto noted = co_await note(std::move(change)); !noted) co_return noted;
+  record(plane_.originals(), plan);
+
+  auto done = co_await carry_out([this, desired] { return create_guest_tap(desired, plane_.observed()); });
+  if (done) {
+    if (auto changed = plane_.change({}, elements_of(guest)); !changed) {
+      done = std::unexpected(changed.error().to_string());
+    } else {
+      desired_.guests.insert_or_assign(guest.tap, desired);
+      done = co_await carry_out(
+          [this, desired] { return diff_guest(desired_.host, desired, plane_.observed(), plane_.originals()); });
+    }
+  }
+  if (done && !done->empty()) done = std::unexpected(done->front());
+  if (done) {
+    serve(guest);
+    co_return Attempt<>{};
+  }
+  auto undone = co_await take_out(guest, Leave::as_found);
+  state::Change forgotten;
+  forgotten.remove_guests.push_back(guest.tap);
+  auto forgot = co_await note(std::move(forgotten));
+  std::string error = done.error();
+  if (!undone) error += "; and it could not be taken back: " + undone.error();
+  if (!forgot) error += "; and it is still in the database: " + forgot.error();
+  co_return std::unexpected(std::move(error));
+}
+
+asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
+  desired_.guests.erase(guest.tap);
+  services_.remove(guest);
+  services_.flush();
+  failures_.erase(guest.tap);
+  guest_problems_.erase(guest.tap);
+  leases_.erase(guest.tap);
+  lease_events_.erase(guest.tap);
+  lease_logged_.erase(guest.tap);
+  lease_written_.erase(guest.tap);
+  failed_.links.erase(guest.tap);
+
+  // Closed by its group, then by @taps; and down before the last element goes, since a TAP that is up without rules
+  // would let its guest reach the host.
+  auto released = co_await carry_out([this, tap = guest.tap, leave] {
+    return release_link(config_.host.route_protocol, tap, plane_.observed(), plane_.originals(), leave);
+  });
+  // Where the link can't be closed, the elements stay: they keep it shut.
+  if (!released) co_return std::unexpected(released.error());
+  if (auto changed = plane_.change(elements_of(guest), {}); !changed) {
+    co_return std::unexpected(changed.error().to_string());
+  }
+  if (guest.address) {
+    conntrack_->flush({*guest.address}, [](const Result<void>& flushed) {
+      if (!flushed) log_warning(flushed.error().to_string());
+    });
+  }
+  co_return Attempt<>{};
+}
+
+asio::awaitable<Attempt<config::Guest>> Router::remove(std::string tap) {
+  const auto* found = guests_.by_tap(tap);
+  if (found == nullptr) co_return std::unexpected("the guest is gone already");
+  const config::Guest guest = *found;
+  state::Change change;
+  change.remove_guests.push_back(guest.tap);
+  if (auto noted = co_await note(std::move(change)); !noted) co_return std::unexpected(noted.error());
+  auto out = co_await take_out(guest, Leave::down);
+  guests_.erase(guest.tap);
+  if (!out) {
+    co_return std::unexpected("guest " + guest.name + " is forgotten, but not all of it could be undone: " +
+                              out.error() + "; `vrouter reload` tries again");
+  }
+  states_told_.erase(guest.tap);
+  co_return guest;
+}
+
+control::Answer<GuestView> Router::remove_guest(std::string which, control::Peer peer) {
+  const auto* found = guests_.find(which);
+  if (found == nullptr) co_return not_found(which);
+  const auto tap = found->tap;
+  auto pass = co_await gate_.enter(tap);
+  if (auto running = refuse_if_stopped(); !running) co_return refused(running.error());
+  found = guests_.by_tap(tap);
+  if (found == nullptr) co_return not_found(which);
+  if (!found->declared_at.file.empty()) co_return refused(declared_in(*found, "take it out"));
+  auto shown = view(*found);
+  if (auto removed = co_await remove(tap); !removed) co_return refused(removed.error());
+  log_info("removed guest " + shown.guest.name + " on " + tap + by(peer));
+  co_return shown;
+}
+
+control::Answer<GuestView> Router::publish(std::string which, config::Publish port, control::Peer peer) {
+  return change_ports(std::move(which), port, true, peer);
+}
+
+control::Answer<GuestView> Router::unpublish(std::string which, config::Publish port, control::Peer peer) {
+  return change_ports(std::move(which), port, false, peer);
+}
+
+control::Answer<GuestView> Router::change_ports(std::string which, config::Publish port, bool add, control::Peer peer) {
+  const auto* found = guests_.find(which);
+  if (found == nullptr) co_return not_found(which);
+  const auto tap = found->tap;
+  auto pass = co_await gate_.enter(tap);
+  if (auto running = refuse_if_stopped(); !running) co_return refused(running.error());
+  found = guests_.by_tap(tap);
+  if (found == nullptr) co_return not_found(which);
+  if (!found->declared_at.file.empty())
+    co_return refused(declared_in(*found, add ? "add the port" : "take the port out"));
+  const config::Guest before = *found;
+  auto ports = before.publish;
+  if (add) {
+    ports.push_back(port);
+  } else if (std::erase(ports, port) == 0) {
+    co_return std::unexpected(Failure{FailureKind::not_found,
+                                      "guest " + before.name + " doesn't publish " + port.to_string() +
+                                          "; `vrouter show " + before.name + "` lists what it does",
+                                      {}});
+  }
+  auto after = guests_.with_publish(config_, tap, std::move(ports));
+  if (!after) co_return refused(after.error());
+  guests_.insert(*after);
+  state::Change change;
+  change.put_guests.push_back(*after);
+  auto noted = co_await note(std::move(change));
+  if (!noted) {
+    guests_.insert(before);
+    co_return refused(noted.error());
+  }
+  if (auto changed = plane_.change(elements_of(before), elements_of(*after)); !changed) {
+    guests_.insert(before);
+    state::Change back;
+    back.put_guests.push_back(before);
+    std::string error = changed.error().to_string();
+    if (auto undone = co_await note(std::move(back)); !undone)
+      error += "; and the database still says so: " + undone.error();
+    co_return refused(std::move(error));
+  }
+  log_info("guest " + before.name + (add ? " publishes " : " no longer publishes ") + port.to_string() + by(peer));
+  co_return view(*after);
+}
+
+}  // namespace vrouter::router

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The host's kernel as the daemon handles it: a replica of what it shows, the ruleset that it holds for us, and what it
+// was like before us. No coroutines, no disk: each call is done when it returns.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/model.h"
+#include "firewall/nft/port.h"
+#include "firewall/ruleset.h"
+#include "router/kernel/kernel_port.h"
+#include "router/kernel/sysctls.h"
+#include "router/reconcile/apply.h"
+#include "router/reconcile/observed.h"
+#include "router/reconcile/plan.h"
+
+namespace vrouter::router {
+
+class Dataplane {
+ public:
+  struct Ports {
+    std::unique_ptr<KernelPort> net;
+    std::unique_ptr<Sysctls> sysctls;
+    std::unique_ptr<firewall::NftPort> nft;
+  };
+  // The sockets of this network namespace; EPERM without CAP_NET_ADMIN.
+  [[nodiscard]] static Result<Ports> open_ports();
+
+  Dataplane(Ports ports, Originals originals) : ports_{std::move(ports)}, originals_{std::move(originals)} {}
+
+  // Dumps the network anew. Open the KernelEvents before, and drain them after.
+  [[nodiscard]] Result<void> observe();
+  Affected on(const KernelEvent& event) { return observed_.on(event); }
+  [[nodiscard]] const Observed& observed() const noexcept { return observed_; }
+  void observe_guest(const DesiredGuest& guest) { observe_guest_sysctls(*ports_.sysctls, guest, observed_); }
+
+  [[nodiscard]] Applied apply(std::span<const Operation> operations) {
+    return router::apply(operations, kernel(), observed_);
+  }
+  // What was there before us, as far as it is on disk.
+  [[nodiscard]] Originals& originals() noexcept { return originals_; }
+  [[nodiscard]] const Originals& originals() const noexcept { return originals_; }
+
+  [[nodiscard]] bool owns_table(const config::Config& config) const;
+  // Makes the kernel hold these rules, by one transaction with what differs; true when something did.
+  [[nodiscard]] Result<bool> install(firewall::Ruleset rules);
+  // The same for the elements of one guest or one set; neither reads the kernel nor depends on how many there are.
+  [[nodiscard]] Result<void> change(const std::vector<firewall::Element>& before,
+                                    const std::vector<firewall::Element>& after);
+  [[nodiscard]] const firewall::Ruleset& rules() const noexcept { return rules_; }
+  [[nodiscard]] Result<LinkTraffic> traffic(const std::string& link) { return ports_.net->traffic(link); }
+  [[nodiscard]] firewall::NftPort& nft() noexcept { return *ports_.nft; }
+
+ private:
+  [[nodiscard]] Kernel kernel() { return {*ports_.net, *ports_.sysctls}; }
+
+  Ports ports_;
+  Observed observed_;
+  Originals originals_;
+  firewall::Ruleset rules_;  // as last accepted by the kernel
+};
+
+}  // namespace vrouter::router

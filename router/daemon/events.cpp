@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the kernel and the guests report, and what follows from it.
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <exception>
+
+#include "base/clock.h"
+#include "router/daemon/log.h"
+#include "router/daemon/router.h"
+
+namespace vrouter::router {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::seconds kRepairAgain{1};
+constexpr std::chrono::seconds kRepairSlowest{30};
+// A client may ask twenty times a second; an operator reads one line of it, and the disk gets one write.
+constexpr std::chrono::seconds kLeaseLogEvery{10};
+// A lease is written again when its end has moved by more than this: renewals do that, floods don't.
+constexpr std::chrono::seconds kLeaseSlack{60};
+
+}  // namespace
+
+void Router::spawn(std::function<asio::awaitable<void>()> work) {
+  // Not in place: the caller may be the reader of the kernel's events, which is still busy with one, and repairs drain
+  // them.
+  asio::post(io_, [this, work = std::move(work)] {
+    asio::co_spawn(io_, work(), [](const std::exception_ptr& thrown) {
+      if (thrown) std::rethrow_exception(thrown);
+    });
+  });
+}
+
+void Router::on_event(const KernelEvent& event) {
+  auto affected = plane_.on(event);
+  if (stopped_) return;
+  // What failed on a link that is gone says nothing of the next one of that name.
+  if (const auto* gone = std::get_if<LinkGone>(&event)) failed_.links.erase(gone->name);
+  for (auto& link : affected.links) {
+    if (!failed_.links.contains(link)) due_.links.insert(std::move(link));
+  }
+  due_.host = due_.host || ((affected.host || affected.uplinks) && !failed_.host);
+  due_.all = due_.all || affected.overflow;
+  if (const auto* gone = std::get_if<LinkGone>(&event)) {
+    const auto* guest = guests_.by_tap(gone->name);
+    if (guest != nullptr && guest->ephemeral) spawn([this, tap = gone->name] { return forget_ephemeral(tap); });
+    if (guest != nullptr && guest->create_tap && !failed_.links.contains(gone->name)) due_.links.insert(gone->name);
+  }
+  start_repair();
+}
+
+void Router::start_repair() {
+  if (repairing_ || stopped_ || due_.empty()) return;
+  repairing_ = true;
+  spawn([this] { return repair(); });
+}
+
+void Router::retry_later() {
+  retry_.expires_after(repair_again_);
+  repair_again_ = std::min(repair_again_ * 2, kRepairSlowest);
+  retry_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    due_.links.merge(failed_.links);
+    due_.host = due_.host || failed_.host;
+    due_.all = due_.all || failed_.all;
+    failed_ = {};
+    start_repair();
+  });
+}
+
+asio::awaitable<void> Router::repair() {
+  while (!stopped_ && !due_.empty()) {
+    if (std::exchange(due_.all, false) || !rules_in_) {
+      due_ = {};
+      failed_.all = !co_await repair_all();
+      if (failed_.all) break;
+    } else if (std::exchange(due_.host, false)) {
+      failed_.host = !co_await repair_host();
+    } else {
+      const auto link = std::move(due_.links.extract(due_.links.begin()).value());
+      if (!co_await repair_link(link)) failed_.links.insert(link);
+    }
+  }
+  repairing_ = false;
+  if (failed_.empty()) {
+    repair_again_ = kRepairAgain;
+  } else if (!stopped_) {
+    retry_later();
+  }
+}
+
+asio::awaitable<bool> Router::repair_all() {
+  auto pass = co_await gate_.enter_alone();
+  if (stopped_) co_return true;
+  log_warning("looking at the whole host again");
+  if (auto observed = plane_.observe(); !observed) {
+    log_error(observed.error().to_string());
+    co_return false;
+  }
+  auto right = co_await reconcile_all();
+  if (!right) {
+    log_error(right.error());
+    host_problems_.push_back(right.error());
+  }
+  for (const auto& [tap, guest] : guests_.all()) offer(guest);
+  services_.flush();
+  co_return right.has_value();
+}
+
+asio::awaitable<bool> Router::repair_host() {
+  auto pass = co_await gate_.enter_alone();
+  if (stopped_) co_return true;
+  auto host = desired_host(config_, resolve_uplinks());
+  if (host.uplinks != desired_.host.uplinks) {
+    std::string names;
+    for (const auto& name : host.uplinks) names += " " + name;
+    log_info(names.empty() ? "no interface carries a default route any more: guests reach nothing beyond this host"
+                           : "uplinks are now:" + names);
+  }
+  desired_.host = std::move(host);
+  // The guard of a new uplink must be in the rules before its forwarding is on: so the originals are noted first.
+  const auto host_plan = [this] {
+    auto plan = diff_host(desired_, plane_.observed(), plane_.originals());
+    plan.host.append(std::move(plan.stale));
+    return std::move(plan.host);
+  };
+  auto plan = host_plan();
+  if (auto change = unrecorded(plan); !change.put_originals.empty()) {
+    if (auto noted = co_await note(std::move(change)); !noted) {
+      log_error(noted.error());
+      co_return false;
+    }
+    record(plane_.originals(), plan);
+  }
+  guard_uplinks();
+  auto done = co_await carry_out(host_plan, "mended: ");
+  if (done) {
+    host_problems_ = *done;
+  } else if (host_problems_ != std::vector{done.error()}) {
+    log_error(done.error());
+    host_problems_ = {done.error()};
+  }
+  guard_uplinks();  // an uplink that is none any more needs no guard
+  co_return done.has_value();
+}
+
+asio::awaitable<bool> Router::repair_link(std::string link) {
+  auto pass = co_await gate_.enter(link);
+  if (stopped_) co_return true;
+  if (!rules_in_) co_return false;
+  const auto desired = desired_.guests.find(link);
+  if (desired != desired_.guests.end() && plane_.observed().link(link) != nullptr)
+    plane_.observe_guest(desired->second);
+  const bool was_ready = adopted_link(link) != nullptr && !failures_.contains(link);
+  auto done = co_await carry_out([this, &link] {
+    const auto guest = desired_.guests.find(link);
+    return guest == desired_.guests.end() ? Plan{} : create_guest_tap(guest->second, plane_.observed());
+  });
+  if (const auto in = put_rules(link); done && !in) done = std::unexpected(in.error());
+  // Only a link that is there can be looked at: what was made above is, by now.
+  if (done) {
+    done =
+        co_await carry_out([this, &link] { return diff_link(desired_, link, plane_.observed(), plane_.originals()); },
+                           was_ready ? "mended: " : "");
+  }
+  const auto failure = failures_.find(link);
+  if (!done && (failure == failures_.end() || failure->second != done.error())) log_error(done.error());
+  const auto* guest = guests_.by_tap(link);
+  if (guest == nullptr || !desired_.guests.contains(link)) co_return done.has_value();
+  failures_.erase(link);
+  guest_problems_.erase(link);
+  if (!done) failures_[link] = done.error();
+  if (done && !done->empty()) guest_problems_[link] = *done;
+  serve(*guest);
+  tell_state(*guest);
+  co_return done.has_value();
+}
+
+// One line when it changes whether the guest is served.
+void Router::tell_state(const config::Guest& guest) {
+  const auto shown = view(guest);
+  auto& told = states_told_[guest.tap];
+  if (told == shown.state) return;
+  if (shown.ready) {
+    log_info("guest " + guest.name + " is ready on " + guest.tap);
+  } else {
+    log_warning("guest " + guest.name + ": " + shown.why);
+  }
+  told = shown.state;
+}
+
+asio::awaitable<void> Router::forget_ephemeral(std::string tap) {
+  auto pass = co_await gate_.enter(tap);
+  const auto* guest = guests_.by_tap(tap);
+  if (stopped_ || guest == nullptr || !guest->ephemeral || plane_.observed().link(tap) != nullptr) co_return;
+  auto removed = co_await remove(tap);
+  if (removed) {
+    log_info("guest " + removed->name + " went with its TAP " + tap);
+  } else {
+    log_error("guest on " + tap + ": " + removed.error());
+  }
+}
+
+void Router::log_lease(const dhcp::LeaseEvent& event) {
+  const auto known = lease_events_.find(event.tap);
+  if (known != lease_events_.end() && known->second.state == event.state && known->second.client == event.client)
+    return;
+  auto& logged = lease_logged_[event.tap];
+  if (logged != BootTime{} && BootClock::now() - logged < kLeaseLogEvery) return;
+  logged = BootClock::now();
+  const auto text = "guest " + event.guest + " on " + event.tap + ": " + event.address.to_string() + " " +
+                    std::string{dhcp::name(event.state)} + ", client " + event.client.to_string();
+  if (event.state == dhcp::LeaseState::declined) {
+    log_warning(text + ": it found somebody else using this address on its own link");
+  } else {
+    log_info(text);
+  }
+}
+
+void Router::on_lease(const dhcp::LeaseEvent& event) {
+  log_lease(event);
+  lease_events_.insert_or_assign(event.tap, event);
+  state::Change change;
+  if (event.state != dhcp::LeaseState::bound) {
+    if (leases_.erase(event.tap) == 0) return;
+    auto& written = lease_written_[event.tap];
+    if (written != BootTime{} && BootClock::now() - written < kLeaseLogEvery) return;
+    written = BootClock::now();
+    change.remove_leases.push_back(event.tap);
+    commit_later(std::move(change));
+    return;
+  }
+  if (const auto desired = desired_.guests.find(event.tap); desired != desired_.guests.end()) {
+    const auto learnt = plane_.apply(remember_neighbour(desired->second, event.client, plane_.observed()).operations);
+    if (learnt.error) log_warning(learnt.error->to_string());
+  }
+  const auto left = std::chrono::duration_cast<std::chrono::seconds>(event.expires - BootClock::now());
+  state::KnownLease lease{.tap = event.tap,
+                          .guest = event.guest,
+                          .address = event.address,
+                          .client = event.client,
+                          .client_id = event.client_id,
+                          .host_name = event.host_name,
+                          .expires = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()) + left};
+  const auto known = leases_.find(event.tap);
+  if (known != leases_.end()) {
+    auto same = known->second;
+    const auto moved = std::chrono::abs(same.expires - lease.expires);
+    same.expires = lease.expires;
+    if (same == lease && moved < kLeaseSlack) return;
+  }
+  leases_.insert_or_assign(event.tap, lease);
+  auto& written = lease_written_[event.tap];
+  if (written != BootTime{} && BootClock::now() - written < kLeaseLogEvery) return;
+  written = BootClock::now();
+  change.put_leases.push_back(std::move(lease));
+  commit_later(std::move(change));
+}
+
+}  // namespace vrouter::router

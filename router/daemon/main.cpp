@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// vrouterd: reads the files, opens the state and the kernel, brings the host into the desired state, then serves.
+// Stopping leaves the data plane as it is; `vrouter teardown` is what gives the host back.
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "config/load.h"
+#include "router/control/server.h"
+#include "router/daemon/log.h"
+#include "router/daemon/notify.h"
+#include "router/daemon/router.h"
+#include "router/daemon/version.h"
+
+namespace vrouter::router {
+namespace {
+
+namespace asio = boost::asio;
+
+int fail(const std::string& message) {
+  log_error("vrouterd did not start, and what runs on this host was left as it was: " + message);
+  return 1;
+}
+
+std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
+  auto config = config::load_config(paths.config, paths.policy_dir);
+  std::string problems;
+  const auto add = [&](const config::Problems& more) {
+    for (const auto& problem : more) problems += (problems.empty() ? "" : "\n") + problem.to_string();
+  };
+  if (!config) {
+    add(config.error());
+    return std::unexpected(problems);
+  }
+  auto store = state::Store::open(paths.database());
+  if (!store) return std::unexpected(store.error().message);
+  config::GuestTable added;
+  for (const auto& [tap, guest] : (*store)->loaded().guests) added.insert(guest);
+  if (const auto collisions = config::check_against(*config, added); !collisions.empty()) {
+    add(collisions);
+    return std::unexpected(problems +
+                           "\nchange the file back and start vrouterd; then its commands can remove those guests");
+  }
+  auto ports = Dataplane::open_ports();
+  if (!ports)
+    return std::unexpected(ports.error().to_string() +
+                           "; vrouterd needs CAP_NET_ADMIN: run it as root or by its systemd unit");
+  return Router::Parts{paths, std::move(*config), std::move(*store), std::move(*ports)};
+}
+
+// SIGHUP is `vrouter reload`, as service managers expect.
+asio::awaitable<void> reload_on_hangup(asio::signal_set& signals, Router& router) {
+  for (;;) {
+    co_await signals.async_wait(asio::use_awaitable);
+    auto reloaded = co_await router.reload({});
+    if (!reloaded) log_error(reloaded.error().message);
+  }
+}
+
+int serve(const Paths& paths) {
+  auto parts = open_parts(paths);
+  if (!parts) return fail(parts.error());
+  asio::io_context io{1};
+  auto router = std::make_unique<Router>(io, std::move(*parts));
+  if (auto started = router->start(); !started) return fail(started.error());
+  auto control =
+      control::Server::open(io, *router, {.socket = paths.socket(), .version = kVersion, .log = log_warning});
+  if (!control) return fail(control.error());
+
+  asio::signal_set stop{io, SIGTERM, SIGINT};
+  stop.async_wait([&](const boost::system::error_code& error, int) {
+    if (!error) io.stop();
+  });
+  asio::signal_set hangup{io, SIGHUP};
+  asio::co_spawn(io, reload_on_hangup(hangup, *router), asio::detached);
+  log_info(std::string{"vrouterd "} + kVersion + ": " + router->summary());
+  notify_ready(router->summary());
+  io.run();
+  notify_stopping();
+  log_info("stopping; the guests' traffic goes on without us");
+  control->reset();
+  return 0;
+}
+
+int run(int argc, char** argv) {
+  Paths paths;
+  bool debug = false;
+  CLI::App app{"vrouterd: gateway and firewall for the guests of this host"};
+  app.set_version_flag("--version", std::string{"vrouterd "} + kVersion);
+  app.add_option("--config", paths.config, "What the operator says (default: embedded defaults where it is missing)")
+      ->capture_default_str();
+  app.add_option("--policy-dir", paths.policy_dir, "Directory of policy files")->capture_default_str();
+  app.add_option("--state-dir", paths.state_dir, "Where guests, leases and the host's original settings are kept")
+      ->capture_default_str();
+  app.add_option("--runtime-dir", paths.runtime_dir, "Where the control socket is")->capture_default_str();
+  app.add_option("--resolv-conf", paths.resolv_conf,
+                 "Whose name servers guests' questions go to, unless vrouter.toml names them")
+      ->capture_default_str();
+  app.add_flag("--debug", debug, "Log every change that is made to the host");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  open_log(debug);
+  return serve(paths);
+}
+
+}  // namespace
+}  // namespace vrouter::router
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  return vrouter::router::run(argc, argv);
+}

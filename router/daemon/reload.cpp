@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Commands about the whole host: read the files again, or give the host back.
+#include <boost/asio/use_awaitable.hpp>
+
+#include "config/load.h"
+#include "router/daemon/log.h"
+#include "router/daemon/notify.h"
+#include "router/daemon/router.h"
+
+namespace vrouter::router {
+
+namespace asio = boost::asio;
+using control::Failure;
+using control::FailureKind;
+
+namespace {
+
+std::unexpected<Failure> refused(std::string message) {
+  return std::unexpected(Failure{FailureKind::refused, std::move(message), {}});
+}
+
+std::string lines(const config::Problems& problems) {
+  std::string text;
+  for (const auto& problem : problems) text += (text.empty() ? "" : "\n") + problem.to_string();
+  return text;
+}
+
+std::vector<std::string> differences(const config::Config& before, const config::GuestTable& guests_before,
+                                     const config::Config& after, const config::GuestTable& guests_after) {
+  std::vector<std::string> changes;
+  if (before.host != after.host) changes.emplace_back("host settings changed");
+  if (before.dns != after.dns) changes.emplace_back("DNS servers changed");
+  for (const auto& [name, network] : after.networks) {
+    const auto old = before.networks.find(name);
+    if (old == before.networks.end()) {
+      changes.push_back("network " + name + " added: " + network.prefix.to_string());
+    } else {
+      auto moved = old->second;  // to another line, perhaps: that is no change
+      moved.declared_at = network.declared_at;
+      if (moved != network) changes.push_back("network " + name + " changed");
+    }
+  }
+  for (const auto& [name, network] : before.networks) {
+    if (!after.networks.contains(name)) changes.push_back("network " + name + " removed");
+  }
+  for (const auto& [tap, guest] : guests_after.all()) {
+    const auto* old = guests_before.by_tap(tap);
+    if (old == nullptr) {
+      changes.push_back("guest " + guest.name + " added on " + tap);
+    } else {
+      auto moved = *old;
+      moved.declared_at = guest.declared_at;
+      if (moved != guest) changes.push_back("guest " + guest.name + " changed");
+    }
+  }
+  for (const auto& [tap, guest] : guests_before.all()) {
+    if (guests_after.by_tap(tap) == nullptr) changes.push_back("guest " + guest.name + " removed from " + tap);
+  }
+  return changes;
+}
+
+}  // namespace
+
+std::expected<config::Config, std::string> Router::load_files() const {
+  auto loaded = config::load_config(paths_.config, paths_.policy_dir);
+  if (!loaded) return std::unexpected(lines(loaded.error()));
+  config::GuestTable added;
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (guest.declared_at.file.empty()) added.insert(guest);
+  }
+  if (const auto problems = config::check_against(*loaded, added); !problems.empty())
+    return std::unexpected(lines(problems));
+  if (!stopped_ && loaded->host.route_protocol != config_.host.route_protocol) {
+    return std::unexpected(
+        "host.route_protocol can't change while routes carry the old number; run `vrouter teardown`, then `vrouter "
+        "reload`");
+  }
+  return std::move(*loaded);
+}
+
+control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
+  auto pass = co_await gate_.enter_alone();
+  auto loaded = load_files();
+  if (!loaded) {
+    log_warning("reload refused (uid " + std::to_string(peer.uid) + "): " + loaded.error());
+    co_return refused("nothing was changed:\n" + loaded.error());
+  }
+  if (stopped_) {
+    // Events of the meantime went unheard: the replica is of another world.
+    if (auto observed = plane_.observe(); !observed) co_return refused(observed.error().to_string());
+  }
+  notify_reloading();
+  const auto before = config_;
+  const auto guests_before = guests_;
+  const bool was_stopped = std::exchange(stopped_, false);
+  auto done = co_await apply_files(std::move(*loaded), guests_before);
+  if (!done) {
+    std::string error = "the files were not applied, what held before holds: " + done.error();
+    if (was_stopped) {
+      stopped_ = true;
+      if (auto given = co_await give_back(); !given) error += "; and taking it back failed: " + given.error();
+    }
+    config_ = before;
+    guests_ = guests_before;
+    if (!was_stopped) {
+      if (auto back = co_await reconcile_all(); !back) {
+        error += "; and going back failed: " + back.error();
+        failed_.all = true;
+        retry_later();
+      }
+    }
+    notify_ready(summary());
+    log_warning("reload refused (uid " + std::to_string(peer.uid) + "): " + error);
+    co_return refused(std::move(error));
+  }
+  dismiss(guests_before);
+  services_.configure(config_);
+  for (const auto& [tap, guest] : guests_.all()) offer(guest);
+  services_.flush();
+  if (was_stopped) {
+    state::Change change;
+    change.stopped = false;
+    commit_later(std::move(change));
+  }
+  if (!failed_.empty()) retry_later();
+  start_repair();
+  control::ReloadView shown;
+  shown.changes = differences(before, guests_before, config_, guests_);
+  if (was_stopped) shown.changes.insert(shown.changes.begin(), "vrouter runs again on this host");
+  shown.warnings = foreign_obstacles({});
+  log_info("reloaded (uid " + std::to_string(peer.uid) + "): " + std::to_string(shown.changes.size()) + " changes");
+  notify_ready(summary());
+  co_return shown;
+}
+
+asio::awaitable<Attempt<>> Router::apply_files(config::Config config, const config::GuestTable& before) {
+  events_->drain();
+  adopt_config(std::move(config));
+  if (auto clear = check_collisions(); !clear) co_return clear;
+  for (const auto& [tap, guest] : guests_.all()) {
+    // Only for what is new: a guest whose link was spoilt since is a problem of its own, not of these files.
+    if (before.by_tap(tap) != nullptr) continue;
+    if (auto fit = check_link(guest); !fit) co_return fit;
+  }
+  co_return co_await reconcile_all();
+}
+
+// Guests that the files no longer declare, or whose address moved: their leases and connections are forgotten.
+void Router::dismiss(const config::GuestTable& before) {
+  std::vector<address_v4> vacated;
+  state::Change change;
+  for (const auto& [tap, guest] : before.all()) {
+    const auto* now = guests_.by_tap(tap);
+    if (now != nullptr && now->address == guest.address) continue;
+    if (guest.address) vacated.push_back(*guest.address);
+    leases_.erase(tap);
+    lease_events_.erase(tap);
+    lease_logged_.erase(tap);
+    lease_written_.erase(tap);
+    change.remove_leases.push_back(tap);
+  }
+  if (!change.remove_leases.empty()) commit_later(std::move(change));
+  if (vacated.empty()) return;
+  conntrack_->flush(std::move(vacated), [](const Result<void>& flushed) {
+    if (!flushed) log_warning(flushed.error().to_string());
+  });
+}
+
+// All that is ours off the host, all that was there before us back. The network first, the rules last: nothing is
+// forwarded unfiltered in between.
+asio::awaitable<Attempt<std::vector<std::string>>> Router::give_back() {
+  services_.silence();
+  desired_.guests.clear();
+  std::vector<std::string> done;
+  auto restored = co_await carry_out([this, &done] {
+    auto plan = restore(plane_.originals(), plane_.observed(), config_.host.route_protocol);
+    done.clear();
+    for (const auto& operation : plan.operations) done.push_back(describe(operation));
+    return plan;
+  });
+  if (!restored) co_return std::unexpected(restored.error());
+  if (auto removed = plane_.nft().teardown(); !removed) co_return std::unexpected(removed.error().to_string());
+  rules_in_ = false;
+  done.emplace_back("firewall tables removed");
+  std::vector<address_v4> addresses;
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (guest.address) addresses.push_back(*guest.address);
+  }
+  if (!addresses.empty()) conntrack_->flush(std::move(addresses), [](const Result<void>&) {});
+  failures_.clear();
+  guest_problems_.clear();
+  host_problems_ = std::move(*restored);
+  state::Change change;
+  change.stopped = true;
+  for (const auto& [key, value] : plane_.originals()) change.remove_originals.push_back(key);
+  plane_.originals().clear();
+  // The host is given back; a disk that can't be told only means that the next start takes it again.
+  if (auto noted = co_await note(std::move(change)); !noted)
+    done.push_back("not noted for the next start: " + noted.error());
+  co_return done;
+}
+
+control::Answer<std::vector<std::string>> Router::teardown(control::Peer peer) {
+  auto pass = co_await gate_.enter_alone();
+  const bool was_stopped = std::exchange(stopped_, true);
+  auto done = co_await give_back();
+  if (!done) {
+    std::string error = "the host was not given back: " + done.error();
+    if (!was_stopped) {
+      stopped_ = false;
+      auto back = co_await reconcile_all();
+      if (!back) {
+        error += "; and going back failed: " + back.error();
+        failed_.all = true;
+        retry_later();
+      }
+      services_.configure(config_);
+      for (const auto& [tap, guest] : guests_.all()) offer(guest);
+      services_.flush();
+    }
+    co_return refused(std::move(error));
+  }
+  log_info("torn down (uid " + std::to_string(peer.uid) + "); `vrouter reload` starts again");
+  notify_status("torn down");
+  co_return std::move(*done);
+}
+
+}  // namespace vrouter::router

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/daemon/replicas.h"
+
+namespace vrouter::router {
+
+std::optional<dhcp::Binding> binding_for(const config::Guest& guest, const config::Network& network,
+                                         const TapIdentity& tap) {
+  if (!guest.address) return std::nullopt;
+  return dhcp::Binding{.guest = guest.name,
+                       .tap = guest.tap,
+                       .ifindex = tap.ifindex,
+                       .host_mac = tap.mac,
+                       .pinned_mac = guest.mac,
+                       .address = *guest.address,
+                       .gateway = network.gateway,
+                       .addressing = network.addressing,
+                       .prefix_length = static_cast<std::uint8_t>(network.prefix.prefix_length()),
+                       .host_name = guest.name,
+                       .domain = network.domain,
+                       .mtu = network.mtu,
+                       .lease_time = network.dhcp.lease_time,
+                       .options = network.dhcp.options};
+}
+
+dns::Zone zone_for(const config::Network& network) {
+  dns::Zone zone{.network = network.name,
+                 .domain = network.domain,
+                 .prefixes4 = {network.prefix},
+                 .prefixes6 = {},
+                 .listen = {network.gateway}};
+  // The IPv6 gateway is not on the host yet: only its reverse zone is ours.
+  if (network.prefix6) zone.prefixes6.push_back(*network.prefix6);
+  return zone;
+}
+
+dns::Host host_for(const config::Guest& guest, const std::optional<TapIdentity>& tap) {
+  dns::Host host{.network = guest.network, .name = guest.name, .ifindex = tap ? tap->ifindex : 0, .addresses = {}};
+  if (guest.address) host.addresses.emplace_back(*guest.address);
+  if (guest.address6) host.addresses.emplace_back(*guest.address6);
+  return host;
+}
+
+}  // namespace vrouter::router

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/daemon/router.h"
+
+#include <pwd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "firewall/compile.h"
+#include "router/daemon/log.h"
+#include "router/reconcile/originals.h"
+#include "router/state/async_commit.h"
+
+namespace vrouter::router {
+
+namespace asio = boost::asio;
+
+namespace {
+
+std::string sentence(const KernelError& error) {
+  return error.to_string();
+}
+
+std::optional<uid_t> uid_of(const std::string& user) {
+  if (user.empty()) return std::nullopt;
+  const auto* entry = ::getpwnam(user.c_str());
+  return entry == nullptr ? std::nullopt : std::optional{entry->pw_uid};
+}
+
+}  // namespace
+
+Router::Router(asio::io_context& io, Parts parts)
+    : io_{io},
+      paths_{std::move(parts.paths)},
+      store_{std::move(parts.store)},
+      plane_{std::move(parts.ports), Originals{store_->loaded().originals.begin(), store_->loaded().originals.end()}},
+      services_{io, paths_.resolv_conf, [this](const dhcp::LeaseEvent& event) { on_lease(event); }},
+      gate_{io},
+      retry_{io},
+      leases_{store_->loaded().leases} {
+  adopt_config(std::move(parts.config));
+  for (const auto& [tap, guest] : store_->loaded().guests) guests_.insert(guest);
+}
+
+// --- the desired state ---------------------------------------------------------------------------------------------
+
+void Router::adopt_config(config::Config config) {
+  config::GuestTable guests = config::declared_guests(config);
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (guest.declared_at.file.empty()) guests.insert(guest);
+  }
+  config_ = std::move(config);
+  guests_ = std::move(guests);
+}
+
+const config::Network& Router::network_of(const config::Guest& guest) const {
+  return config_.networks.at(guest.network);
+}
+
+DesiredGuest Router::desire(const config::Guest& guest) const {
+  auto desired = desired_guest(guest, network_of(guest));
+  desired.owner = uid_of(guest.owner);
+  return desired;
+}
+
+std::vector<firewall::Element> Router::elements_of(const config::Guest& guest) const {
+  return firewall::compile_guest(guest, network_of(guest));
+}
+
+std::vector<std::string> Router::resolve_uplinks() const {
+  return config_.host.uplinks.empty() ? uplinks_of(plane_.observed()) : config_.host.uplinks;
+}
+
+firewall::Ruleset Router::skeleton() const {
+  // Forwarding is guarded from the moment that its original is noted, before it is switched on.
+  const auto guarded = guarded_interfaces(plane_.originals(), plane_.observed());
+  firewall::Surroundings surroundings;
+  surroundings.guarded_interfaces = {guarded.begin(), guarded.end()};
+  surroundings.own_table = plane_.owns_table(config_);
+  return firewall::compile(config_, surroundings);
+}
+
+firewall::Ruleset Router::desired_rules() const {
+  auto rules = skeleton();
+  for (const auto& [tap, guest] : desired_.guests) {
+    const auto* known = guests_.by_tap(tap);
+    if (known != nullptr && !keeps_out(tap)) rules.insert(elements_of(*known));
+  }
+  return rules;
+}
+
+// The host's own interface under a guest's name: elements that close it would cut the host off. A TAP that is some
+// bridge's port is closed all the same, and ready for the moment it leaves.
+bool Router::keeps_out(const std::string& tap) const {
+  const auto* link = plane_.observed().link(tap);
+  return link != nullptr && link->master == 0 && unfit(desired_.host, tap, plane_.observed()).has_value();
+}
+
+Attempt<> Router::put_rules(const std::string& tap) {
+  const auto* guest = guests_.by_tap(tap);
+  if (guest == nullptr || !desired_.guests.contains(tap) || keeps_out(tap)) return {};
+  const auto elements = elements_of(*guest);
+  const auto set =
+      elements.empty() ? plane_.rules().elements.end() : plane_.rules().elements.find(elements.front().set);
+  if (set != plane_.rules().elements.end() && set->second.contains(elements.front().key)) return {};
+  if (auto changed = plane_.change({}, elements); !changed) return std::unexpected(sentence(changed.error()));
+  return {};
+}
+
+void Router::fail_link(const std::string& tap, const std::string& why) {
+  failures_[tap] = why;
+  failed_.links.insert(tap);
+}
+
+Attempt<> Router::check_collisions() const {
+  for (const auto& [name, network] : config_.networks) {
+    auto collision = collides(network, plane_.observed(), config_.host.route_protocol, plane_.originals());
+    if (!collision) continue;
+    // A network that is at work here already stays, whatever came to this host since: its guests need DHCP and DNS.
+    if (!plane_.originals().contains(gateway_key(network.gateway))) return std::unexpected(*collision);
+    log_warning(*collision);
+  }
+  return {};
+}
+
+const Link* Router::adopted_link(const std::string& tap) const {
+  const auto* link = plane_.observed().link(tap);
+  return link != nullptr && link->group == kGuestGroup && desired_.guests.contains(tap) ? link : nullptr;
+}
+
+void Router::serve(const config::Guest& guest) {
+  offer(guest);
+  services_.flush();
+}
+
+void Router::offer(const config::Guest& guest) {
+  const auto* link = adopted_link(guest.tap);
+  services_.put(guest, network_of(guest),
+                link == nullptr ? std::nullopt : std::optional{TapIdentity{link->index, link->mac}});
+}
+
+// --- carrying it out -----------------------------------------------------------------------------------------------
+
+state::Change Router::unrecorded(const Plan& plan) const {
+  state::Change change;
+  const auto& originals = plane_.originals();
+  for (const auto& original : plan.record) {
+    const auto known = originals.find(original.key);
+    if (known != originals.end() && known->second == original.value) continue;
+    change.remove_originals.push_back(original.key);  // the store keeps the first value of a key
+    change.put_originals.insert_or_assign(original.key, original.value);
+  }
+  return change;
+}
+
+asio::awaitable<Attempt<>> Router::note(state::Change change) {
+  auto committed = co_await state::async_commit(*store_, io_, std::move(change));
+  store_problem_ = committed ? std::string{} : committed.error();
+  if (!committed) co_return std::unexpected(committed.error());
+  co_return Attempt<>{};
+}
+
+void Router::commit_later(state::Change change) {
+  store_->commit(std::move(change), io_, [this](const state::Committed& committed) {
+    if (!committed && committed.error() != store_problem_) log_error(committed.error());
+    store_problem_ = committed ? std::string{} : committed.error();
+  });
+}
+
+asio::awaitable<Attempt<std::vector<std::string>>> Router::carry_out(Plans make, std::string_view told_as) {
+  for (;;) {
+    if (events_) events_->drain();
+    const Plan plan = make();
+    auto change = unrecorded(plan);
+    if (!change.put_originals.empty()) {
+      if (auto noted = co_await note(std::move(change)); !noted) co_return std::unexpected(noted.error());
+      record(plane_.originals(), plan);
+      continue;  // the world may have moved while the disk was written
+    }
+    auto applied = plane_.apply(plan.operations);
+    if (applied.error) {
+      const auto undone = plane_.apply(applied.undo);
+      if (undone.error) log_error("could not take back: " + sentence(*undone.error));
+      co_return std::unexpected(sentence(*applied.error));
+    }
+    for (const auto& operation : plan.operations) {
+      if (told_as.empty()) {
+        log_debug(describe(operation));
+      } else {
+        log_info(std::string{told_as} + describe(operation));
+      }
+    }
+    if (!plan.forget.empty()) {
+      forget(plane_.originals(), plan);
+      state::Change forgotten;
+      forgotten.remove_originals = plan.forget;
+      commit_later(std::move(forgotten));
+    }
+    co_return plan.problems;
+  }
+}
+
+// The order of the house: rules, host, links that are nobody's any more, guests, what is stale.
+Attempt<> Router::apply_all(const FullPlan& plan) {
+  std::optional<std::string> first_error;
+  state::Change forgotten;
+  const auto run = [&](const Plan& part) -> Attempt<> {
+    const auto applied = plane_.apply(part.operations);
+    if (applied.error) {
+      static_cast<void>(plane_.apply(applied.undo));
+      return std::unexpected(sentence(*applied.error));
+    }
+    for (const auto& operation : part.operations) log_debug(describe(operation));
+    forget(plane_.originals(), part);
+    forgotten.remove_originals.insert(forgotten.remove_originals.end(), part.forget.begin(), part.forget.end());
+    return {};
+  };
+  const auto keep = [&](const Attempt<>& attempt) {
+    if (!attempt && !first_error) first_error = attempt.error();
+  };
+  host_problems_.insert(host_problems_.end(), plan.host.host.problems.begin(), plan.host.host.problems.end());
+  keep(run(plan.host.host));
+  for (const auto& [link, part] : plan.release) keep(run(part));
+  guest_problems_.clear();
+  for (const auto& [tap, part] : plan.guests) {
+    if (!unrecorded(part).put_originals.empty()) {
+      due_.links.insert(tap);  // it came since the originals were noted
+      continue;
+    }
+    // One guest that can't be served doesn't stop the others.
+    if (auto served = run(part); !served) fail_link(tap, served.error());
+    if (!part.problems.empty()) {
+      guest_problems_[tap] = part.problems;
+      if (unfit(desired_.host, tap, plane_.observed())) failures_[tap] = part.problems.front();
+    }
+  }
+  keep(run(plan.host.stale));
+  if (!forgotten.remove_originals.empty()) commit_later(std::move(forgotten));
+  if (first_error) return std::unexpected(*first_error);
+  return {};
+}
+
+namespace {
+
+Plan everything(const FullPlan& plan) {
+  Plan all = plan.host.host;
+  for (const auto& [link, part] : plan.release) all.append(part);
+  for (const auto& [tap, part] : plan.guests) all.append(part);
+  all.append(plan.host.stale);
+  return all;
+}
+
+}  // namespace
+
+Attempt<> Router::start() {
+  auto events = KernelEvents::open(io_, [this](const KernelEvent& event) { on_event(event); });
+  if (!events) return std::unexpected(sentence(events.error()));
+  auto conntrack = ConntrackFlusher::open(io_);
+  if (!conntrack) return std::unexpected(sentence(conntrack.error()));
+  conntrack_ = std::move(*conntrack);
+  if (auto observed = plane_.observe(); !observed) return std::unexpected(sentence(observed.error()));
+  events_ = std::move(*events);
+  events_->drain();
+  if (auto clear = check_collisions(); !clear) return clear;
+
+  std::vector<std::string> gone;  // an ephemeral guest lives as long as its TAP
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (guest.ephemeral && plane_.observed().link(tap) == nullptr) gone.push_back(tap);
+  }
+  for (const auto& tap : gone) guests_.erase(tap);
+  state::Change change;
+  change.remove_guests = gone;
+  change.stopped = false;
+
+  desired_.host = desired_host(config_, resolve_uplinks());
+  for (const auto& [tap, guest] : guests_.all()) desired_.guests.insert_or_assign(tap, desire(guest));
+  for (const auto& [tap, guest] : desired_.guests) {
+    if (plane_.observed().link(tap) != nullptr) plane_.observe_guest(guest);
+  }
+  const auto plan = everything(diff(desired_, plane_.observed(), plane_.originals()));
+  auto originals = unrecorded(plan);
+  change.remove_originals = std::move(originals.remove_originals);
+  change.put_originals = std::move(originals.put_originals);
+  if (!gone.empty() || !change.put_originals.empty() || store_->loaded().stopped) {
+    if (auto committed = store_->commit_now(std::move(change)); !committed) return committed;
+  }
+  record(plane_.originals(), plan);
+
+  const auto installed = plane_.install(desired_rules());
+  if (!installed) return std::unexpected(sentence(installed.error()));
+  rules_in_ = true;
+  for (const auto& [tap, guest] : desired_.guests) {
+    const auto made = plane_.apply(create_guest_tap(guest, plane_.observed()).operations);
+    if (made.error) fail_link(tap, sentence(*made.error));
+  }
+  events_->drain();
+  if (auto applied = apply_all(diff(desired_, plane_.observed(), plane_.originals())); !applied) {
+    // What could be done is done; the rest is tried again, and stands in `vrouter status` meanwhile.
+    log_error(applied.error());
+    host_problems_.push_back(applied.error());
+    failed_.host = true;
+  }
+  if (!failed_.empty()) retry_later();
+  start_repair();
+
+  services_.configure(config_);
+  for (const auto& [tap, guest] : guests_.all()) offer(guest);
+  services_.flush();
+  return {};
+}
+
+asio::awaitable<void> Router::make_taps() {
+  std::vector<std::string> missing;
+  for (const auto& [tap, guest] : desired_.guests) {
+    if (guest.create_tap && plane_.observed().link(tap) == nullptr) missing.push_back(tap);
+  }
+  for (const auto& tap : missing) {
+    auto made = co_await carry_out([this, &tap] {
+      const auto guest = desired_.guests.find(tap);
+      return guest == desired_.guests.end() ? Plan{} : create_guest_tap(guest->second, plane_.observed());
+    });
+    if (!made) fail_link(tap, made.error());
+  }
+}
+
+asio::awaitable<Attempt<>> Router::reconcile_all() {
+  desired_.host = desired_host(config_, resolve_uplinks());
+  desired_.guests.clear();
+  failures_.clear();
+  failed_ = {};
+  host_problems_.clear();
+  for (const auto& [tap, guest] : guests_.all()) desired_.guests.insert_or_assign(tap, desire(guest));
+  for (;;) {
+    events_->drain();
+    for (const auto& [tap, guest] : desired_.guests) {
+      if (plane_.observed().link(tap) != nullptr) plane_.observe_guest(guest);
+    }
+    const auto plan = everything(diff(desired_, plane_.observed(), plane_.originals()));
+    auto change = unrecorded(plan);
+    if (change.put_originals.empty()) break;
+    if (auto noted = co_await note(std::move(change)); !noted) co_return noted;
+    record(plane_.originals(), plan);
+  }
+  if (const auto installed = plane_.install(desired_rules()); !installed)
+    co_return std::unexpected(sentence(installed.error()));
+  rules_in_ = true;
+  co_await make_taps();
+  co_return apply_all(diff(desired_, plane_.observed(), plane_.originals()));
+}
+
+void Router::guard_uplinks() {
+  // Only the guards can differ: the rest of the skeleton depends on the configuration alone.
+  const auto wanted = skeleton();
+  std::vector<firewall::Element> before;
+  std::vector<firewall::Element> after;
+  const auto gather = [](const firewall::Ruleset& rules, const firewall::SetRef& set,
+                         std::vector<firewall::Element>& into) {
+    const auto found = rules.elements.find(set);
+    if (found == rules.elements.end()) return;
+    for (const auto& [key, data] : found->second) into.push_back({set, key, data});
+  };
+  for (const auto* set : {"guarded4", "guarded6"}) {
+    const firewall::SetRef ref{firewall::Family::inet, set};
+    gather(plane_.rules(), ref, before);
+    gather(wanted, ref, after);
+  }
+  if (auto changed = plane_.change(before, after); !changed) log_error(sentence(changed.error()));
+}
+
+std::string Router::summary() const {
+  std::size_t ready = 0;
+  for (const auto& [tap, guest] : guests_.all())
+    ready += adopted_link(tap) != nullptr && !failures_.contains(tap) ? 1 : 0;
+  return std::to_string(guests_.size()) + (guests_.size() == 1 ? " guest, " : " guests, ") + std::to_string(ready) +
+         " ready";
+}
+
+}  // namespace vrouter::router

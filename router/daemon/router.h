@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The daemon's heart: what the operator said on one side, the kernel and the services on the other. Desired state is
+// the only truth; start, commands, reload and kernel events all make it differ from what is observed, and the same
+// diffs mend it.
+//
+// All of it runs on one thread. Work waits only for the disk: what a change replaces on the host is noted there first
+// (note()), and a guest is on disk before the kernel hears of it. After every wait the diff is made anew, since the
+// world may have moved.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
+#include <expected>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/guests.h"
+#include "router/control/service.h"
+#include "router/daemon/dataplane.h"
+#include "router/daemon/gate.h"
+#include "router/daemon/guest_services.h"
+#include "router/daemon/paths.h"
+#include "router/kernel/conntrack.h"
+#include "router/kernel/events.h"
+#include "router/reconcile/diff.h"
+#include "router/state/store.h"
+
+namespace vrouter::router {
+
+// A sentence for the operator.
+template <typename T = void>
+using Attempt = std::expected<T, std::string>;
+
+class Router final : public control::Service {
+ public:
+  struct Parts {
+    Paths paths;
+    config::Config config;
+    std::unique_ptr<state::Store> store;
+    Dataplane::Ports ports;
+  };
+  Router(boost::asio::io_context& io, Parts parts);
+
+  // Brings the host into the desired state; blocks, before the loop runs. An error leaves what it can't mend.
+  [[nodiscard]] Attempt<> start();
+  [[nodiscard]] std::string summary() const;  // "2 guests, 1 ready"
+
+  control::Answer<control::GuestView> add_guest(config::Guest wanted, control::Peer peer) override;
+  control::Answer<control::GuestView> remove_guest(std::string which, control::Peer peer) override;
+  control::Answer<std::vector<control::GuestView>> list_guests() override;
+  control::Answer<control::GuestView> show_guest(std::string which) override;
+  control::Answer<control::StatusView> status() override;
+  control::Answer<std::vector<control::LeaseView>> list_leases() override;
+  control::Answer<control::GuestView> publish(std::string which, config::Publish port, control::Peer peer) override;
+  control::Answer<control::GuestView> unpublish(std::string which, config::Publish port, control::Peer peer) override;
+  control::Answer<std::string> ruleset() override;
+  control::Answer<control::ReloadView> reload(control::Peer peer) override;
+  control::Answer<std::vector<std::string>> teardown(control::Peer peer) override;
+
+ private:
+  using Plans = std::function<Plan()>;
+
+  // --- router.cpp: the desired state, and making it so
+  void adopt_config(config::Config config);
+  [[nodiscard]] firewall::Ruleset desired_rules() const;
+  [[nodiscard]] firewall::Ruleset skeleton() const;
+  [[nodiscard]] DesiredGuest desire(const config::Guest& guest) const;
+  [[nodiscard]] std::vector<firewall::Element> elements_of(const config::Guest& guest) const;
+  [[nodiscard]] const config::Network& network_of(const config::Guest& guest) const;
+  [[nodiscard]] std::vector<std::string> resolve_uplinks() const;
+  [[nodiscard]] Attempt<> check_collisions() const;
+  [[nodiscard]] state::Change unrecorded(const Plan& plan) const;
+  [[nodiscard]] Attempt<> apply_all(const FullPlan& plan);
+  boost::asio::awaitable<Attempt<>> note(state::Change change);
+  void commit_later(state::Change change);
+  // Makes a plan, notes its originals on disk and applies it; what was done is taken back when an operation fails.
+  // With `told_as`, what was done stands in the log. The value is the plan's problems: what can't be made right, each
+  // with its remedy.
+  boost::asio::awaitable<Attempt<std::vector<std::string>>> carry_out(Plans make, std::string_view told_as = {});
+  boost::asio::awaitable<Attempt<>> reconcile_all();
+  boost::asio::awaitable<void> make_taps();
+  void guard_uplinks();
+  void offer(const config::Guest& guest);  // gathers for dhcp and dns what the guest is now
+  void serve(const config::Guest& guest);  // and tells them
+  [[nodiscard]] const Link* adopted_link(const std::string& tap) const;
+
+  // --- events.cpp: what the kernel and the guests report
+  void on_event(const KernelEvent& event);
+  // Runs `work` from the loop, never in place; what it throws ends the daemon, whose data plane goes on.
+  void spawn(std::function<boost::asio::awaitable<void>()> work);
+  void start_repair();
+  boost::asio::awaitable<void> repair();
+  boost::asio::awaitable<bool> repair_all();  // these say whether it is right now
+  boost::asio::awaitable<bool> repair_link(std::string link);
+  boost::asio::awaitable<bool> repair_host();
+  void retry_later();
+  [[nodiscard]] Attempt<> put_rules(const std::string& tap);  // of a guest whose link has become fit
+  [[nodiscard]] bool keeps_out(const std::string& tap) const;
+  void fail_link(const std::string& tap, const std::string& why);
+  boost::asio::awaitable<void> forget_ephemeral(std::string tap);
+  void on_lease(const dhcp::LeaseEvent& event);
+  void log_lease(const dhcp::LeaseEvent& event);
+  void tell_state(const config::Guest& guest);
+
+  // --- commands.cpp, reload.cpp
+  [[nodiscard]] Attempt<> check_link(const config::Guest& guest) const;
+  boost::asio::awaitable<Attempt<>> bring_in(config::Guest guest);
+  boost::asio::awaitable<Attempt<>> take_out(config::Guest guest, Leave leave);
+  boost::asio::awaitable<Attempt<config::Guest>> remove(std::string tap);
+  control::Answer<control::GuestView> change_ports(std::string which, config::Publish port, bool add,
+                                                   control::Peer peer);
+  [[nodiscard]] Attempt<> refuse_if_stopped() const;
+  [[nodiscard]] std::expected<config::Config, std::string> load_files() const;
+  boost::asio::awaitable<Attempt<>> apply_files(config::Config config, const config::GuestTable& before);
+  void dismiss(const config::GuestTable& before);
+  boost::asio::awaitable<Attempt<std::vector<std::string>>> give_back();
+
+  // --- views.cpp
+  [[nodiscard]] control::GuestView view(const config::Guest& guest) const;
+  [[nodiscard]] std::optional<control::LeaseView> lease_view(const std::string& tap) const;
+  [[nodiscard]] std::vector<std::string> foreign_obstacles(const std::string& tap);
+  [[nodiscard]] std::vector<std::string> problems() const;
+
+  boost::asio::io_context& io_;
+  Paths paths_;
+  std::unique_ptr<state::Store> store_;
+  Dataplane plane_;
+  std::unique_ptr<KernelEvents> events_;
+  std::unique_ptr<ConntrackFlusher> conntrack_;
+  GuestServices services_;
+  Gate gate_;
+
+  config::Config config_;
+  config::GuestTable guests_;  // every guest that holds a name, those being added too
+  Desired desired_;            // of the kernel: guests whose rules are in
+  bool stopped_ = false;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+
+  // What is to be looked at again. What failed waits for the timer: its own events must not wake it at once.
+  struct Due {
+    std::set<std::string> links;
+    bool host = false;
+    bool all = false;
+    [[nodiscard]] bool empty() const noexcept { return links.empty() && !host && !all; }
+  };
+  Due due_;
+  Due failed_;
+  std::chrono::seconds repair_again_{1};
+  bool rules_in_ = false;  // nothing is adopted while the tables are not there
+  bool repairing_ = false;
+  boost::asio::steady_timer retry_;  // of a repair that failed
+
+  std::map<std::string, std::string> failures_;                     // by TAP: what the kernel refused
+  std::map<std::string, std::vector<std::string>> guest_problems_;  // by TAP
+  std::map<std::string, std::string> states_told_;                  // by TAP: the guest's state as last logged
+  std::vector<std::string> host_problems_;
+  std::string store_problem_;
+  std::map<std::string, state::KnownLease> leases_;  // by TAP
+  std::map<std::string, BootTime> lease_written_;    // by TAP: a flood must not keep the disk busy
+  std::map<std::string, BootTime> lease_logged_;     // by TAP: a client that asks without end must not fill the log
+  std::map<std::string, dhcp::LeaseEvent> lease_events_;  // by TAP, since start
+};
+
+}  // namespace vrouter::router

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the control socket shows of the router: nothing here changes anything.
+#include <sys/utsname.h>
+
+#include <boost/asio/use_awaitable.hpp>
+
+#include "base/clock.h"
+#include "firewall/render.h"
+#include "router/daemon/log.h"
+#include "router/daemon/router.h"
+#include "router/daemon/version.h"
+
+namespace vrouter::router {
+
+using control::Failure;
+using control::FailureKind;
+using control::GuestView;
+using control::LeaseView;
+
+namespace {
+
+std::string hex(const std::vector<std::uint8_t>& bytes) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const auto byte : bytes) {
+    text += kDigits[byte >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+std::string kernel_release() {
+  utsname name{};
+  return ::uname(&name) == 0 ? std::string{name.release} : std::string{"unknown"};
+}
+
+}  // namespace
+
+std::optional<LeaseView> Router::lease_view(const std::string& tap) const {
+  const auto known = leases_.find(tap);
+  const auto event = lease_events_.find(tap);
+  if (known == leases_.end() && event == lease_events_.end()) return std::nullopt;
+  LeaseView shown;
+  if (event != lease_events_.end()) {
+    const auto& e = event->second;
+    shown = {.guest = e.guest,
+             .tap = e.tap,
+             .address = e.address,
+             .client = e.client,
+             .client_id = hex(e.client_id),
+             .host_name = e.host_name,
+             .state = e.state,
+             .expires_in = std::nullopt};
+    const auto left = std::chrono::duration_cast<std::chrono::seconds>(e.expires - BootClock::now());
+    if (e.state == dhcp::LeaseState::bound) shown.expires_in = std::max(left, std::chrono::seconds{0});
+    return shown;
+  }
+  // From before this start: the disk knows the wall clock's end.
+  const auto& lease = known->second;
+  shown = {.guest = lease.guest,
+           .tap = lease.tap,
+           .address = lease.address,
+           .client = lease.client,
+           .client_id = hex(lease.client_id),
+           .host_name = lease.host_name,
+           .state = dhcp::LeaseState::bound,
+           .expires_in = std::nullopt};
+  const auto left = std::chrono::duration_cast<std::chrono::seconds>(lease.expires - std::chrono::system_clock::now());
+  if (left.count() <= 0)
+    shown.state = dhcp::LeaseState::expired;
+  else
+    shown.expires_in = left;
+  return shown;
+}
+
+GuestView Router::view(const config::Guest& guest) const {
+  GuestView shown;
+  shown.guest = guest;
+  shown.lease = lease_view(guest.tap);
+  const auto* link = plane_.observed().link(guest.tap);
+  const auto failure = failures_.find(guest.tap);
+  if (stopped_) {
+    shown.state = "stopped";
+    shown.why = "vrouter was torn down on this host; `vrouter reload` starts it again";
+  } else if (failure != failures_.end()) {
+    shown.state = "failed";
+    shown.why = failure->second;
+  } else if (link == nullptr) {
+    shown.state = "waiting for " + guest.tap;
+    shown.why = "there is no interface " + guest.tap + " yet: start the guest, or add it with --create-tap";
+  } else if (adopted_link(guest.tap) == nullptr) {
+    shown.state = "adopting";
+    shown.why = guest.tap + " is there, and its rules are on their way";
+  } else if (!link->up) {
+    shown.state = "down";
+    shown.why = guest.tap + " was set down; `ip link set " + guest.tap + " up` brings the guest back";
+  } else {
+    shown.state = "ready";
+    shown.ready = true;
+  }
+  if (const auto problems = guest_problems_.find(guest.tap); problems != guest_problems_.end())
+    shown.warnings = problems->second;
+  return shown;
+}
+
+std::vector<std::string> Router::foreign_obstacles(const std::string& tap) {
+  const auto foreign = plane_.nft().foreign();
+  if (!foreign) return {"other tables of this host could not be looked at: " + foreign.error().to_string()};
+  return firewall::obstacles(*foreign, tap);
+}
+
+control::Answer<std::vector<GuestView>> Router::list_guests() {
+  std::vector<GuestView> shown;
+  shown.reserve(guests_.size());
+  for (const auto& [tap, guest] : guests_.all()) shown.push_back(view(guest));
+  co_return shown;
+}
+
+control::Answer<GuestView> Router::show_guest(std::string which) {
+  const auto* guest = guests_.find(which);
+  if (guest == nullptr) {
+    co_return std::unexpected(
+        Failure{FailureKind::not_found, "no guest is called " + which + "; `vrouter guests` lists them", {}});
+  }
+  auto shown = view(*guest);
+  // The guest's view: what the TAP sent is what it received.
+  if (const auto traffic = plane_.traffic(guest->tap)) {
+    shown.traffic = {.rx_bytes = traffic->sent_bytes,
+                     .rx_packets = traffic->sent_packets,
+                     .tx_bytes = traffic->received_bytes,
+                     .tx_packets = traffic->received_packets};
+  }
+  const auto obstacles = foreign_obstacles(guest->tap);
+  shown.warnings.insert(shown.warnings.end(), obstacles.begin(), obstacles.end());
+  co_return shown;
+}
+
+control::Answer<std::vector<LeaseView>> Router::list_leases() {
+  std::vector<LeaseView> shown;
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (auto lease = lease_view(tap)) shown.push_back(std::move(*lease));
+  }
+  co_return shown;
+}
+
+std::vector<std::string> Router::problems() const {
+  std::vector<std::string> all = host_problems_;
+  if (!store_problem_.empty()) all.push_back(store_problem_);
+  for (const auto& [tap, failure] : failures_) all.push_back("guest on " + tap + ": " + failure);
+  const auto services = services_.problems();
+  if (!stopped_) all.insert(all.end(), services.begin(), services.end());
+  for (const auto& [name, network] : config_.networks) {
+    auto collision = collides(network, plane_.observed(), config_.host.route_protocol, plane_.originals());
+    if (collision && !stopped_) all.push_back(std::move(*collision));
+  }
+  for (const auto& uplink : config_.host.uplinks) {
+    if (plane_.observed().link(uplink) == nullptr && !stopped_) {
+      all.push_back("there is no interface " + uplink +
+                    ", which vrouter.toml names as uplink; correct [host] uplinks, or leave "
+                    "it out to follow the default route");
+    }
+  }
+  if (!stopped_ && resolve_uplinks().empty()) {
+    all.emplace_back(
+        "no interface carries a default route, so guests reach nothing beyond this host; give the host one, or name "
+        "the interface in vrouter.toml: [host] uplinks = [\"eth0\"]");
+  }
+  return all;
+}
+
+control::Answer<control::StatusView> Router::status() {
+  control::StatusView shown;
+  shown.problems = problems();
+  shown.health = stopped_                 ? control::Health::stopped
+                 : shown.problems.empty() ? control::Health::ok
+                                          : control::Health::degraded;
+  shown.warnings = foreign_obstacles({});
+  shown.version = kVersion;
+  shown.kernel = kernel_release();
+  shown.uptime = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
+  std::error_code missing;
+  if (std::filesystem::exists(paths_.config, missing)) shown.config_file = paths_.config;
+  shown.uplinks = resolve_uplinks();
+  shown.forwarding = config::name(config_.host.forwarding);
+  for (const auto& [name, network] : config_.networks) {
+    shown.networks.push_back(name + " " + network.prefix.to_string() + " " + std::string{config::name(network.mode)});
+  }
+  shown.guests = guests_.size();
+  for (const auto& [tap, guest] : guests_.all()) shown.guests_ready += view(guest).ready ? 1 : 0;
+  const bool owner = plane_.nft().features().owner_persist;
+  shown.features.push_back({"table owner", owner,
+                            plane_.owns_table(config_)
+                                ? "nobody else can flush or change vrouter's tables; an nft older than 1.1 can't "
+                                  "reload a saved ruleset that holds them"
+                                : "another tool's `nft flush ruleset` would take vrouter's tables with it"});
+  shown.upstreams_from = {services_.upstreams_from()};
+  shown.dhcp = services_.dhcp_statistics();
+  shown.dns = services_.dns_statistics();
+  co_return shown;
+}
+
+control::Answer<std::string> Router::ruleset() {
+  co_return stopped_ ? std::string{} : firewall::render_nft(plane_.rules());
+}
+
+}  // namespace vrouter::router
