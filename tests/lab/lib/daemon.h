@@ -9,13 +9,13 @@
 namespace vrouter::lab {
 
 struct DaemonOptions {
-  std::string config;                           // vrouter.toml; none when empty
-  std::map<std::string, std::string> policies;  // policy.d/NAME -> text
-  std::string resolv_conf;                      // --resolv-conf's text; the namespace's own file when empty
-  Arguments wrapper;                            // put before vrouterd: {"strace", "-f", "-o", "/run/trace"}
-  Arguments more;                               // put after vrouterd's own arguments
-  std::string program;                          // default: the vrouterd of this build
-  bool print_log = true;                        // on stderr, at the end: CTest shows it when the test failed
+  std::string config{};                           // vrouter.toml; none when empty
+  std::map<std::string, std::string> policies{};  // policy.d/NAME -> text
+  std::string resolv_conf{};                      // --resolv-conf's text; the namespace's own file when empty
+  Arguments wrapper{};                            // put before vrouterd: {"strace", "-f", "-o", "/run/trace"}
+  Arguments more{};                               // put after vrouterd's own arguments
+  std::string program{};                          // default: the vrouterd of this build
+  bool print_log = true;                          // on stderr, at the end: CTest shows it when the test failed
 };
 
 // vrouterd in a namespace, with directories of its own under /run/lab there. What it logs is kept over restarts.

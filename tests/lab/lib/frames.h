@@ -34,10 +34,10 @@ inline constexpr std::uint8_t kProtocolIcmp6 = 58;
 
 struct Arp {
   std::uint16_t operation = 1;  // 1 request, 2 reply (RFC 826)
-  MacAddress sender_mac;
-  std::string sender;
-  MacAddress target_mac;
-  std::string target;
+  MacAddress sender_mac{};
+  std::string sender{};
+  MacAddress target_mac{};
+  std::string target{};
 };
 [[nodiscard]] Bytes arp(const Ethernet& header, const Arp& message);
 

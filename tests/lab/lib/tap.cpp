@@ -97,6 +97,7 @@ void TapGuest::plug() {
   if (pump_.joinable()) return;
   host_side_ = open_tap(host_, tap_);
   set_carrier(true);
+  inside_.must("ip neighbour flush dev eth0");
   pump_ = std::thread{[this] { pump(); }};
 }
 

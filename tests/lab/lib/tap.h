@@ -56,7 +56,8 @@ class TapGuest {
   void inject(std::span<const std::uint8_t> frame);
   // Closes the TAP's descriptor, as a killed QEMU does; the TAP goes, eth0 loses its carrier.
   void unplug();
-  // Opens it again: a new interface of the same name.
+  // Opens it again: a new interface of the same name, with another MAC, so the guest forgets its neighbours, as one
+  // that its QEMU took along would have.
   void plug();
 
   // eth0 by hand: address with prefix ("10.0.5.2/24"), then a default route by `gateway` (onlink where needed).

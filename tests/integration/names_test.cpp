@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Names as guests ask for them: the world's, one another's, and with upstreams that move or die.
+#include <gtest/gtest.h>
+
+#include "tests/integration/scene.h"
+
+namespace vrouter::lab {
+namespace {
+
+struct Names : ::testing::Test {
+  Names() {
+    scene.daemon->vrouter({"add-guest", "tap0", "10.0.5.2", "--name", "web1"});
+    scene.daemon->vrouter({"add-guest", "tap1", "10.0.5.3", "--name", "db1"});
+    guest.set_static("10.0.5.2/24", "10.0.5.1", "10.0.5.1");
+  }
+  std::string dig(const std::string& arguments) {
+    auto text = guest.inside().sh("dig +short +time=3 +tries=1 @10.0.5.1 " + arguments).out;
+    while (!text.empty() && text.back() == '\n') text.pop_back();
+    return text;
+  }
+  std::string rcode(const std::string& arguments) {
+    return guest.inside()
+        .sh("dig +time=3 +tries=1 @10.0.5.1 " + arguments +
+            " | sed -n 's/.*status: \\([A-Z]*\\).*/\\1/p' | tr -d '\\n'")
+        .out;
+  }
+  Scene scene;
+  TapGuest guest{scene.host, "tap0"};
+};
+
+TEST_F(Names, OfGuestsForwardReverseAndBare) {
+  EXPECT_EQ(dig("db1.guests.internal"), "10.0.5.3");
+  EXPECT_EQ(dig("DB1.Guests.Internal"), "10.0.5.3");
+  EXPECT_EQ(dig("db1"), "10.0.5.3");
+  EXPECT_EQ(dig("-x 10.0.5.3"), "db1.guests.internal.");
+  EXPECT_EQ(dig("+tcp db1.guests.internal"), "10.0.5.3");
+  EXPECT_EQ(rcode("db1.guests.internal AAAA"), "NOERROR");
+  EXPECT_EQ(rcode("nobody.guests.internal"), "NXDOMAIN");
+  EXPECT_EQ(rcode("-x 10.0.5.77"), "NXDOMAIN");
+  for (const auto& asked : scene.names->queries())
+    EXPECT_EQ(asked.what.find("guests.internal"), std::string::npos) << asked.what;
+}
+
+TEST_F(Names, OfTheWorldOverUdpAndTcp) {
+  EXPECT_EQ(dig("www.world.example"), "192.0.2.80");
+  EXPECT_EQ(dig("+tcp www.world.example"), "192.0.2.80");
+  EXPECT_EQ(rcode("nothing.world.example"), "NXDOMAIN");
+  EXPECT_FALSE(guest.inside().sh("dig +short +time=1 +tries=1 @192.0.2.1 www.world.example").ok())
+      << "only the gateway answers";
+}
+
+TEST_F(Names, ANewResolvConfIsFollowedThroughARename) {
+  scene.world.must("ip address add 192.0.2.81/24 dev eth0");
+  const DnsServer other{scene.world, "192.0.2.81", {{"moved.world.example A", "192.0.2.81"}}};
+  EXPECT_EQ(rcode("moved.world.example"), "NXDOMAIN");
+  const auto path = scene.daemon->resolv_conf_path();
+  scene.host.must("echo nameserver 192.0.2.81 > " + path + ".new && mv " + path + ".new " + path);
+  EXPECT_TRUE(wait_until([&] { return dig("moved.world.example") == "192.0.2.81"; }));
+}
+
+TEST_F(Names, ADeadFirstServerIsPassedOver) {
+  scene.daemon->set_resolv_conf("nameserver 192.0.2.99\nnameserver 192.0.2.80\n");
+  EXPECT_TRUE(wait_until([&] { return dig("www.world.example") == "192.0.2.80"; }));
+  EXPECT_EQ(dig("www.world.example"), "192.0.2.80");
+}
+
+TEST_F(Names, ARemovedGuestsNameIsGone) {
+  ASSERT_EQ(dig("db1.guests.internal"), "10.0.5.3");
+  scene.daemon->vrouter({"remove-guest", "db1"});
+  EXPECT_EQ(rcode("db1.guests.internal"), "NXDOMAIN");
+}
+
+}  // namespace
+}  // namespace vrouter::lab
