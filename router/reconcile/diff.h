@@ -7,7 +7,7 @@
 //     1. create_guest_tap() and apply(), where the guest has create_tap;
 //     2. the guest's elements into the table (set `taps` closes the TAP from then on);
 //     3. state writes plan.record;  4. apply(plan.operations): the group opens the TAP;  5. state drops plan.forget.
-// and out: release_link() applied first (the group is reset, the TAP is closed), then the elements out.
+// and out: release_link() applied first (the TAP is set down, its group reset: @taps closes it), then the elements out.
 // The host: diff_host().host before any guest (routes need the gateway as their source), .stale after all of them.
 //
 // A TAP's life: switches while it is down, then group and IFF_UP in one message, then route and neighbour. So a daemon
