@@ -10,7 +10,7 @@ find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(SQLiteCpp REQUIRED)
 
-foreach(module libmnl libnftnl libnl-3.0 libnl-route-3.0 libnetfilter_conntrack libsystemd sqlite3)
+foreach(module libseccomp libcap-ng libmnl libnftnl libnl-3.0 libnl-route-3.0 libnetfilter_conntrack libsystemd sqlite3)
   string(MAKE_C_IDENTIFIER ${module} name)
   pkg_check_modules(${name} REQUIRED IMPORTED_TARGET ${module})
 endforeach()

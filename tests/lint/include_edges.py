@@ -27,6 +27,7 @@ LIBRARIES = [
     (r"libnetfilter_conntrack/", ["router/kernel/"]),
     (r"SQLiteCpp/|sqlite3\.h", ["router/state/"]),
     (r"systemd/|spdlog/", ["router/"]),
+    (r"seccomp\.h|cap-ng\.h|linux/(landlock|seccomp)\.h", ["router/processes/"]),
     (r"CLI/", ["router/"]),
     (r"boost/json/", ["router/"]),
     (r"boost/asio/", ["config/", "firewall/", "dhcp/", "dns/", "router/"]),
