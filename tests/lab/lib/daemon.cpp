@@ -21,10 +21,20 @@ UniqueFd bind_notify_socket(const Namespace& host, const std::string& path) {
   return fd;
 }
 
+// The users that the package makes: vrouterd's children run as them.
+void add_service_users(const Namespace& host) {
+  auto users = host.read_file("/etc/passwd");
+  if (users.find("_vrouter-dhcp:") != users.npos) return;
+  users += "_vrouter-dhcp:x:7601:7601::/nonexistent:/usr/sbin/nologin\n";
+  users += "_vrouter-dns:x:7602:7602::/nonexistent:/usr/sbin/nologin\n";
+  host.write_file("/etc/passwd", users);
+}
+
 }  // namespace
 
 Daemon::Daemon(const Namespace& host, DaemonOptions options) : host_{host}, options_{std::move(options)}, root_{kRoot} {
   if (options_.program.empty()) options_.program = built_program("vrouterd");
+  add_service_users(host_);
   for (const auto* directory : {"/etc/policy.d", "/state", "/run"}) {
     std::filesystem::create_directories(host_.path(root_ + directory));
   }

@@ -74,8 +74,10 @@ void private_etc() {
   mount_or_throw("tmpfs", "/etc", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
   for (const auto& entry : fs::directory_iterator{kRealEtc}) {
     const auto name = entry.path().filename();
-    if (name != "resolv.conf") fs::create_symlink(kRealEtc / name, "/etc" / name);
+    if (name != "resolv.conf" && name != "passwd") fs::create_symlink(kRealEtc / name, "/etc" / name);
   }
+  // A copy: tests add users.
+  if (fs::exists(kRealEtc / fs::path{"passwd"})) fs::copy_file(kRealEtc / fs::path{"passwd"}, "/etc/passwd");
   std::ofstream{"/etc/resolv.conf"};
 }
 

@@ -16,7 +16,7 @@ namespace vrouter::lab {
 // of the PID namespace and drops the rest. Nothing has a name outside, so nothing can be left behind.
 //
 // In it: lo is up; /proc and /sys show this namespace; /run, /tmp, /var/lib/dhcp and /var/lib/dhcpcd are empty and its
-// own; /etc is the machine's but each entry may be replaced, and /etc/resolv.conf is an empty file.
+// own; /etc is the machine's but each entry may be replaced; /etc/passwd is a copy, /etc/resolv.conf an empty file.
 // Needs root.
 class Namespace {
  public:
