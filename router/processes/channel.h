@@ -11,6 +11,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -26,6 +27,9 @@ struct Message {
   std::vector<std::uint8_t> bytes;  // the verb, then its body; 1 to kMaxMessage
   UniqueFd fd;                      // mostly none
 };
+
+// What `closed` says of a peer that broke no rule.
+inline constexpr std::string_view kPeerGone = "it closed its end";
 
 // Both ends, close-on-exec and non-blocking.
 [[nodiscard]] std::expected<std::pair<UniqueFd, UniqueFd>, KernelError> open_channel_pair();
@@ -44,7 +48,8 @@ class Channel {
   enum class Accepts { messages, messages_with_fd };
   enum class Sent {
     yes,  // sent, or queued behind what waits
-    full  // not taken: kMaxQueued bytes wait for a peer that doesn't read; wait for `drained`, then send a snapshot
+    full  // not taken: kMaxQueued bytes wait for a peer that doesn't read; wait for `drained`, then send a snapshot.
+          // Or the line is broken, and `closed` is to come or has come.
   };
   // A snapshot of 10,000 bindings and its descriptors fit; a peer that is further behind is given a new one instead.
   static constexpr std::size_t kMaxQueued = 8 << 20;
