@@ -19,6 +19,18 @@ namespace vrouter::router {
 
 inline constexpr std::chrono::milliseconds kRestartFirst{0}, kRestartSecond{100}, kRestartSlowest{10'000};
 inline constexpr std::chrono::seconds kGrownUp{10};  // a child that lived so long is restarted at once again
+// A child that is too far behind must catch up within this time; one that doesn't read at all hangs.
+inline constexpr std::chrono::seconds kCatchUp{10};
+
+// How long to wait before each restart: 0, 100, 200, 400 ... 10,000 ms. Pure: time is an argument.
+class RestartDelay {
+ public:
+  enum class Fault { died, misbehaved };  // what broke the verbs never comes back at once
+  [[nodiscard]] std::chrono::milliseconds next(std::chrono::steady_clock::duration lived, Fault fault) noexcept;
+
+ private:
+  std::chrono::milliseconds last_{-1};  // none yet
+};
 
 class Supervisor {
  public:
@@ -30,6 +42,7 @@ class Supervisor {
     // After a send() that was refused: it reads again, send it all anew.
     std::function<void()> drained;
   };
+  // Launches from the loop, so that no handler is called before this has returned. `spawner` must outlive it.
   [[nodiscard]] static std::unique_ptr<Supervisor> open(boost::asio::io_context& io, Spawner& spawner, Service service,
                                                         Handlers handlers);
   virtual ~Supervisor() = default;  // ends the child
