@@ -160,10 +160,8 @@ std::size_t cap_of(const Request& request, const Binding& binding) {
 }
 
 // RFC 2131, 4.1. A ciaddr counts only when it is the binding's: nobody else's address is sent to.
-Destination destination_of(const Request& request, const Binding& binding) {
-  if (request.client_address == binding.address) return {binding.address, request.hardware};
-  if (request.wants_broadcast()) return {kLimitedBroadcast, kBroadcastMac};
-  return {binding.address, request.hardware};
+address_v4 destination_of(const Request& request, const Binding& binding) {
+  return request.client_address == binding.address ? binding.address : kLimitedBroadcast;
 }
 
 // OFFER, and the ACK to a REQUEST or to a DISCOVER with rapid commit.
@@ -188,7 +186,7 @@ Outcome refuse(const Request& request, const Binding& binding) {
   auto reply = start_reply(request, binding, MessageType::nak);
   if (!request.client_id.empty()) reply.options.add(option::kClientIdentifier, request.client_id.span());
   Outcome outcome;
-  outcome.reply = SentReply{MessageType::nak, reply, cap_of(request, binding), {kLimitedBroadcast, kBroadcastMac}};
+  outcome.reply = SentReply{MessageType::nak, reply, cap_of(request, binding), kLimitedBroadcast};
   return outcome;
 }
 
@@ -211,7 +209,7 @@ std::expected<Outcome, Drop> answer_inform(const Request& request, const Binding
   reply.client_address = request.client_address;
   add_configuration(request, binding, reply.options);
   Outcome outcome;
-  outcome.reply = SentReply{MessageType::ack, reply, cap_of(request, binding), {client, request.hardware}};
+  outcome.reply = SentReply{MessageType::ack, reply, cap_of(request, binding), client};
   return outcome;
 }
 

@@ -11,14 +11,6 @@
 
 namespace vrouter::dhcp {
 
-// Where a reply goes on the guest's link (RFC 2131, 4.1). Never resolved by ARP: a client without an address can't
-// answer.
-struct Destination {
-  address_v4 address;
-  MacAddress hardware;
-  bool operator==(const Destination&) const = default;
-};
-
 // Why a well-formed message gets no answer and changes nothing.
 enum class Drop {
   foreign_mac,  // the binding is pinned to another
@@ -30,7 +22,9 @@ struct SentReply {
   MessageType type = MessageType::ack;
   Reply message;
   std::size_t cap = 0;  // bytes of DHCP that the client and the link take
-  Destination to;
+  // RFC 2131, 4.1: by unicast to a client that has its address and can answer ARP, else broadcast on its link, flag or
+  // no flag: a client that can't answer ARP is reached by unicast only in frames made by hand.
+  address_v4 to;
 };
 
 // RELEASE and DECLINE change the lease and have no reply, INFORM has a reply and no lease.

@@ -64,39 +64,38 @@ void Responder::forget_lease(unsigned ifindex, Entry& entry) {
   entry.lease.reset();
 }
 
-std::size_t Responder::handle(const Datagram& datagram, BootTime now, std::span<std::uint8_t, kMaxFrame> frame) {
+std::optional<Outgoing> Responder::handle(const Datagram& datagram, BootTime now,
+                                          std::span<std::uint8_t, kMaxReply> buffer) {
   ++statistics_.received;
   const auto found = entries_.find(datagram.ifindex);
   if (found == entries_.end()) {
     ++statistics_.dropped_unknown_interface;
-    return 0;
+    return std::nullopt;
   }
   auto& entry = found->second;
   if (!entry.bucket.take(now)) {
     ++statistics_.dropped_rate_limited;
-    return 0;
+    return std::nullopt;
   }
   const auto request = datagram.truncated ? std::unexpected(ParseError::truncated) : decode_request(datagram.bytes);
   if (!request) {
     ++statistics_.dropped_malformed;
-    return 0;
+    return std::nullopt;
   }
   count_request(request->type);
   const auto outcome = answer(*request, entry.binding, datagram.source);
   if (!outcome) {
     count_drop(outcome.error());
-    return 0;
+    return std::nullopt;
   }
-  std::size_t size = 0;
+  std::optional<Outgoing> sent;
   if (const auto& reply = outcome->reply) {
-    const auto payload = encode_reply(reply->message, reply->cap, frame.subspan<kFrameHeaders>());
-    const FrameHeader header{entry.binding.host_mac, reply->to.hardware, entry.binding.gateway, reply->to.address};
-    size = finish_frame(header, frame, payload);
+    sent = {encode_reply(reply->message, reply->cap, buffer), entry.binding.gateway, reply->to};
     count_reply(reply->type);
   }
   // Last: the sink may change the table.
   if (const auto& state = outcome->lease) note_lease(datagram.ifindex, entry, *state, *request, now);
-  return size;
+  return sent;
 }
 
 void Responder::note_lease(unsigned ifindex, Entry& entry, LeaseState state, const Request& request, BootTime now) {

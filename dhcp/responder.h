@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The service without its sockets: datagrams and time go in, frames and lease events come out.
+// The service without its sockets: datagrams and time go in, replies and lease events come out.
 #pragma once
 
 #include <cstdint>
@@ -13,19 +13,22 @@
 
 #include "base/clock.h"
 #include "dhcp/answer.h"
-#include "dhcp/frame.h"
 #include "dhcp/tables.h"
 #include "dhcp/token_bucket.h"
 
 namespace vrouter::dhcp {
-
-inline constexpr std::size_t kMaxFrame = kFrameHeaders + kMaxReply;
 
 struct Datagram {
   unsigned ifindex = 0;
   address_v4 source;
   std::span<const std::uint8_t> bytes;
   bool truncated = false;  // longer than the receive buffer
+};
+
+// A reply on its way out of the interface that its request came from.
+struct Outgoing {
+  std::size_t size = 0;  // of the DHCP message
+  address_v4 from, to;
 };
 
 class Responder {
@@ -37,8 +40,9 @@ class Responder {
   // bindings that go are forgotten without an event: who removed them knows.
   void apply(const Update& update);
 
-  // Writes the answering frame, for the interface the datagram came from, and returns its size; 0: no answer.
-  [[nodiscard]] std::size_t handle(const Datagram& datagram, BootTime now, std::span<std::uint8_t, kMaxFrame> frame);
+  // Writes the answer into `buffer`; nothing: no answer.
+  [[nodiscard]] std::optional<Outgoing> handle(const Datagram& datagram, BootTime now,
+                                               std::span<std::uint8_t, kMaxReply> buffer);
 
   // Reports every lease that ended by `now`.
   void expire(BootTime now);

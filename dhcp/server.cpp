@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Theory: requests come in through one UDP socket, which checks lengths and checksums for us and costs nothing per
-// TAP; IP_PKTINFO says which TAP. Replies leave through one packet socket as whole frames, because a client without an
-// address can be reached neither by routing nor by ARP. Both sides work in batches.
+// Theory: one UDP socket for all TAPs, so that the service costs nothing per TAP: the kernel checks lengths and
+// checksums of requests, IP_PKTINFO says which TAP a request came from and which one its reply leaves by. Replies pass
+// the firewall's output rules like any other packet. A client without an address can be reached neither by routing nor
+// by ARP, so its reply goes to 255.255.255.255 on its own link, where nobody else is. Both ways work in batches.
 #include "dhcp/server.h"
 
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -25,7 +24,9 @@ constexpr std::size_t kBatch = 32;
 constexpr int kBatchesPerWake = 8;  // then the loop's other work has its turn
 // A boot storm of 10,000 guests fits: the kernel charges some 1.3 kB for a request of 300 bytes.
 constexpr int kReceiveBuffer = 16 << 20;
-constexpr int kSendBuffer = 4 << 20;
+// TAPs take their frames out of the account at once, but a unicast reply stays on it while its guest doesn't answer
+// ARP: 3 s, in which the rate limit of its interface lets 60 of some 1 kB through. This takes 1,000 such guests.
+constexpr int kSendBuffer = 32 << 20;
 
 KernelError last_error(const char* what) {
   return {what, errno, ""};
@@ -37,31 +38,20 @@ void set_buffer(int fd, int forced_option, int option, int bytes) {
   ::setsockopt(fd, SOL_SOCKET, option, &bytes, sizeof bytes);
 }
 
-std::expected<UniqueFd, KernelError> open_receiver() {
-  UniqueFd fd{::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP)};
-  if (!fd) return std::unexpected(last_error("open the UDP socket of DHCP"));
-  const int on = 1;
-  if (::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-      ::setsockopt(fd.get(), IPPROTO_IP, IP_PKTINFO, &on, sizeof on) != 0) {
-    return std::unexpected(last_error("set up the UDP socket of DHCP"));
-  }
-  set_buffer(fd.get(), SO_RCVBUFFORCE, SO_RCVBUF, kReceiveBuffer);
-  sockaddr_in any{};
-  any.sin_family = AF_INET;
-  any.sin_port = htons(kServerPort);
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own polymorphism
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0) {
-    return std::unexpected(last_error("bind UDP 0.0.0.0:67 for DHCP"));
-  }
-  return fd;
+bool set_option(int fd, int level, int option, int value) {
+  return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
-std::expected<UniqueFd, KernelError> open_sender() {
-  UniqueFd fd{::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-  if (!fd) return std::unexpected(last_error("open the packet socket of DHCP"));
-  set_buffer(fd.get(), SO_SNDBUFFORCE, SO_SNDBUF, kSendBuffer);
-  return fd;
+in_pktinfo pktinfo_of(const cmsghdr& header) {
+  in_pktinfo info{};
+  std::memcpy(&info, CMSG_DATA(&header), sizeof info);
+  return info;
 }
+
+// Room for the one control message, IP_PKTINFO.
+struct alignas(cmsghdr) Control {
+  std::array<std::uint8_t, CMSG_SPACE(sizeof(in_pktinfo))> bytes;
+};
 
 // The memory of one recvmmsg(2), wired up once.
 class ReceiveBatch {
@@ -92,9 +82,7 @@ class ReceiveBatch {
     Datagram datagram;
     for (auto* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
       if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO) continue;
-      in_pktinfo info{};
-      std::memcpy(&info, CMSG_DATA(c), sizeof info);
-      datagram.ifindex = static_cast<unsigned>(info.ipi_ifindex);
+      datagram.ifindex = static_cast<unsigned>(pktinfo_of(*c).ipi_ifindex);
     }
     datagram.source = address_v4{ntohl(sources_[i].sin_addr.s_addr)};
     // Only what this datagram holds: the rest of the buffer is some earlier one's.
@@ -104,9 +92,6 @@ class ReceiveBatch {
   }
 
  private:
-  struct alignas(cmsghdr) Control {
-    std::array<std::uint8_t, CMSG_SPACE(sizeof(in_pktinfo))> bytes;
-  };
   std::array<std::array<std::uint8_t, kMaxRequest>, kBatch> buffers_{};
   std::array<Control, kBatch> controls_{};
   std::array<sockaddr_in, kBatch> sources_{};
@@ -114,31 +99,41 @@ class ReceiveBatch {
   std::array<mmsghdr, kBatch> messages_{};
 };
 
-// The frames of one sendmmsg(2).
+// The replies of one sendmmsg(2).
 class SendBatch {
  public:
   SendBatch() {
     for (std::size_t i = 0; i < kBatch; ++i) {
-      targets_[i].sll_family = AF_PACKET;
-      targets_[i].sll_protocol = htons(ETH_P_IP);
-      vectors_[i].iov_base = frames_[i].data();
+      targets_[i].sin_family = AF_INET;
+      targets_[i].sin_port = htons(kClientPort);
+      vectors_[i].iov_base = replies_[i].data();
       auto& header = messages_[i].msg_hdr;
       header.msg_name = &targets_[i];
-      header.msg_namelen = sizeof(sockaddr_ll);
+      header.msg_namelen = sizeof(sockaddr_in);
       header.msg_iov = &vectors_[i];
       header.msg_iovlen = 1;
+      header.msg_control = &controls_[i];
+      header.msg_controllen = sizeof(Control);
+      auto& control = *CMSG_FIRSTHDR(&header);
+      control.cmsg_level = IPPROTO_IP;
+      control.cmsg_type = IP_PKTINFO;
+      control.cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
     }
   }
 
-  // Where the next frame is to be written; a batch takes as many as ReceiveBatch gives.
-  [[nodiscard]] std::span<std::uint8_t, kMaxFrame> next() { return frames_[count_]; }
-  void add(unsigned ifindex, std::size_t size) {
-    targets_[count_].sll_ifindex = static_cast<int>(ifindex);
-    vectors_[count_].iov_len = size;
+  // Where the next reply is to be written; a batch takes as many as ReceiveBatch gives.
+  [[nodiscard]] std::span<std::uint8_t, kMaxReply> next() { return replies_[count_]; }
+  void add(unsigned ifindex, const Outgoing& reply) {
+    in_pktinfo info{};
+    info.ipi_ifindex = static_cast<int>(ifindex);
+    info.ipi_spec_dst.s_addr = htonl(reply.from.to_uint());
+    std::memcpy(CMSG_DATA(CMSG_FIRSTHDR(&messages_[count_].msg_hdr)), &info, sizeof info);
+    targets_[count_].sin_addr.s_addr = htonl(reply.to.to_uint());
+    vectors_[count_].iov_len = reply.size;
     ++count_;
   }
 
-  // Sends all; returns how many the kernel refused. A TAP that is down spoils its own frame only.
+  // Sends all; returns how many the kernel refused. A TAP that is down spoils its own reply only.
   [[nodiscard]] std::uint64_t flush(int fd) {
     std::uint64_t refused = 0;
     std::size_t done = 0;
@@ -156,8 +151,9 @@ class SendBatch {
   }
 
  private:
-  std::array<std::array<std::uint8_t, kMaxFrame>, kBatch> frames_{};
-  std::array<sockaddr_ll, kBatch> targets_{};
+  std::array<std::array<std::uint8_t, kMaxReply>, kBatch> replies_{};
+  std::array<Control, kBatch> controls_{};
+  std::array<sockaddr_in, kBatch> targets_{};
   std::array<iovec, kBatch> vectors_{};
   std::array<mmsghdr, kBatch> messages_{};
   std::size_t count_ = 0;
@@ -166,11 +162,8 @@ class SendBatch {
 // Shared with its pending handlers through weak pointers: one already queued when the server goes finds nothing.
 class Service : public std::enable_shared_from_this<Service> {
  public:
-  Service(boost::asio::io_context& io, Sockets sockets, Server::EventSink events)
-      : responder_{std::move(events)},
-        receiver_{io, sockets.receive.release()},
-        sender_{std::move(sockets.send)},
-        timer_{io} {}
+  Service(boost::asio::io_context& io, UniqueFd socket, Server::EventSink events)
+      : responder_{std::move(events)}, socket_{io, socket.release()}, timer_{io} {}
 
   void start() { wait_for_requests(); }
 
@@ -182,24 +175,25 @@ class Service : public std::enable_shared_from_this<Service> {
 
  private:
   void wait_for_requests() {
-    receiver_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                         [weak = weak_from_this()](const boost::system::error_code& error) {
-                           const auto self = weak.lock();
-                           if (error || !self) return;
-                           self->serve();
-                           self->wait_for_requests();
-                         });
+    socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                       [weak = weak_from_this()](const boost::system::error_code& error) {
+                         const auto self = weak.lock();
+                         if (error || !self) return;
+                         self->serve();
+                         self->wait_for_requests();
+                       });
   }
 
   void serve() {
     for (int i = 0; i < kBatchesPerWake; ++i) {
-      const auto n = received_.receive(receiver_.native_handle());
+      const auto n = received_.receive(socket_.native_handle());
       const auto now = BootClock::now();
       for (std::size_t k = 0; k < n; ++k) {
         const auto datagram = received_.at(k);
-        if (const auto size = responder_.handle(datagram, now, replies_.next())) replies_.add(datagram.ifindex, size);
+        if (const auto reply = responder_.handle(datagram, now, replies_.next()))
+          replies_.add(datagram.ifindex, *reply);
       }
-      responder_.count_send_errors(replies_.flush(sender_.get()));
+      responder_.count_send_errors(replies_.flush(socket_.native_handle()));
       if (n < kBatch) break;
     }
     wait_for_expiry();
@@ -226,8 +220,7 @@ class Service : public std::enable_shared_from_this<Service> {
   }
 
   Responder responder_;
-  boost::asio::posix::stream_descriptor receiver_;
-  UniqueFd sender_;
+  boost::asio::posix::stream_descriptor socket_;
   boost::asio::basic_waitable_timer<BootClock> timer_;
   std::optional<BootTime> timer_set_to_;
   ReceiveBatch received_;
@@ -246,23 +239,43 @@ class SocketServer final : public Server {
 
 }  // namespace
 
-std::expected<Sockets, KernelError> open_sockets() {
-  auto receive = open_receiver();
-  if (!receive) return std::unexpected(receive.error());
-  auto send = open_sender();
-  if (!send) return std::unexpected(send.error());
-  return Sockets{std::move(*receive), std::move(*send)};
+std::expected<void, KernelError> bind_socket(int fd) {
+  // No path of a guest's makes a reply shorter (IP_PMTUDISC_PROBE): ICMP from there is a guest's word. No checksum: the
+  // kernel would leave a partial one for hardware that is not there, which clients that read frames take for a wrong
+  // one. 0 says that there is none (RFC 768), and lengths and the link are our own.
+  if (!set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) || !set_option(fd, SOL_SOCKET, SO_BROADCAST, 1) ||
+      !set_option(fd, SOL_SOCKET, SO_NO_CHECK, 1) || !set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) ||
+      !set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)) {
+    return std::unexpected(last_error("set up the UDP socket of DHCP"));
+  }
+  set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, kReceiveBuffer);
+  set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, kSendBuffer);
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_port = htons(kServerPort);
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket API's own polymorphism
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&any), sizeof any) != 0) {
+    return std::unexpected(last_error("bind UDP 0.0.0.0:67 for DHCP"));
+  }
+  return {};
 }
 
-std::expected<std::unique_ptr<Server>, KernelError> Server::open(boost::asio::io_context& io, Sockets sockets,
+std::expected<UniqueFd, KernelError> open_socket() {
+  UniqueFd fd{::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_UDP)};
+  if (!fd) return std::unexpected(last_error("open the UDP socket of DHCP"));
+  if (auto bound = bind_socket(fd.get()); !bound) return std::unexpected(bound.error());
+  return fd;
+}
+
+std::expected<std::unique_ptr<Server>, KernelError> Server::open(boost::asio::io_context& io, UniqueFd socket,
                                                                  EventSink events) {
-  return std::make_unique<SocketServer>(std::make_shared<Service>(io, std::move(sockets), std::move(events)));
+  return std::make_unique<SocketServer>(std::make_shared<Service>(io, std::move(socket), std::move(events)));
 }
 
 std::expected<std::unique_ptr<Server>, KernelError> Server::open(boost::asio::io_context& io, EventSink events) {
-  auto sockets = open_sockets();
-  if (!sockets) return std::unexpected(sockets.error());
-  return open(io, std::move(*sockets), std::move(events));
+  auto socket = open_socket();
+  if (!socket) return std::unexpected(socket.error());
+  return open(io, std::move(*socket), std::move(events));
 }
 
 }  // namespace vrouter::dhcp

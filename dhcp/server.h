@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <cstdint>
 #include <expected>
 #include <functional>
 #include <memory>
@@ -12,15 +13,14 @@
 
 namespace vrouter::dhcp {
 
-// The two descriptors the service works with: all that it needs privilege for, so that a process with no
-// capability can be handed them. They belong to the network namespace of the thread that opens them.
-struct Sockets {
-  UniqueFd receive;  // UDP 0.0.0.0:67, SO_REUSEADDR beside libvirt's dnsmasq, IP_PKTINFO
-  UniqueFd send;     // AF_PACKET, SOCK_RAW, protocol 0: it never receives, so it costs the data plane nothing
-};
+inline constexpr std::uint16_t kServerPort = 67, kClientPort = 68;  // RFC 2131, 4.1
 
-// Needs CAP_NET_RAW and CAP_NET_BIND_SERVICE; with CAP_NET_ADMIN the receive buffer may exceed net.core.rmem_max.
-[[nodiscard]] std::expected<Sockets, KernelError> open_sockets();
+// Makes a socket (AF_INET, SOCK_DGRAM, non-blocking) the service's: UDP 0.0.0.0:67, SO_REUSEADDR beside libvirt's
+// dnsmasq, IP_PKTINFO. That is all the service needs privilege for, so that a process with no capability can be handed
+// it. It needs CAP_NET_BIND_SERVICE; with CAP_NET_ADMIN its buffers may exceed net.core.[rw]mem_max.
+[[nodiscard]] std::expected<void, KernelError> bind_socket(int fd);
+// A socket made and bound so, in the network namespace of the calling thread.
+[[nodiscard]] std::expected<UniqueFd, KernelError> open_socket();
 
 // The DHCPv4 service on every adopted TAP. It runs on the io_context's one thread; every call must be made there.
 class Server {
@@ -30,8 +30,8 @@ class Server {
 
   // Serves until destroyed. It knows no TAP before the first apply().
   [[nodiscard]] static std::expected<std::unique_ptr<Server>, KernelError> open(boost::asio::io_context& io,
-                                                                                Sockets sockets, EventSink events);
-  // The same with sockets of its own.
+                                                                                UniqueFd socket, EventSink events);
+  // The same with a socket of its own.
   [[nodiscard]] static std::expected<std::unique_ptr<Server>, KernelError> open(boost::asio::io_context& io,
                                                                                 EventSink events);
   virtual ~Server() = default;

@@ -22,10 +22,9 @@ struct Binding {
   std::string guest;
   std::string tap;
   unsigned ifindex = 0;
-  MacAddress host_mac;                   // the TAP's own, source of our frames
   std::optional<MacAddress> pinned_mac;  // requests with another chaddr are dropped
   address_v4 address;
-  address_v4 gateway;  // router, server identifier, resolver
+  address_v4 gateway;  // router, server identifier, resolver; an address of the host, which replies come from
   config::Addressing addressing = config::Addressing::routed;
   std::uint8_t prefix_length = 24;  // the network's: the mask under Addressing::subnet and for PXE ROMs
   std::string host_name;            // option 12

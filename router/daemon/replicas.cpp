@@ -9,7 +9,6 @@ std::optional<dhcp::Binding> binding_for(const config::Guest& guest, const confi
   return dhcp::Binding{.guest = guest.name,
                        .tap = guest.tap,
                        .ifindex = tap.ifindex,
-                       .host_mac = tap.mac,
                        .pinned_mac = guest.mac,
                        .address = *guest.address,
                        .gateway = network.gateway,

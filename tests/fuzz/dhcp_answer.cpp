@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A story of guests, told in bytes: messages from four TAPs (one of them unknown), time that passes, bindings that come
-// and go. A model that knows only who may hold what judges every frame and every event.
+// and go. A model that knows only who may hold what judges every reply and every event.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -124,31 +124,34 @@ class Story {
   }
 
   void hand_in(unsigned ifindex, const dhcp::testing::Bytes& bytes) {
-    std::array<std::uint8_t, kMaxFrame> frame{};
+    std::array<std::uint8_t, kMaxReply> buffer{};
     current_ = ifindex;
     events_seen_ = 0;
-    const auto size = responder_.handle({ifindex, dhcp::testing::ip("0.0.0.0"), bytes, false}, now_, frame);
+    const auto sent = responder_.handle({ifindex, dhcp::testing::ip("0.0.0.0"), bytes, false}, now_, buffer);
     require(events_seen_ <= 1);
     current_ = 0;
-    if (size != 0) judge(ifindex, std::span{frame}.first(size));
+    if (!sent) return;
+    const address_v4 client_address{WireReader{std::span{bytes}.subspan(12)}.u32()};
+    judge(ifindex, *sent, client_address, std::span{buffer}.first(sent->size));
   }
 
-  void judge(unsigned ifindex, std::span<const std::uint8_t> frame) {
+  void judge(unsigned ifindex, const Outgoing& sent, const address_v4& client_address,
+             std::span<const std::uint8_t> message) {
     require(bindings_.contains(ifindex));
     const auto& b = bindings_.at(ifindex);
-    require(dhcp::testing::frame_is_sound(frame));
-    const auto reply = dhcp::testing::read_reply(frame.subspan(42));
+    const auto reply = dhcp::testing::read_reply(message);
     require(reply.well_formed && reply.op == 2 && reply.giaddr.is_unspecified());
     require(reply.at(54) == dhcp::testing::octets(b.gateway));
     require(reply.yiaddr.is_unspecified() || reply.yiaddr == b.address);
-    const address_v4 to{WireReader{frame.subspan(30)}.u32()};
-    require(to == b.address || to == address_v4::broadcast());
-    require((to == address_v4::broadcast()) == (frame[0] == 0xff));
+    require(sent.from == b.gateway);
+    // By unicast only to a client that has the address already.
+    const bool has_it = client_address == b.address && reply.type() != 6;
+    require(sent.to == (has_it ? b.address : address_v4::broadcast()));
     require(!b.pinned_mac || std::ranges::equal(b.pinned_mac->bytes, std::span{reply.chaddr}.first(6)));
     const bool grants = reply.has(51);
     require(reply.type() == 2 || reply.type() == 5 || reply.type() == 6);
     require(grants == (reply.yiaddr == b.address));
-    if (reply.type() == 6) require(!grants && to == address_v4::broadcast());
+    if (reply.type() == 6) require(!grants);
     if (reply.type() == 2) require(grants && events_seen_ == 0);
     if (reply.type() == 5) require(grants == (events_seen_ == 1) && (!grants || held_.contains(ifindex)));
   }

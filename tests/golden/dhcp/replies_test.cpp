@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Whole frames as hex, one file each: what a guest sees on its link, byte by byte. VROUTER_UPDATE_GOLDEN=1 writes them
-// anew; the difference is then for the reviewer to judge.
+// Whole replies as hex, one file each: what a guest is sent and where, byte by byte. VROUTER_UPDATE_GOLDEN=1 writes
+// them anew; the difference is then for the reviewer to judge.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -22,16 +22,17 @@ RequestBytes as_dhclient(RequestBytes request) {
 void expect_golden(const std::string& name, const RequestBytes& request, const Binding& b = binding()) {
   Responder responder{{}};
   responder.apply({.snapshot = true, .upserts = {b}, .removed_ifindexes = {}});
-  std::array<std::uint8_t, kMaxFrame> frame{};
+  std::array<std::uint8_t, kMaxReply> buffer{};
   const auto bytes = request.bytes();
-  const auto size = responder.handle({b.ifindex, ip("10.0.5.2"), bytes, false}, BootTime{}, frame);
-  const auto sent = std::span{frame}.first(size);
-  ASSERT_TRUE(frame_is_sound(sent));
+  const auto reply = responder.handle({b.ifindex, ip("10.0.5.2"), bytes, false}, BootTime{}, buffer);
+  ASSERT_TRUE(reply);
+  const auto sent = "from " + reply->from.to_string() + " to " + reply->to.to_string() + "\n" +
+                    hex(std::span{buffer}.first(reply->size));
   const auto path = std::string{VROUTER_SOURCE_DIR} + "/tests/golden/dhcp/" + name + ".hex";
-  if (std::getenv("VROUTER_UPDATE_GOLDEN") != nullptr) std::ofstream{path} << hex(sent);
+  if (std::getenv("VROUTER_UPDATE_GOLDEN") != nullptr) std::ofstream{path} << sent;
   std::ifstream file{path};
   const std::string golden{std::istreambuf_iterator<char>{file}, {}};
-  EXPECT_EQ(hex(sent), golden) << path;
+  EXPECT_EQ(sent, golden) << path;
 }
 
 TEST(DhcpReplies, Offer) {

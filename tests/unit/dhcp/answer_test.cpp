@@ -10,8 +10,8 @@ namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace)
 
-const Destination kToGuest{ip("10.0.5.2"), kGuestMac};
-const Destination kToAll{ip("255.255.255.255"), kBroadcastMac};
+const address_v4 kToGuest = ip("10.0.5.2");
+const address_v4 kToAll = ip("255.255.255.255");
 
 std::expected<Outcome, Drop> outcome(const RequestBytes& request, const Binding& b = binding(),
                                      const char* source = "0.0.0.0") {
@@ -22,7 +22,7 @@ std::expected<Outcome, Drop> outcome(const RequestBytes& request, const Binding&
 
 struct Answered {
   ReplyView view;
-  Destination to;
+  address_v4 to;
   std::optional<LeaseState> lease;
   std::size_t size = 0;
 };
@@ -61,15 +61,15 @@ void expect_nak(const RequestBytes& request) {
   EXPECT_FALSE(a.view.has(3));
 }
 
-TEST(Discover, IsOfferedTheBindingsAddress) {
+TEST(Discover, IsOfferedTheBindingsAddressByBroadcast) {
   const auto a = answered(discover().add_ip(50, "10.0.5.77"));
   EXPECT_EQ(a.view.type(), 2);
   EXPECT_EQ(a.view.yiaddr, ip("10.0.5.2"));
-  EXPECT_EQ(a.to, kToGuest);
+  EXPECT_EQ(a.to, kToAll);
   EXPECT_FALSE(a.lease);
 }
 
-TEST(Discover, WithTheBroadcastFlagIsAnsweredByBroadcast) {
+TEST(Discover, WithTheBroadcastFlagIsAnsweredNoOtherwise) {
   auto request = discover();
   request.flags = 0x8000;
   const auto a = answered(request);
@@ -81,7 +81,7 @@ TEST(Discover, WithAForeignCiaddrIsNeverAnsweredThere) {
   auto request = discover();
   request.ciaddr = ip("10.0.5.66");
   const auto a = answered(request);
-  EXPECT_EQ(a.to, kToGuest);
+  EXPECT_EQ(a.to, kToAll);
   EXPECT_TRUE(a.view.ciaddr.is_unspecified());
 }
 
@@ -98,7 +98,7 @@ TEST(Selecting, OursIsAcknowledged) {
   const auto a = answered(selecting("10.0.5.2"));
   EXPECT_EQ(a.view.type(), 5);
   EXPECT_EQ(a.view.yiaddr, ip("10.0.5.2"));
-  EXPECT_EQ(a.to, kToGuest);
+  EXPECT_EQ(a.to, kToAll);
   EXPECT_EQ(a.lease, LeaseState::bound);
 }
 
@@ -119,7 +119,7 @@ TEST(InitReboot, TheBindingsAddressIsAcknowledged) {
   const auto a = answered(init_reboot("10.0.5.2"));
   EXPECT_EQ(a.view.type(), 5);
   EXPECT_EQ(a.lease, LeaseState::bound);
-  EXPECT_EQ(a.to, kToGuest);
+  EXPECT_EQ(a.to, kToAll);
 }
 
 TEST(InitReboot, AnotherAddressIsRefused) {

@@ -27,7 +27,6 @@ class Clients : public ::testing::Test {
     binding_ = testing::binding();
     binding_.tap = "vr0";
     binding_.ifindex = connect(*guest_, "vr0", "10.0.5.2");
-    binding_.host_mac = mac_of("vr0");
     binding_.mtu = 1400;
     apply();
   }

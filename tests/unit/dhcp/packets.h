@@ -24,7 +24,6 @@ using Bytes = std::vector<std::uint8_t>;
 
 inline const MacAddress kGuestMac{{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}};
 inline const MacAddress kOtherMac{{0x52, 0x54, 0x00, 0xaa, 0xbb, 0xcc}};
-inline const MacAddress kTapMac{{0xfe, 0x54, 0x00, 0x00, 0x00, 0x01}};
 
 inline address_v4 ip(const char* text) {
   return boost::asio::ip::make_address_v4(text);
@@ -50,7 +49,6 @@ inline Binding binding() {
   b.guest = "web1";
   b.tap = "tap0";
   b.ifindex = 7;
-  b.host_mac = kTapMac;
   b.address = ip("10.0.5.2");
   b.gateway = ip("10.0.5.1");
   b.host_name = "web1";
@@ -157,25 +155,6 @@ inline ReplyView read_reply(std::span<const std::uint8_t> p) {
   }
   v.well_formed = true;
   return v;
-}
-
-// The checksum of RFC 1071, byte by byte.
-inline std::uint32_t ones_sum(std::span<const std::uint8_t> bytes) {
-  std::uint32_t sum = 0;
-  for (std::size_t i = 0; i < bytes.size(); ++i) sum += i % 2 == 0 ? bytes[i] * 256u : bytes[i];
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return sum;
-}
-
-// Whether an Ethernet frame carries IPv4 and UDP whose lengths and checksums a receiver accepts, the UDP one not 0.
-inline bool frame_is_sound(std::span<const std::uint8_t> f) {
-  if (f.size() < 42 || f[12] != 8 || f[13] != 0 || f[14] != 0x45) return false;
-  const std::size_t total = f[16] * 256u + f[17], udp = f[38] * 256u + f[39];
-  if (total != f.size() - 14 || udp != total - 20 || f[23] != 17) return false;
-  if (ones_sum(f.subspan(14, 20)) != 0xffff || (f[40] == 0 && f[41] == 0)) return false;
-  Bytes pseudo(f.begin() + 26, f.begin() + 34);
-  pseudo = pseudo + Bytes{0, 17, f[38], f[39]} + Bytes(f.begin() + 34, f.end());
-  return ones_sum(pseudo) == 0xffff;
 }
 
 inline std::string hex(std::span<const std::uint8_t> bytes) {

@@ -25,29 +25,36 @@ class ResponderTest : public ::testing::Test {
     return b;
   }
   Bytes handle(const Bytes& bytes, unsigned ifindex = 7, bool truncated = false) {
-    std::array<std::uint8_t, kMaxFrame> frame{};
-    const auto size = responder_.handle({ifindex, ip("0.0.0.0"), bytes, truncated}, now_, frame);
-    return {frame.begin(), frame.begin() + static_cast<std::ptrdiff_t>(size)};
+    std::array<std::uint8_t, kMaxReply> buffer{};
+    const auto sent = responder_.handle({ifindex, ip("0.0.0.0"), bytes, truncated}, now_, buffer);
+    if (!sent) return {};
+    from_ = sent->from;
+    to_ = sent->to;
+    return {buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(sent->size)};
   }
   Bytes handle(const RequestBytes& request, unsigned ifindex = 7) { return handle(request.bytes(), ifindex); }
-  static ReplyView view(const Bytes& frame) {
-    EXPECT_TRUE(frame_is_sound(frame));
-    return frame.size() > 42 ? read_reply(std::span{frame}.subspan(42)) : ReplyView{};
+  static ReplyView view(const Bytes& message) {
+    auto reply = read_reply(message);
+    EXPECT_TRUE(reply.well_formed);
+    return reply;
   }
 
   std::vector<LeaseEvent> events_;
   Responder responder_{[this](const LeaseEvent& e) { events_.push_back(e); }};
   BootTime now_{seconds{1000}};
+  address_v4 from_, to_;
 };
 
-TEST_F(ResponderTest, FramesTheReplyForTheGuestsLink) {
-  const auto frame = handle(discover());
-  const auto reply = view(frame);
-  EXPECT_EQ(reply.yiaddr, ip("10.0.5.2"));
-  EXPECT_TRUE(std::equal(frame.begin(), frame.begin() + 6, kGuestMac.bytes.begin()));
-  EXPECT_TRUE(std::equal(frame.begin() + 6, frame.begin() + 12, kTapMac.bytes.begin()));
-  EXPECT_EQ(Bytes(frame.begin() + 26, frame.begin() + 34), octets(ip("10.0.5.1")) + octets(ip("10.0.5.2")));
-  EXPECT_EQ(Bytes(frame.begin() + 34, frame.begin() + 38), (Bytes{0, 67, 0, 68}));
+TEST_F(ResponderTest, RepliesComeFromTheGatewayToWhoeverHasNoAddressYet) {
+  EXPECT_EQ(view(handle(discover())).yiaddr, ip("10.0.5.2"));
+  EXPECT_EQ(from_, ip("10.0.5.1"));
+  EXPECT_EQ(to_, ip("255.255.255.255"));
+}
+
+TEST_F(ResponderTest, ARenewalIsAnsweredByUnicast) {
+  EXPECT_EQ(view(handle(renewing("10.0.5.2"))).type(), 5);
+  EXPECT_EQ(from_, ip("10.0.5.1"));
+  EXPECT_EQ(to_, ip("10.0.5.2"));
 }
 
 TEST_F(ResponderTest, TheTapDecidesNotTheClient) {  // clones share chaddr and client-id
@@ -214,9 +221,9 @@ TEST(ResponderEvents, MayChangeTheTableFromInside) {
       [&](const LeaseEvent&) { self->apply({.snapshot = true, .upserts = {}, .removed_ifindexes = {}}); }};
   self = &responder;
   responder.apply({.snapshot = true, .upserts = {binding()}, .removed_ifindexes = {}});
-  std::array<std::uint8_t, kMaxFrame> frame{};
+  std::array<std::uint8_t, kMaxReply> buffer{};
   const auto bytes = selecting("10.0.5.2").bytes();
-  EXPECT_GT(responder.handle({7, {}, bytes}, BootTime{}, frame), 0u);
+  EXPECT_TRUE(responder.handle({7, {}, bytes}, BootTime{}, buffer));
   EXPECT_EQ(responder.size(), 0u);
 }
 

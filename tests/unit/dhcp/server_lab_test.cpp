@@ -9,7 +9,7 @@
 
 #include <cstring>
 
-#include "dhcp/frame.h"
+#include "tests/lab/lib/frames.h"
 #include "tests/unit/dhcp/lab.h"
 #include "tests/unit/dhcp/packets.h"
 
@@ -17,6 +17,7 @@ namespace vrouter::dhcp {
 namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace)
+using namespace std::string_literals;
 
 class Tap {
  public:
@@ -29,37 +30,56 @@ class Tap {
     binding_ = testing::binding();
     binding_.tap = binding_.guest = name;
     binding_.ifindex = ::if_nametoindex(name.c_str());
-    binding_.host_mac = mac_of(name);
   }
   [[nodiscard]] Binding& binding() { return binding_; }
 
   // A guest's broadcast: sent as 0.0.0.0 to 255.255.255.255.
   void send(const Bytes& payload) const { send_frame(framed(payload)); }
-  static Bytes framed(const Bytes& payload) {
-    Bytes frame = Bytes(kFrameHeaders, 0) + payload;
-    static_cast<void>(finish_frame({kGuestMac, kBroadcastMac, {}, address_v4::broadcast()}, frame, payload.size()));
-    std::swap(frame[35], frame[37]);  // ports 68 to 67; the sum stays
-    return frame;
+  static Bytes framed(const Bytes& payload, const lab::Ip& addresses = {.from = "0.0.0.0", .to = "255.255.255.255"}) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): bytes as characters
+    const std::string_view text{reinterpret_cast<const char*>(payload.data()), payload.size()};
+    return lab::udp({.to = kBroadcastMac, .from = kGuestMac}, addresses, 68, 67, text);
   }
   void send_frame(const Bytes& frame) const {
     EXPECT_EQ(::write(fd_.get(), frame.data(), frame.size()), static_cast<ssize_t>(frame.size()));
   }
-  // The next DHCP frame for the guest; empty after 5 s.
-  [[nodiscard]] Bytes receive() const {
-    for (;;) {
-      pollfd waiting{fd_.get(), POLLIN, 0};
-      if (::poll(&waiting, 1, 5000) != 1) return {};
-      Bytes frame(9100);
-      const auto n = ::read(fd_.get(), frame.data(), frame.size());
-      frame.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
-      if (frame.size() > 42 && frame[12] == 8 && frame[13] == 0 && frame[37] == 68) return frame;
-    }
+  // The next DHCP frame for the guest; empty after `limit`.
+  [[nodiscard]] Bytes receive(int limit_ms = 5000) const {
+    return receive([](const Bytes& f) { return f.size() > 42 && f[12] == 8 && f[13] == 0 && f[37] == 68; }, limit_ms);
+  }
+  // Answers the next question for the binding's address as the guest would, and returns it.
+  [[nodiscard]] std::optional<lab::Seen> answer_arp() const {
+    const auto asked = lab::dissect(receive([](const Bytes& f) { return f[12] == 8 && f[13] == 6 && f[21] == 1; }));
+    if (!asked) return std::nullopt;
+    send_frame(lab::arp({.to = asked->ethernet.from, .from = kGuestMac}, {.operation = 2,
+                                                                          .sender_mac = kGuestMac,
+                                                                          .sender = binding_.address.to_string(),
+                                                                          .target_mac = asked->ethernet.from,
+                                                                          .target = asked->from}));
+    return asked;
   }
 
  private:
+  [[nodiscard]] Bytes receive(const std::function<bool(const Bytes&)>& wanted, int limit_ms = 5000) const {
+    for (;;) {
+      pollfd waiting{fd_.get(), POLLIN, 0};
+      if (::poll(&waiting, 1, limit_ms) != 1) return {};
+      Bytes frame(9100);
+      const auto n = ::read(fd_.get(), frame.data(), frame.size());
+      frame.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+      if (frame.size() >= 42 && wanted(frame)) return frame;
+    }
+  }
+
   UniqueFd fd_;
   Binding binding_;
 };
+
+// The DHCP message in a frame; what is no sound frame of UDP gives an ill-formed one.
+ReplyView reply_in(std::span<const std::uint8_t> frame) {
+  const auto seen = lab::dissect(frame);
+  return seen ? read_reply(seen->payload) : ReplyView{};
+}
 
 class OnTaps : public ::testing::Test {
  protected:
@@ -77,15 +97,58 @@ class OnTaps : public ::testing::Test {
   std::unique_ptr<RunningServer> server_;
 };
 
-TEST_F(OnTaps, AnswersAsAWholeFrame) {
-  Tap tap{"tap0"};
-  apply({tap.binding()});
+TEST_F(OnTaps, AnswersByBroadcastOnThatLinkOnly) {
+  Tap tap{"tap0"}, other{"tap1"};
+  apply({tap.binding(), other.binding()});
   tap.send(discover().bytes());
   const auto frame = tap.receive();
-  ASSERT_TRUE(frame_is_sound(frame));
-  EXPECT_TRUE(std::equal(frame.begin(), frame.begin() + 6, kGuestMac.bytes.begin()));
-  EXPECT_TRUE(std::equal(frame.begin() + 6, frame.begin() + 12, tap.binding().host_mac.bytes.begin()));
-  EXPECT_EQ(read_reply(std::span{frame}.subspan(42)).yiaddr, ip("10.0.5.2"));
+  const auto seen = lab::dissect(frame);
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->ethernet.to, kBroadcastMac);
+  EXPECT_EQ(seen->ethernet.from, mac_of("tap0"));
+  EXPECT_EQ(std::pair(seen->from, seen->to), std::pair("10.0.5.1"s, "255.255.255.255"s));
+  EXPECT_EQ(std::pair(seen->from_port, seen->to_port), std::pair(std::uint16_t{67}, std::uint16_t{68}));
+  EXPECT_EQ(Bytes(frame.begin() + 40, frame.begin() + 42), (Bytes{0, 0}));  // none, not one that is half done
+  EXPECT_EQ(reply_in(frame).yiaddr, ip("10.0.5.2"));
+  EXPECT_TRUE(other.receive(300).empty());
+}
+
+TEST_F(OnTaps, ARenewalIsAnsweredByUnicast) {
+  Tap tap{"tap0"};
+  apply({tap.binding()});
+  EXPECT_EQ(run("ip route add 10.0.5.2/32 dev tap0").status, 0);
+  tap.send_frame(Tap::framed(renewing("10.0.5.2").bytes(), {.from = "10.0.5.2", .to = "10.0.5.1"}));
+  const auto asked = tap.answer_arp();
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->from, "10.0.5.1");
+  const auto frame = tap.receive();
+  const auto seen = lab::dissect(frame);
+  ASSERT_TRUE(seen);
+  EXPECT_EQ(seen->ethernet.to, kGuestMac);
+  EXPECT_EQ(std::pair(seen->from, seen->to), std::pair("10.0.5.1"s, "10.0.5.2"s));
+  EXPECT_EQ(reply_in(frame).type(), 5);
+}
+
+TEST_F(OnTaps, ARenewalIsAnsweredThoughTheGuestsRouteIsLost) {
+  Tap tap{"tap0"};
+  apply({tap.binding()});
+  EXPECT_EQ(run("ip route add unreachable 10.0.5.0/24 metric 4278190080").status, 0);
+  tap.send_frame(Tap::framed(renewing("10.0.5.2").bytes(), {.from = "10.0.5.2", .to = "10.0.5.1"}));
+  ASSERT_TRUE(tap.answer_arp());
+  EXPECT_EQ(reply_in(tap.receive()).type(), 5);
+}
+
+TEST_F(OnTaps, AnMtuThatTheGuestLiesAboutChangesNothing) {
+  Tap tap{"tap0"};
+  tap.binding().options = {{43, Bytes(255, 1)}, {224, Bytes(255, 2)}, {225, Bytes(255, 3)}};
+  apply({tap.binding()});
+  EXPECT_EQ(run("ip route add 10.0.5.2/32 dev tap0 mtu 600").status, 0);  // what its ICMP would leave behind
+  const auto request = renewing("10.0.5.2").add(57, {0x05, 0xdc}).bytes();
+  tap.send_frame(Tap::framed(request, {.from = "10.0.5.2", .to = "10.0.5.1"}));
+  ASSERT_TRUE(tap.answer_arp());
+  const auto frame = tap.receive();
+  EXPECT_GT(frame.size(), 1000u);
+  EXPECT_TRUE(reply_in(frame).has(225));
 }
 
 TEST_F(OnTaps, ClonesGetTheAddressOfTheirTap) {
@@ -94,11 +157,7 @@ TEST_F(OnTaps, ClonesGetTheAddressOfTheirTap) {
   apply({first.binding(), second.binding()});
   for (auto* tap : {&first, &second})
     tap->send(selecting(tap == &first ? "10.0.5.2" : "10.0.5.3").add(61, {1, 2}).bytes());
-  for (auto* tap : {&first, &second}) {
-    const auto frame = tap->receive();
-    ASSERT_TRUE(frame_is_sound(frame));
-    EXPECT_EQ(read_reply(std::span{frame}.subspan(42)).yiaddr, tap->binding().address);
-  }
+  for (auto* tap : {&first, &second}) EXPECT_EQ(reply_in(tap->receive()).yiaddr, tap->binding().address);
 }
 
 TEST_F(OnTaps, AnUnknownInterfaceIsCountedAndSilent) {
@@ -140,7 +199,7 @@ TEST_F(OnTaps, AShortRequestIsNotReadOnIntoAnEarlierOne) {
 }
 
 TEST_F(OnTaps, ATapThatIsGoneCostsTheOthersNothing) {
-  // The binding outlives its link: the batch holds frames for both.
+  // The binding outlives its link.
   Tap tap{"tap0"};
   apply({tap.binding()});
   {
@@ -165,18 +224,45 @@ TEST_F(OnTaps, AFloodOnOneTapLeavesTheOthersServed) {
   EXPECT_GT(server_->statistics().dropped_rate_limited, 0u);
 }
 
-TEST_F(OnTaps, AServerOnHandedSocketsServes) {
-  server_.reset();
-  auto sockets = open_sockets();
-  ASSERT_TRUE(sockets);
-  boost::asio::io_context io;
-  auto server = Server::open(io, std::move(*sockets), {});
-  ASSERT_TRUE(server);
+// On a thread of the test's own, so that a link can change between a request and its answer.
+class OnAHandedSocket : public OnTaps {
+ protected:
+  OnAHandedSocket() {
+    server_.reset();
+    auto socket = open_socket();
+    EXPECT_TRUE(socket);
+    server_here_ = Server::open(io_, std::move(*socket), {}).value();
+  }
+  void apply_here(std::vector<Binding> bindings) {
+    server_here_->apply({.snapshot = true, .upserts = std::move(bindings), .removed_ifindexes = {}});
+  }
+  void run_until(std::uint64_t Statistics::* counter, std::uint64_t n) {
+    while (server_here_->statistics().*counter < n && io_.run_one_for(std::chrono::seconds{10}) != 0) {
+    }
+    EXPECT_EQ(server_here_->statistics().*counter, n);
+  }
+  boost::asio::io_context io_;
+  std::unique_ptr<Server> server_here_;
+};
+
+TEST_F(OnAHandedSocket, Serves) {
   Tap tap{"tap0"};
-  (*server)->apply({.snapshot = true, .upserts = {tap.binding()}, .removed_ifindexes = {}});
+  apply_here({tap.binding()});
   tap.send(selecting("10.0.5.2").bytes());
-  while ((*server)->statistics().answered == 0) io.run_one();
+  run_until(&Statistics::answered, 1);
   EXPECT_FALSE(tap.receive().empty());
+}
+
+TEST_F(OnAHandedSocket, ALinkThatIsDownSpoilsItsOwnReplyOnlyAndIsCounted) {
+  Tap down{"tap0"}, up{"tap1"};
+  auto gone = std::make_unique<Tap>("tap2");
+  apply_here({down.binding(), up.binding(), gone->binding()});
+  for (const auto* tap : {&down, gone.get(), &up}) tap->send(discover().bytes());
+  EXPECT_EQ(run("ip link set tap0 down").status, 0);
+  gone.reset();
+  run_until(&Statistics::answered, 3);
+  EXPECT_FALSE(up.receive().empty());
+  EXPECT_EQ(server_here_->statistics().send_errors, 2u);
 }
 
 TEST_F(OnTaps, AnotherServerWithoutSoReuseaddrIsAnErrorInWords) {
@@ -186,9 +272,9 @@ TEST_F(OnTaps, AnotherServerWithoutSoReuseaddrIsAnErrorInWords) {
   any.sin_family = AF_INET;
   any.sin_port = htons(67);
   ASSERT_EQ(::bind(other.get(), reinterpret_cast<const sockaddr*>(&any), sizeof any), 0);
-  const auto sockets = open_sockets();
-  ASSERT_FALSE(sockets);
-  EXPECT_EQ(sockets.error().to_string(), "bind UDP 0.0.0.0:67 for DHCP: Address already in use");
+  const auto socket = open_socket();
+  ASSERT_FALSE(socket);
+  EXPECT_EQ(socket.error().to_string(), "bind UDP 0.0.0.0:67 for DHCP: Address already in use");
 }
 
 }  // namespace
