@@ -15,7 +15,6 @@ namespace vrouter::router {
 // What a replica needs to know of an adopted TAP.
 struct TapIdentity {
   unsigned ifindex = 0;
-  MacAddress mac;
 };
 
 // None for a guest without an IPv4 address: DHCPv4 has nothing for it.

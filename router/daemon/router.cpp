@@ -135,8 +135,7 @@ void Router::serve(const config::Guest& guest) {
 
 void Router::offer(const config::Guest& guest) {
   const auto* link = adopted_link(guest.tap);
-  services_.put(guest, network_of(guest),
-                link == nullptr ? std::nullopt : std::optional{TapIdentity{link->index, link->mac}});
+  services_.put(guest, network_of(guest), link == nullptr ? std::nullopt : std::optional{TapIdentity{link->index}});
 }
 
 // --- carrying it out -----------------------------------------------------------------------------------------------
