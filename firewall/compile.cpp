@@ -187,6 +187,7 @@ Element verdict(std::string map, Profile profile, Verdict what) {
 
 Ruleset compile(const config::Config& config, const Surroundings& surroundings) {
   Ruleset ruleset{surroundings.own_table, {inet_table(), arp_table()}, {}};
+  if (surroundings.users) add_output(*surroundings.users, ruleset.tables.front());
   std::vector<Element> elements;
   add_constants(elements);
   add_networks(config, elements);
@@ -211,6 +212,18 @@ std::vector<Element> compile_guest(const Guest& guest, const Network& network) {
   if (guest.address6) add_address(guest, *guest.address6, network.gateway6, profile, elements);
   add_arp(guest, elements);
   std::ranges::sort(elements);
+  return elements;
+}
+
+std::vector<Element> upstream_elements(const std::vector<address>& servers) {
+  std::vector<Element> elements;
+  for (const auto& server : servers) {
+    elements.push_back(server.is_v4() ? inet("upstreams4", bytes_of(server.to_v4()))
+                                      : inet("upstreams6", bytes_of(server.to_v6())));
+  }
+  std::ranges::sort(elements);
+  const auto repeated = std::ranges::unique(elements);
+  elements.erase(repeated.begin(), repeated.end());
   return elements;
 }
 

@@ -6,6 +6,9 @@
 //     for (guest : guests) desired.insert(compile_guest(guest, network));
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -15,13 +18,20 @@
 
 namespace vrouter::firewall {
 
+// Whom the service processes run as.
+struct ServiceUsers {
+  uid_t dhcp = 0, dns = 0;
+  bool operator==(const ServiceUsers&) const = default;
+};
+
 // What of the host the ruleset depends on.
 struct Surroundings {
   // Interfaces whose forwarding vrouter itself turned on, per family: what comes in there and goes to no guest is
   // dropped, or we would have made the host a router for others.
-  std::set<std::string> guarded_interfaces;
-  std::set<std::string> guarded_interfaces6;
-  bool own_table = false;  // config says automatic and Features::owner_persist holds
+  std::set<std::string> guarded_interfaces = {};
+  std::set<std::string> guarded_interfaces6 = {};
+  bool own_table = false;             // config says automatic and Features::owner_persist holds
+  std::optional<ServiceUsers> users = {};  // none: no processes of their own, and no rules for what they send
   bool operator==(const Surroundings&) const = default;
 };
 
@@ -30,5 +40,9 @@ struct Surroundings {
 
 // All elements of one guest, sorted. `network` is the guest's own.
 [[nodiscard]] std::vector<Element> compile_guest(const config::Guest& guest, const config::Network& network);
+
+// The servers that the DNS process may ask, for a ruleset compiled with `users`. Tell the kernel of a new one before
+// the process, and take an old one back after it. What repeats is named once; sorted.
+[[nodiscard]] std::vector<Element> upstream_elements(const std::vector<address>& servers);
 
 }  // namespace vrouter::firewall

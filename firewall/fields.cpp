@@ -29,6 +29,7 @@ const FieldSpec& spec(Field field) noexcept {
   static constexpr FieldSpec kIp6Daddr{"ip6 daddr", payload, kNetwork, 24, 16, NFPROTO_IPV6};
   static constexpr FieldSpec kUdpSport{"udp sport", payload, kTransport, 0, 2, 0, IPPROTO_UDP};
   static constexpr FieldSpec kUdpDport{"udp dport", payload, kTransport, 2, 2, 0, IPPROTO_UDP};
+  static constexpr FieldSpec kThSport{"th sport", payload, kTransport, 0, 2};
   static constexpr FieldSpec kThDport{"th dport", payload, kTransport, 2, 2};
   static constexpr FieldSpec kIcmpType{"icmp type", payload, kTransport, 0, 1, NFPROTO_IPV4, IPPROTO_ICMP};
   static constexpr FieldSpec kIcmpv6Type{"icmpv6 type", payload, kTransport, 0, 1, NFPROTO_IPV6, IPPROTO_ICMPV6};
@@ -39,6 +40,7 @@ const FieldSpec& spec(Field field) noexcept {
   static constexpr FieldSpec kCtState{"ct state", ct, NFT_CT_STATE, 0, 4};
   static constexpr FieldSpec kCtStatus{"ct status", ct, NFT_CT_STATUS, 0, 4};
   static constexpr FieldSpec kFibDaddrType{"fib daddr type", fib, NFT_FIB_RESULT_ADDRTYPE, 0, 4};
+  static constexpr FieldSpec kSkuid{"meta skuid", meta, NFT_META_SKUID, 0, 4};
   switch (field) {
     case Field::iifname:
       return kIifname;
@@ -68,6 +70,8 @@ const FieldSpec& spec(Field field) noexcept {
       return kUdpSport;
     case Field::udp_dport:
       return kUdpDport;
+    case Field::th_sport:
+      return kThSport;
     case Field::th_dport:
       return kThDport;
     case Field::icmp_type:
@@ -86,6 +90,8 @@ const FieldSpec& spec(Field field) noexcept {
       return kCtStatus;
     case Field::fib_daddr_type:
       return kFibDaddrType;
+    case Field::skuid:
+      return kSkuid;
   }
   std::abort();
 }

@@ -157,6 +157,7 @@ std::string compared_text(Field field, const Bytes& value) {
       return value_text(Type::ifname, value);
     case Field::iifgroup:
     case Field::oifgroup:
+    case Field::skuid:  // nft shows the number unless asked for names (-u)
       return std::to_string(host_u32(value));
     case Field::mark:
       return value_text(Type::mark, value);
@@ -176,6 +177,7 @@ std::string compared_text(Field field, const Bytes& value) {
       return value_text(Type::ipv6_addr, value);
     case Field::udp_sport:
     case Field::udp_dport:
+    case Field::th_sport:
     case Field::th_dport:
       return value_text(Type::inet_service, value);
     case Field::icmp_type:

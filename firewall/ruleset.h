@@ -57,6 +57,7 @@ enum class Field : std::uint8_t {
   ip6_daddr,
   udp_sport,
   udp_dport,
+  th_sport,
   th_dport,
   icmp_type,
   icmpv6_type,
@@ -65,7 +66,8 @@ enum class Field : std::uint8_t {
   arp_saddr_ip,
   ct_state,
   ct_status,
-  fib_daddr_type
+  fib_daddr_type,
+  skuid
 };
 using Key = std::vector<Field>;  // more than one: a concatenation
 

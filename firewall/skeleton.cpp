@@ -7,6 +7,7 @@
 //   forward, twice       from_guest asks the sender's profile, to_guest the receiver's. In nf_tables an accept ends
 //                        one base chain and a drop ends them all, so both must agree.
 //   postrouting          hairpin and masquerade
+//   output mangle        what the processes of DHCP and DNS send, told by their sockets' user
 // What comes from no guest and goes to none is never judged, save that a host which we made forward stays no
 // router for others.
 #include "firewall/skeleton.h"
@@ -349,6 +350,42 @@ Table inet_table() {
   append(ingress_chains());
   append(input_chains());
   return table;
+}
+
+// A child that was taken over holds sockets on port 53, which connect(2) would turn against guests and 127.0.0.1: it
+// may answer, and begin only what goes to an upstream. Before NAT, so that what it asked for is judged and not where
+// somebody's rules sent it (Docker's own resolver is reached by such). Drop, not reject: a datagram then fails at once
+// with EPERM, which is what the forwarder goes by, and whoever scans waits for each answer.
+void add_output(const ServiceUsers& users, Table& inet) {
+  using enum Field;
+  const auto socket_of = [](uid_t user) { return is(skuid, host_order<std::uint32_t>(user)); };
+  const Compare on_loopback = is(oifname, {'l', 'o', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  constexpr std::uint32_t kEstablished = 1U << 1;
+  inet.sets.push_back(set("upstreams4", {Type::ipv4_addr}));
+  inet.sets.push_back(set("upstreams6", {Type::ipv6_addr}));
+  inet.chains.push_back({"service_out",
+                         Base{ChainType::filter, Hook::output, kMangle},
+                         {
+                             rule("what the DNS process sends", {socket_of(users.dns), go("dns_out")}),
+                             rule("what the DHCP process sends", {socket_of(users.dhcp), go("dhcp_out")}),
+                         }});
+  inet.chains.push_back(
+      {"dns_out",
+       std::nullopt,
+       {
+           rule("answers to guests", {to_guest(), state(kEstablished), in({l4proto, th_sport}, "services"), kAccept}),
+           rule("answers to this host",
+                {on_loopback, state(kEstablished), in({l4proto, th_sport}, "services"), kAccept}),
+           rule("questions", {in({ip_daddr}, "upstreams4"), in({l4proto, th_dport}, "services"), kAccept}),
+           rule("questions", {in({ip6_daddr}, "upstreams6"), in({l4proto, th_dport}, "services"), kAccept}),
+           rule("nothing else", {kDrop}),
+       }});
+  inet.chains.push_back({"dhcp_out",
+                         std::nullopt,
+                         {
+                             rule("answers to guests", {to_guest(), port(udp_sport, 67), port(udp_dport, 68), kAccept}),
+                             rule("nothing else", {kDrop}),
+                         }});
 }
 
 // ARP has a table of its own: `inet` doesn't see it. A pinned guest's frame and its ARP must both say the same MAC.

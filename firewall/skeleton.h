@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "firewall/compile.h"
 #include "firewall/ruleset.h"
 
 namespace vrouter::firewall {
@@ -14,5 +15,7 @@ enum class Profile : std::uint32_t { open = 1, isolated = 2 };
 
 [[nodiscard]] Table inet_table();
 [[nodiscard]] Table arp_table();
+// What the service processes may send: two sets and the chains.
+void add_output(const ServiceUsers& users, Table& inet);
 
 }  // namespace vrouter::firewall

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <boost/asio/ip/address.hpp>
 #include <fstream>
 #include <sstream>
 
@@ -18,19 +19,32 @@ std::string text_of(const std::filesystem::path& file) {
   return text.str();
 }
 
-Surroundings surroundings_of(const std::filesystem::path& file) {
+struct Host {
   Surroundings surroundings;
+  std::vector<address> upstreams;
+};
+
+Host host_of(const std::filesystem::path& file) {
+  Host host;
+  ServiceUsers users;
   std::ifstream lines{file};
-  for (std::string what, interface; lines >> what >> interface;) {
+  for (std::string what, value; lines >> what >> value;) {
     if (what == "guarded4") {
-      surroundings.guarded_interfaces.insert(interface);
+      host.surroundings.guarded_interfaces.insert(value);
     } else if (what == "guarded6") {
-      surroundings.guarded_interfaces6.insert(interface);
+      host.surroundings.guarded_interfaces6.insert(value);
+    } else if (what == "dhcp_user") {
+      users.dhcp = static_cast<uid_t>(std::stoul(value));
+    } else if (what == "dns_user") {
+      users.dns = static_cast<uid_t>(std::stoul(value));
+    } else if (what == "upstream") {
+      host.upstreams.push_back(boost::asio::ip::make_address(value));
     } else {
       ADD_FAILURE() << file << ": " << what << " is nothing that a host has";
     }
   }
-  return surroundings;
+  if (users != ServiceUsers{}) host.surroundings.users = users;
+  return host;
 }
 
 }  // namespace
@@ -51,7 +65,9 @@ GoldenCase read_case(const std::string& name) {
     for (const auto& problem : config.error()) ADD_FAILURE() << problem.to_string();
     return result;
   }
-  result.ruleset = compile(*config, surroundings_of(result.directory / "surroundings"));
+  const auto host = host_of(result.directory / "surroundings");
+  result.ruleset = compile(*config, host.surroundings);
+  result.ruleset.insert(upstream_elements(host.upstreams));
   for (const auto& guest : config->guests) {
     result.ruleset.insert(compile_guest(guest, config->networks.at(guest.network)));
   }

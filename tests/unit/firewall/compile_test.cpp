@@ -159,5 +159,28 @@ TEST(Ruleset, EraseUndoesInsert) {
   EXPECT_EQ(ruleset, skeleton);
 }
 
+TEST(Compile, WithoutUsersNothingJudgesWhatTheHostSends) {
+  const auto filters_output = [](const Ruleset& rules) {
+    return std::ranges::any_of(rules.tables.front().chains, [](const Chain& chain) {
+      return chain.base && chain.base->hook == Hook::output && chain.base->type == ChainType::filter;
+    });
+  };
+  const auto alone = compile(config_of(network_of()), {});
+  EXPECT_FALSE(filters_output(alone));
+  EXPECT_EQ(alone.find({Family::inet, "upstreams4"}), nullptr);
+  EXPECT_TRUE(filters_output(compile(config_of(network_of()), {.users = ServiceUsers{.dhcp = 1, .dns = 2}})));
+}
+
+TEST(UpstreamElements, AreSortedAndNoneTwice) {
+  const auto elements =
+      upstream_elements({boost::asio::ip::make_address("9.9.9.9"), boost::asio::ip::make_address("fe80::1%3"),
+                         boost::asio::ip::make_address("1.1.1.1"), boost::asio::ip::make_address("fe80::1%4"),
+                         boost::asio::ip::make_address("9.9.9.9")});
+  ASSERT_EQ(elements.size(), 3U);  // rules know no scope: the link-local server is one
+  EXPECT_EQ(elements[0].key.first, (Bytes{1, 1, 1, 1}));
+  EXPECT_EQ(elements[1].key.first, (Bytes{9, 9, 9, 9}));
+  EXPECT_EQ(elements[2].set.set, "upstreams6");
+}
+
 }  // namespace
 }  // namespace vrouter::firewall

@@ -34,7 +34,8 @@ std::vector<config::Guest> some_guests() {
 
 Ruleset desired_of(const std::vector<config::Guest>& guests, bool own_table = false) {
   const auto network = network_of();
-  auto ruleset = compile(config_of(network), {{"eth0"}, {"eth1"}, own_table});
+  auto ruleset = compile(config_of(network), {{"eth0"}, {"eth1"}, own_table, ServiceUsers{.dhcp = 990, .dns = 991}});
+  ruleset.insert(upstream_elements({boost::asio::ip::make_address("9.9.9.9")}));
   for (const auto& guest : guests) ruleset.insert(compile_guest(guest, network));
   return ruleset;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the ruleset does to packets, in a kernel: the test is two guests (one pinned) and the world.
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 
 #include <memory>
@@ -52,7 +54,7 @@ class Packets : public testing::InNamespace {
     for (auto* tap : {a_.get(), b_.get(), world_.get(), other_.get()}) (void)tap->received();
   }
 
-  void load(config::Mode mode, const Surroundings& surroundings) {
+  void load(config::Mode mode, const Surroundings& surroundings, const std::vector<address>& upstreams = {}) {
     if (!port_) {
       auto port = open_nft();
       ASSERT_TRUE(port.has_value()) << port.error().to_string();
@@ -60,6 +62,7 @@ class Packets : public testing::InNamespace {
     }
     const auto network = network_of(mode);
     auto desired = compile(config_of(network), surroundings);
+    desired.insert(upstream_elements(upstreams));
     auto a = guest_of(0), b = guest_of(1);
     b.mac = kMacB;
     a.publish = {publish_of(8080, 80)};
@@ -280,6 +283,116 @@ TEST_F(Packets, ARunningConnectionOutlivesAReplacedTable) {
   load(config::Mode::nat, {});
   world_->send({kMacWorld, kElsewhere, kHost, kUdp, 4000, 5000, 0});
   expect_one(a_->packets(), kElsewhere, kA, 5000);
+}
+
+constexpr uid_t kDhcpUser = 64990, kDnsUser = 64991;
+
+sockaddr_in place(std::uint32_t to, std::uint16_t port) {
+  sockaddr_in where{};
+  where.sin_family = AF_INET;
+  where.sin_addr.s_addr = htonl(to);
+  where.sin_port = htons(port);
+  return where;
+}
+
+// What the service processes send, by sockets made as the spawner makes them: of the user, bound by the parent.
+class ServicePackets : public Packets {
+ protected:
+  void SetUp() override {
+    Packets::SetUp();
+    load(config::Mode::nat, {{}, {}, false, ServiceUsers{.dhcp = kDhcpUser, .dns = kDnsUser}},
+         {address_v4{kWorld}, boost::asio::ip::make_address("127.0.0.53")});
+  }
+  static UniqueFd socket_of(uid_t user, int type, std::uint32_t local = 0, std::uint16_t port = 0) {
+    ::setfsuid(user);
+    UniqueFd fd{::socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+    ::setfsuid(0);
+    const int on = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_BROADCAST, &on, sizeof on);
+    const auto where = place(local, port);
+    if (port != 0) EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where), 0);
+    return fd;
+  }
+  // 0, or the errno of sending one datagram there.
+  static int sent(const UniqueFd& fd, std::uint32_t to, std::uint16_t port) {
+    const auto where = place(to, port);
+    const auto size = ::sendto(fd.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&where), sizeof where);
+    return size == 1 ? 0 : errno;
+  }
+  // What becomes of a connection attempt within 100 ms; EINPROGRESS: nothing.
+  static int connected(const UniqueFd& fd, std::uint32_t to, std::uint16_t port) {
+    const auto where = place(to, port);
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0) return 0;
+    if (errno != EINPROGRESS) return errno;
+    pollfd wait{.fd = fd.get(), .events = POLLOUT, .revents = 0};
+    if (::poll(&wait, 1, 100) == 0) return EINPROGRESS;
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    return error;
+  }
+};
+
+constexpr std::uint32_t kLoopback = 0x7f000001;
+
+TEST_F(ServicePackets, TheDnsProcessAsksUpstreamsAndNobodyElse) {
+  const auto socket = socket_of(kDnsUser, SOCK_DGRAM);
+  EXPECT_EQ(sent(socket, kWorld, 53), 0);
+  EXPECT_EQ(world_->packets().size(), 1U);
+  EXPECT_EQ(sent(socket, ip("127.0.0.53"), 53), 0);
+  EXPECT_EQ(sent(socket, kWorld, 123), EPERM);
+  EXPECT_EQ(sent(socket, kElsewhere, 53), EPERM);
+  EXPECT_EQ(sent(socket, kLoopback, 53), EPERM);
+  EXPECT_EQ(sent(socket, kGateway, 80), EPERM);
+  EXPECT_EQ(sent(socket, kA, 53), EPERM);
+  EXPECT_TRUE(world_->packets().empty());
+  EXPECT_TRUE(a_->packets().empty());
+  EXPECT_EQ(connected(socket_of(0, SOCK_STREAM), kLoopback, 80), ECONNREFUSED) << "others are not judged";
+  EXPECT_EQ(connected(socket_of(kDnsUser, SOCK_STREAM), kLoopback, 80), EINPROGRESS);
+  EXPECT_EQ(connected(socket_of(kDnsUser, SOCK_STREAM), kWorld, 80), EINPROGRESS);
+  EXPECT_TRUE(world_->packets().empty());
+  (void)connected(socket_of(kDnsUser, SOCK_STREAM), kWorld, 53);
+  EXPECT_FALSE(world_->packets().empty());
+}
+
+TEST_F(ServicePackets, TheDnsProcessAnswersWhoAskedAndNobodyElse) {
+  const auto socket = socket_of(kDnsUser, SOCK_DGRAM, kGateway, 53);
+  EXPECT_EQ(sent(socket, kA, 5000), EPERM) << "not asked yet";
+  a_->send(udp(kMacA, kA, kGateway, 53));
+  EXPECT_EQ(sent(socket, kA, 5000), 0);
+  expect_one(a_->packets(), kGateway, kA, 5000);
+  EXPECT_EQ(sent(socket, kA, 22), EPERM);
+  EXPECT_EQ(sent(socket, kB, 5000), EPERM);
+  EXPECT_EQ(sent(socket, kLoopback, 5000), EPERM);
+  const auto client = socket_of(0, SOCK_DGRAM, kLoopback, 5000);
+  EXPECT_EQ(sent(client, kGateway, 53), 0);
+  EXPECT_EQ(sent(socket, kLoopback, 5000), 0) << "this host may ask too";
+}
+
+// connect(2) with AF_UNSPEC turns a listening socket into one that connects, from port 53.
+TEST_F(ServicePackets, AListeningSocketTurnedAroundReachesNobody) {
+  for (const auto target : {kA, kLoopback, kElsewhere}) {
+    const auto socket = socket_of(kDnsUser, SOCK_STREAM, kGateway, 53);
+    ASSERT_EQ(::listen(socket.get(), 1), 0);
+    sockaddr unspecified{};
+    ASSERT_EQ(::connect(socket.get(), &unspecified, sizeof unspecified), 0);
+    EXPECT_EQ(connected(socket, target, 80), EINPROGRESS);
+  }
+  EXPECT_TRUE(a_->packets().empty());
+  EXPECT_TRUE(world_->packets().empty());
+}
+
+TEST_F(ServicePackets, TheDhcpProcessReachesClientsOfGuestsOnly) {
+  const auto socket = socket_of(kDhcpUser, SOCK_DGRAM, 0, 67);
+  EXPECT_EQ(sent(socket, kA, 68), 0);
+  expect_one(a_->packets(), kGateway, kA, 68);
+  EXPECT_EQ(sent(socket, kA, 69), EPERM);
+  EXPECT_EQ(sent(socket, kWorld, 68), EPERM);
+  EXPECT_EQ(sent(socket, kWorld, 53), EPERM);
+  EXPECT_EQ(sent(socket, kLoopback, 68), EPERM);
+  EXPECT_EQ(sent(socket_of(kDhcpUser, SOCK_DGRAM), kA, 68), EPERM) << "from its port only";
+  EXPECT_EQ(connected(socket_of(kDhcpUser, SOCK_STREAM), kLoopback, 80), EINPROGRESS);
+  EXPECT_TRUE(world_->packets().empty());
 }
 
 }  // namespace
