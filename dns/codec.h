@@ -17,6 +17,7 @@
 
 #include "base/wire_reader.h"
 #include "dns/name.h"
+#include "dns/tables.h"
 
 namespace vrouter::dns {
 
@@ -45,8 +46,6 @@ enum class Rcode : std::uint16_t {
   yx_domain,
   bad_vers = 16
 };
-
-enum class Transport { udp, tcp };
 
 // Extended DNS errors, RFC 8914.
 enum class Ede : std::uint16_t { no_reachable_authority = 22, network_error = 23 };

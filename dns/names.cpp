@@ -213,13 +213,4 @@ std::optional<LocalAnswer> Names::answer(const View& view, const Question& quest
   return reverse(view, question);
 }
 
-std::vector<address> Names::listen_addresses() const {
-  std::vector<address> all;
-  for (const auto& known : zones_) all.insert(all.end(), known.zone.listen.begin(), known.zone.listen.end());
-  std::ranges::sort(all);
-  const auto repeats = std::ranges::unique(all);
-  all.erase(repeats.begin(), repeats.end());
-  return all;
-}
-
 }  // namespace vrouter::dns

@@ -49,7 +49,6 @@ class Names {
 
   [[nodiscard]] bool has_interface(unsigned ifindex) const { return by_ifindex_.contains(ifindex); }
   [[nodiscard]] std::size_t interfaces() const noexcept { return by_ifindex_.size(); }
-  [[nodiscard]] std::vector<address> listen_addresses() const;  // of all zones, sorted, without repeats
 
  private:
   using HostKey = std::pair<std::string, std::string>;  // network, name in lower case

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "dns/server.h"
 
-#include <fmt/format.h>
+#include <sys/socket.h>
 
 #include <algorithm>
-#include <boost/asio/steady_timer.hpp>
 #include <map>
+#include <utility>
 
 #include "dns/forwarder.h"
 #include "dns/listen.h"
@@ -14,46 +14,38 @@ namespace vrouter::dns {
 
 namespace {
 
-constexpr std::chrono::seconds kRetry{1};
+// The same for every descriptor of a socket, and no other's: socket(7). 0: the kernel doesn't say.
+std::uint64_t identity(const UniqueFd& socket) {
+  std::uint64_t cookie = 0;
+  socklen_t size = sizeof cookie;
+  return ::getsockopt(socket.get(), SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
+}
 
 class DnsServer final : public Server {
  public:
   explicit DnsServer(boost::asio::io_context& io)
-      : io_{io}, forwarder_{io, table_}, handler_{names_, table_, forwarder_, counts_}, retry_{io} {}
+      : io_{io}, forwarder_{io, table_}, handler_{names_, table_, forwarder_, counts_} {}
 
   void apply(const Update& update) override {
     names_.apply(update);
     if (!update.snapshot) return;
-    const auto wanted = names_.listen_addresses();
-    std::erase_if(places_, [&](const auto& place) { return std::ranges::find(wanted, place.first) == wanted.end(); });
-    for (const auto& local : wanted) places_.try_emplace(local);
-    table_.set(upstreams_, wanted);
-    listen();
+    own_ = listen_addresses(update.zones);
+    std::erase_if(places_, [&](const auto& place) { return std::ranges::find(own_, place.first.first) == own_.end(); });
+    table_.set(upstreams_, own_);
   }
 
   void set_upstreams(Upstreams upstreams) override {
     upstreams_ = std::move(upstreams);
-    table_.set(upstreams_, names_.listen_addresses());
+    table_.set(upstreams_, own_);
   }
 
-  [[nodiscard]] std::vector<std::string> problems() const override {
-    std::vector<std::string> all;
-    for (const auto& [local, place] : places_) {
-      if (!place.udp_problem.empty()) all.push_back(place.udp_problem);
-      if (!place.tcp_problem.empty()) all.push_back(place.tcp_problem);
-    }
-    for (const auto& server : table_.refused()) {
-      all.push_back(fmt::format(
-          "dns: upstream {} is an address of our own and would send questions in a circle: name another server "
-          "in dns.upstreams or /etc/resolv.conf",
-          server.to_string()));
-    }
-    if (!table_.has_default()) {
-      all.emplace_back(
-          "dns: no server to forward to: guests resolve each other's names only; set dns.upstreams, or give the host a "
-          "nameserver in /etc/resolv.conf");
-    }
-    return all;
+  void listen(const address& local, Transport transport, UniqueFd bound) override {
+    auto& place = places_[{local, transport}];
+    const auto socket = identity(bound);
+    if (place.listener && socket != 0 && place.socket == socket) return;
+    place.socket = socket;
+    place.listener = transport == Transport::udp ? serve_udp(io_, std::move(bound), handler_, batch_)
+                                                 : serve_tcp(io_, std::move(bound), local, handler_, clients_);
   }
 
   [[nodiscard]] Statistics statistics() const override {
@@ -65,35 +57,13 @@ class DnsServer final : public Server {
 
  private:
   struct Place {
-    std::unique_ptr<Listener> udp, tcp;
-    std::string udp_problem, tcp_problem;
+    std::uint64_t socket = 0;
+    std::unique_ptr<Listener> listener;
   };
-
-  void listen() {
-    bool all = true;
-    for (auto& [local, place] : places_) {
-      if (!place.udp) {
-        auto fd = bind_udp(local);
-        place.udp_problem = fd ? "" : bind_problem(local, Transport::udp, fd.error());
-        if (fd) place.udp = serve_udp(io_, std::move(*fd), handler_, batch_);
-      }
-      if (!place.tcp) {
-        auto fd = bind_tcp(local);
-        place.tcp_problem = fd ? "" : bind_problem(local, Transport::tcp, fd.error());
-        if (fd) place.tcp = serve_tcp(io_, std::move(*fd), local, handler_, clients_);
-      }
-      all = all && place.udp && place.tcp;
-    }
-    retry_.cancel();
-    if (all) return;
-    retry_.expires_after(kRetry);
-    retry_.async_wait([this, alive = std::weak_ptr{alive_}](const boost::system::error_code& cancelled) {
-      if (!cancelled && !alive.expired()) listen();
-    });
-  }
 
   boost::asio::io_context& io_;
   Names names_;
+  std::vector<address> own_;  // of the zones
   Upstreams upstreams_;
   UpstreamTable table_;
   Statistics counts_;
@@ -101,9 +71,7 @@ class DnsServer final : public Server {
   QueryHandler handler_;
   std::shared_ptr<UdpBatch> batch_ = make_udp_batch();
   std::shared_ptr<TcpClients> clients_ = make_tcp_clients();
-  std::map<address, Place> places_;
-  boost::asio::steady_timer retry_;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a handler may be queued when we go
+  std::map<std::pair<address, Transport>, Place> places_;
 };
 
 }  // namespace

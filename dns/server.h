@@ -3,24 +3,24 @@
 
 #include <boost/asio/io_context.hpp>
 #include <memory>
-#include <string>
-#include <vector>
 
+#include "base/unique_fd.h"
 #include "dns/tables.h"
 
 namespace vrouter::dns {
 
-// The DNS forwarder: UDP and TCP port 53 on every listen address of its zones. Runs on the io_context's one thread.
+// The DNS forwarder. It opens sockets to upstreams itself and is given those that guests reach (listeners.h): all of it
+// needs no privilege. Runs on the io_context's one thread.
 class Server {
  public:
   [[nodiscard]] static std::unique_ptr<Server> create(boost::asio::io_context& io);
   virtual ~Server() = default;
 
-  // A listen address that can't be bound (somebody else holds it, or it isn't there yet) leaves the others working:
-  // each is retried every second, and stands in problems() with the remedy until it works.
   virtual void apply(const Update& update) = 0;
   virtual void set_upstreams(Upstreams upstreams) = 0;
-  [[nodiscard]] virtual std::vector<std::string> problems() const = 0;
+  // Serves on a socket made so by bind_socket(), until a snapshot comes whose zones don't hold the address. Given again
+  // as a duplicate, it is served on as before; another socket takes the place of the first.
+  virtual void listen(const address& local, Transport transport, UniqueFd bound) = 0;
   [[nodiscard]] virtual Statistics statistics() const = 0;
 };
 

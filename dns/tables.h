@@ -11,6 +11,8 @@
 
 namespace vrouter::dns {
 
+enum class Transport : std::uint8_t { udp, tcp };
+
 // One network: where its guests ask, and the zone of their names.
 struct Zone {
   std::string network;
@@ -20,6 +22,8 @@ struct Zone {
   std::vector<address> listen;  // gateway addresses, bound on port 53
   bool operator==(const Zone&) const = default;
 };
+
+[[nodiscard]] std::vector<address> listen_addresses(const std::vector<Zone>& zones);  // sorted, without repeats
 
 // One guest: its names, and the interface whose questions are its own.
 struct Host {
@@ -48,12 +52,14 @@ struct UpstreamStatus {
   address server;
   std::uint64_t asked = 0, answered = 0, timeouts = 0, refused = 0;
   double rtt_ms = 0;  // smoothed; 0: none answered yet
+  bool operator==(const UpstreamStatus&) const = default;
 };
 
 struct Statistics {
   std::uint64_t queries_udp = 0, queries_tcp = 0, answered_locally = 0, forwarded = 0, failed = 0;
   std::uint64_t dropped_malformed = 0, dropped_unknown_source = 0, dropped_over_budget = 0, mismatched_replies = 0;
   std::vector<UpstreamStatus> upstreams;
+  bool operator==(const Statistics&) const = default;
 };
 
 }  // namespace vrouter::dns

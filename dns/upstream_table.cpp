@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "dns/upstream_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <set>
 
 namespace vrouter::dns {
 
@@ -20,23 +23,51 @@ milliseconds patience_for(double rtt_ms) {
   return std::clamp(milliseconds{static_cast<long>(2 * rtt_ms) + 100}, kMinPatience, kMaxPatience);
 }
 
+bool is_ours(const address& server, const std::vector<address>& own) {
+  return std::ranges::find(own, server) != own.end() || server.is_unspecified() || server.is_multicast();
+}
+
+// Those that may be asked, in their order, each once.
+std::vector<address> admitted(const std::vector<address>& servers, const std::vector<address>& own) {
+  std::vector<address> list;
+  for (const auto& server : servers) {
+    if (!is_ours(server, own) && std::ranges::find(list, server) == list.end()) list.push_back(server);
+  }
+  return list;
+}
+
 }  // namespace
 
-void UpstreamTable::set(const Upstreams& upstreams, const std::vector<address>& own) {
-  refused_.clear();
-  const auto admit = [&](const std::vector<address>& servers) {
-    std::vector<address> admitted;
+std::vector<std::string> upstream_problems(const Upstreams& upstreams, const std::vector<address>& own) {
+  std::set<address> refused;
+  const auto look_at = [&](const std::vector<address>& servers) {
     for (const auto& server : servers) {
-      const bool ours = std::ranges::find(own, server) != own.end() || server.is_unspecified() || server.is_multicast();
-      auto& list = ours ? refused_ : admitted;
-      if (std::ranges::find(list, server) == list.end()) list.push_back(server);
+      if (is_ours(server, own)) refused.insert(server);
     }
-    return admitted;
   };
-  default_ = admit(upstreams.servers);
+  look_at(upstreams.servers);
+  for (const auto& zone : upstreams.forward) look_at(zone.servers);
+  std::vector<std::string> problems;
+  for (const auto& server : refused) {
+    problems.push_back(fmt::format(
+        "dns: upstream {} is an address of our own and would send questions in a circle: name another server "
+        "in dns.upstreams or /etc/resolv.conf",
+        server.to_string()));
+  }
+  if (admitted(upstreams.servers, own).empty()) {
+    problems.emplace_back(
+        "dns: no server to forward to: guests resolve each other's names only; set dns.upstreams, or give the host a "
+        "nameserver in /etc/resolv.conf");
+  }
+  return problems;
+}
+
+void UpstreamTable::set(const Upstreams& upstreams, const std::vector<address>& own) {
+  default_ = admitted(upstreams.servers, own);
   routes_.clear();
   for (const auto& zone : upstreams.forward) {
-    if (const auto suffix = Name::from_text(zone.domain)) routes_.push_back({suffix->lower(), admit(zone.servers)});
+    if (const auto suffix = Name::from_text(zone.domain))
+      routes_.push_back({suffix->lower(), admitted(zone.servers, own)});
   }
   std::map<address, Health> kept;
   const auto keep = [&](const std::vector<address>& servers) {

@@ -25,13 +25,14 @@ struct Plan {
   std::chrono::milliseconds patience{400};  // how long the first has before the next is asked too
 };
 
+// What the operator should know of the upstreams, with the remedies; `own` are the addresses that we listen on.
+[[nodiscard]] std::vector<std::string> upstream_problems(const Upstreams& upstreams, const std::vector<address>& own);
+
 class UpstreamTable {
  public:
   // Servers that are addresses of ours would send our own questions back to us: they are left out, and named by
-  // refused().
+  // upstream_problems().
   void set(const Upstreams& upstreams, const std::vector<address>& own);
-  [[nodiscard]] const std::vector<address>& refused() const noexcept { return refused_; }
-  [[nodiscard]] bool has_default() const noexcept { return !default_.empty(); }
 
   // The labels of the operator's longest forward zone around the name; 0 where none is.
   [[nodiscard]] unsigned forward_labels(const Name& name) const;
@@ -57,7 +58,6 @@ class UpstreamTable {
 
   std::vector<address> default_;
   std::vector<Route> routes_;
-  std::vector<address> refused_;
   std::map<address, Health> health_;
 };
 

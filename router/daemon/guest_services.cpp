@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/daemon/guest_services.h"
 
+#include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
+#include "dns/upstream_table.h"
 #include "router/daemon/log.h"
 
 namespace vrouter::router {
@@ -14,7 +17,11 @@ GuestServices::GuestServices(boost::asio::io_context& io, std::filesystem::path 
       resolv_conf_{std::move(resolv_conf)},
       leases_{std::move(leases)},
       retry_{io},
-      dns_{dns::Server::create(io)} {
+      dns_{dns::Server::create(io)},
+      dns_listeners_{dns::Listeners::create(io, dns::make_socket,
+                                            [this](const address& local, dns::Transport transport, UniqueFd bound) {
+                                              dns_->listen(local, transport, std::move(bound));
+                                            })} {
   open_dhcp();
   open_watcher();
 }
@@ -56,6 +63,7 @@ void GuestServices::open_watcher() {
 void GuestServices::set_upstreams() {
   dns::Upstreams upstreams{.servers = dns_config_.upstreams, .forward = dns_config_.forward};
   if (upstreams.servers.empty() && watcher_) upstreams.servers = watcher_->servers();
+  upstreams_ = upstreams;
   dns_->set_upstreams(std::move(upstreams));
 }
 
@@ -120,6 +128,7 @@ void GuestServices::flush() {
   if (dhcp_ && (bindings.snapshot || !bindings.upserts.empty() || !bindings.removed_ifindexes.empty()))
     dhcp_->apply(bindings);
   if (hosts.snapshot || !hosts.upserts.empty() || !hosts.removed.empty()) dns_->apply(hosts);
+  if (hosts.snapshot) dns_listeners_->want(dns::listen_addresses(hosts.zones));
 }
 
 void GuestServices::silence() {
@@ -135,7 +144,8 @@ void GuestServices::silence() {
 }
 
 std::vector<std::string> GuestServices::problems() const {
-  auto problems = dns_->problems();
+  auto problems = dns_listeners_->problems();
+  std::ranges::move(dns::upstream_problems(upstreams_, dns::listen_addresses(zones_)), std::back_inserter(problems));
   if (!dhcp_problem_.empty()) problems.push_back(dhcp_problem_);
   if (!watcher_problem_.empty() && dns_config_.upstreams.empty()) problems.push_back(watcher_problem_);
   if (watcher_ && watcher_->servers().empty() && dns_config_.upstreams.empty()) {

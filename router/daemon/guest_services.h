@@ -15,6 +15,7 @@
 
 #include "config/model.h"
 #include "dhcp/server.h"
+#include "dns/listeners.h"
 #include "dns/resolv_conf.h"
 #include "dns/server.h"
 #include "router/daemon/replicas.h"
@@ -53,10 +54,12 @@ class GuestServices {
   std::string dhcp_problem_;
   boost::asio::steady_timer retry_;
   std::unique_ptr<dns::Server> dns_;
+  std::unique_ptr<dns::Listeners> dns_listeners_;
   std::unique_ptr<dns::ResolvConfWatcher> watcher_;
   std::string watcher_problem_;
 
   config::Dns dns_config_;
+  dns::Upstreams upstreams_;  // as told
   std::vector<dns::Zone> zones_;
   std::map<std::string, dhcp::Binding> bindings_;  // by TAP, as told
   std::map<std::string, dns::Host> hosts_;         // by TAP, as told

@@ -9,6 +9,7 @@ namespace {
 
 using boost::asio::ip::make_address;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 
 const address kA = make_address("192.0.2.1"), kB = make_address("192.0.2.2"), kC = make_address("192.0.2.3");
@@ -174,10 +175,17 @@ TEST(DnsUpstreams, LongestForwardZoneWinsAndAnEmptyOneStaysClosed) {
 TEST(DnsUpstreams, OwnAddressesAreLeftOutAndHealthSurvivesAChange) {
   auto t = table({kA, kB}, {}, {kA});
   EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kB));
-  EXPECT_THAT(t.refused(), ElementsAre(kA));
   t.silent(kB, kStart);
   t.set({.servers = {kB, kC}, .forward = {}}, {});
   EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kC, kB));
+}
+
+TEST(DnsUpstreams, ProblemsNameEachAddressOfOursOnceAndTheWantOfAServer) {
+  EXPECT_THAT(upstream_problems({.servers = {kA}, .forward = {}}, {kB}), ElementsAre());
+  EXPECT_THAT(upstream_problems({.servers = {kA, kB}, .forward = {{.domain = "example", .servers = {kB}}}}, {kB}),
+              ElementsAre(HasSubstr(kB.to_string() + " is an address of our own")));
+  EXPECT_THAT(upstream_problems({.servers = {kB}, .forward = {{.domain = "example", .servers = {kA}}}}, {kB}),
+              ElementsAre(HasSubstr("in a circle"), HasSubstr("no server to forward to")));
 }
 
 }  // namespace

@@ -16,7 +16,9 @@
 #include <set>
 #include <thread>
 
+#include "dns/listeners.h"
 #include "dns/server.h"
+#include "dns/upstream_table.h"
 #include "upstream.h"
 
 namespace vrouter::dns {
@@ -40,6 +42,9 @@ class DnsLab : public ::testing::Test {
     ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
     ASSERT_EQ(sh("ip link set lo up && ip addr add 10.0.5.1/32 dev lo"), 0);
     server_ = Server::create(io_);
+    listeners_ = Listeners::create(io_, make_socket, [this](const address& local, Transport transport, UniqueFd bound) {
+      server_->listen(local, transport, std::move(bound));
+    });
   }
   static int sh(const std::string& command) { return std::system(command.c_str()); }
 
@@ -54,11 +59,13 @@ class DnsLab : public ::testing::Test {
                   .removed = {}};
     server_->apply(update);
     server_->set_upstreams({.servers = std::move(upstreams), .forward = std::move(forward)});
+    listeners_->want(listen_addresses(update.zones));
   }
 
   template <typename Condition>
   bool run_until(Condition&& condition, std::chrono::milliseconds limit = 8s) {
     const auto end = std::chrono::steady_clock::now() + limit;
+    io_.restart();  // it stops when nobody serves
     while (!condition() && std::chrono::steady_clock::now() < end) io_.run_one_for(20ms);
     return condition();
   }
@@ -118,6 +125,7 @@ class DnsLab : public ::testing::Test {
   std::vector<Host> hosts_{
       {.network = "default", .name = "web1", .ifindex = 77, .addresses = {make_address("10.0.5.2")}}};
   std::unique_ptr<Server> server_;
+  std::unique_ptr<Listeners> listeners_;
 };
 
 TEST_F(DnsLab, DigResolvesOverUdpAndTcp) {
@@ -387,25 +395,81 @@ TEST_F(DnsLab, AGuestIsItsInterfaceAndItsAddressTogether) {
 TEST_F(DnsLab, AnAddressThatComesLaterIsServedThen) {
   ASSERT_EQ(sh("ip addr del 10.0.5.1/32 dev lo"), 0);
   start({});
-  ASSERT_EQ(server_->problems().size(), 3U);  // udp, tcp, and no upstream
-  EXPECT_THAT(server_->problems().front(), HasSubstr("10.0.5.1 port 53 (udp)"));
+  ASSERT_EQ(listeners_->problems().size(), 2U);
+  EXPECT_THAT(listeners_->problems().front(), HasSubstr("10.0.5.1 port 53 (udp)"));
   ASSERT_EQ(sh("ip addr add 10.0.5.1/32 dev lo"), 0);
-  EXPECT_TRUE(run_until([&] { return server_->problems().size() == 1; }));
+  EXPECT_TRUE(run_until([&] { return listeners_->problems().empty(); }));
   EXPECT_EQ(rcode_of(exchange(ask("localhost")).value()), 0U);
 }
 
 TEST_F(DnsLab, APortTakenByAnotherIsAProblemWithARemedy) {
   boost::asio::ip::tcp::acceptor other{io_, {make_address("10.0.5.1"), 53}};
   start({});
-  EXPECT_THAT(server_->problems().front(),
+  EXPECT_THAT(listeners_->problems().front(),
               AllOf(HasSubstr("port 53 (tcp)"), HasSubstr("ss -lpn"), HasSubstr("bind-interfaces")));
   EXPECT_EQ(rcode_of(exchange(ask("localhost")).value()), 0U);  // UDP works meanwhile
 }
 
 TEST_F(DnsLab, OwnAddressesAreRefusedAsUpstreams) {
   start({make_address("10.0.5.1")});
-  EXPECT_THAT(server_->problems().front(), HasSubstr("in a circle"));
   EXPECT_EQ(rcode_of(exchange(ask("a.example")).value()), 2U);
+}
+
+TEST_F(DnsLab, ASocketGivenAgainKeepsItsConnections) {
+  UniqueFd kept;
+  listeners_ = Listeners::create(io_, make_socket, [&](const address& local, Transport transport, UniqueFd bound) {
+    if (transport == Transport::tcp) kept = UniqueFd{::fcntl(bound.get(), F_DUPFD_CLOEXEC, 0)};
+    server_->listen(local, transport, std::move(bound));
+  });
+  start({});
+  boost::asio::ip::tcp::socket client{io_};
+  client.connect({make_address("10.0.5.1"), 53});
+  io_.run_for(50ms);
+  server_->listen(make_address("10.0.5.1"), Transport::tcp, std::move(kept));
+  Bytes question = ask("localhost");
+  question.insert(question.begin(), {0, static_cast<std::uint8_t>(question.size())});
+  boost::asio::write(client, boost::asio::buffer(question));
+  EXPECT_TRUE(run_until([&] { return client.available() > 14; }));
+}
+
+TEST_F(DnsLab, AnotherSocketTakesThePlaceOfTheFirst) {
+  start({});
+  EXPECT_EQ(rcode_of(exchange(ask("localhost")).value()), 0U);
+  auto other = make_socket(AF_INET, SOCK_DGRAM);
+  ASSERT_TRUE(other);
+  ASSERT_FALSE(bind_socket(other->get(), make_address("10.0.5.9"), Transport::udp)) << "no such address";
+  server_->listen(make_address("10.0.5.1"), Transport::udp, std::move(*other));
+  EXPECT_FALSE(exchange(ask("localhost"), 200ms)) << "the first is closed";
+}
+
+TEST_F(DnsLab, AnAddressNoLongerInTheZonesIsClosed) {
+  start({});
+  EXPECT_EQ(rcode_of(exchange(ask("localhost")).value()), 0U);
+  server_->apply({.snapshot = true, .zones = {}, .upserts = {}, .removed = {}});
+  listeners_->want({});
+  boost::asio::ip::tcp::socket client{io_};
+  boost::system::error_code error;
+  client.connect({make_address("10.0.5.1"), 53}, error);
+  EXPECT_EQ(error, boost::asio::error::connection_refused);
+  start({});
+  EXPECT_EQ(rcode_of(exchange(ask("localhost")).value()), 0U) << "bound anew";
+}
+
+// While a server is replaced, what is asked waits in the sockets that its parent keeps.
+TEST_F(DnsLab, AQuestionAskedWhileNobodyServesIsAnsweredByTheNext) {
+  std::vector<std::pair<Transport, UniqueFd>> kept;
+  listeners_ = Listeners::create(io_, make_socket, [&](const address&, Transport transport, UniqueFd bound) {
+    kept.emplace_back(transport, std::move(bound));
+  });
+  start({});
+  server_.reset();
+  boost::asio::ip::udp::socket client{io_};
+  client.connect({make_address("10.0.5.1"), 53});
+  client.send(boost::asio::buffer(ask("localhost")));
+  EXPECT_FALSE(run_until([&] { return client.available() > 0; }, 100ms));
+  server_ = Server::create(io_);
+  for (auto& [transport, socket] : kept) server_->listen(make_address("10.0.5.1"), transport, std::move(socket));
+  EXPECT_TRUE(run_until([&] { return client.available() > 0; }));
 }
 
 TEST_F(DnsLab, MayGoAwayWithQuestionsInFlight) {

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "dns/listeners.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/ip/udp.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cerrno>
+#include <chrono>
+#include <map>
+
+namespace vrouter::dns {
+
+namespace {
+
+constexpr std::uint16_t kPort = 53;
+constexpr int kTcpBacklog = 128;
+// A burst of every guest at once, or what they ask while the service is started anew.
+constexpr int kUdpReceiveBuffer = 4 << 20;
+constexpr std::chrono::seconds kRetry{1};
+
+// What the operator can do about it: "10.0.5.1 port 53 (udp): Address already in use; ...".
+std::string bind_problem(const address& local, Transport transport, const KernelError& error) {
+  const auto place = fmt::format("dns: {} port {} ({}): {}", local.to_string(), kPort,
+                                 transport == Transport::udp ? "udp" : "tcp", ::strerrordesc_np(error.code));
+  switch (error.code) {
+    case EADDRINUSE:
+      return fmt::format(
+          "{}; another program serves DNS there (ss -lpn 'sport = :{}' names it): stop it, or keep it off this address "
+          "(dnsmasq: bind-interfaces and listen-address)",
+          place, kPort);
+    case EADDRNOTAVAIL:
+      return fmt::format("{}; this host has no such address yet, and port {} is served as soon as it has", place,
+                         kPort);
+    case EACCES:
+      return fmt::format("{}; ports below 1024 need CAP_NET_BIND_SERVICE: run vrouterd as its unit does", place);
+    default:
+      return fmt::format("{}; tried again every second", place);
+  }
+}
+
+class Binder final : public Listeners {
+ public:
+  Binder(boost::asio::io_context& io, MakeSocket make, Bound bound)
+      : make_{std::move(make)}, bound_{std::move(bound)}, retry_{io} {}
+
+  void want(const std::vector<address>& addresses) override {
+    std::erase_if(places_,
+                  [&](const auto& place) { return std::ranges::find(addresses, place.first) == addresses.end(); });
+    for (const auto& local : addresses) places_.try_emplace(local);
+    bind_missing();
+  }
+
+  [[nodiscard]] std::vector<std::string> problems() const override {
+    std::vector<std::string> all;
+    for (const auto& [local, place] : places_) {
+      for (const auto& attempt : place) {
+        if (!attempt.problem.empty()) all.push_back(attempt.problem);
+      }
+    }
+    return all;
+  }
+
+ private:
+  struct Attempt {
+    bool bound = false;
+    std::string problem;
+  };
+  using Place = std::array<Attempt, 2>;  // by Transport
+
+  void bind_missing() {
+    bool all = true;
+    for (auto& [local, place] : places_) {
+      for (const auto transport : {Transport::udp, Transport::tcp}) {
+        auto& attempt = place[static_cast<std::size_t>(transport)];
+        if (!attempt.bound) bind(local, transport, attempt);
+        all = all && attempt.bound;
+      }
+    }
+    retry_.cancel();
+    if (all) return;
+    retry_.expires_after(kRetry);
+    retry_.async_wait([this, alive = std::weak_ptr{alive_}](const boost::system::error_code& cancelled) {
+      if (!cancelled && !alive.expired()) bind_missing();
+    });
+  }
+
+  void bind(const address& local, Transport transport, Attempt& attempt) {
+    auto socket = make_(local.is_v4() ? AF_INET : AF_INET6, transport == Transport::udp ? SOCK_DGRAM : SOCK_STREAM);
+    const auto done = socket ? bind_socket(socket->get(), local, transport) : std::unexpected{socket.error()};
+    attempt = {.bound = done.has_value(), .problem = done ? "" : bind_problem(local, transport, done.error())};
+    if (done) bound_(local, transport, std::move(*socket));
+  }
+
+  MakeSocket make_;
+  Bound bound_;
+  std::map<address, Place> places_;
+  boost::asio::steady_timer retry_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a handler may be queued when we go
+};
+
+}  // namespace
+
+std::expected<UniqueFd, KernelError> make_socket(int domain, int type) {
+  UniqueFd fd{::socket(domain, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+  if (!fd) return std::unexpected(KernelError{.what = "make a socket", .code = errno, .extack = {}});
+  return fd;
+}
+
+std::expected<void, KernelError> bind_socket(int fd, const address& local, Transport transport) {
+  const auto failed = [&] {
+    const int code = errno;  // Asio's to_string() clears it
+    return std::unexpected(
+        KernelError{.what = fmt::format("bind {} port {}", local.to_string(), kPort), .code = code, .extack = {}});
+  };
+  const auto set = [fd](int level, int option, int value = 1) {
+    return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
+  };
+  if (::fcntl(fd, F_SETFL, O_NONBLOCK) != 0) return failed();
+  // Beside a dnsmasq on the wildcard, which sets this too: the more specific address wins, for UDP.
+  if (!set(SOL_SOCKET, SO_REUSEADDR)) return failed();
+  if (!(local.is_v4() ? set(IPPROTO_IP, IP_PKTINFO) : set(IPPROTO_IPV6, IPV6_RECVPKTINFO))) return failed();
+  if (local.is_v6() && !set(IPPROTO_IPV6, IPV6_V6ONLY)) return failed();
+  const boost::asio::ip::udp::endpoint endpoint{local, kPort};
+  if (::bind(fd, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) return failed();
+  if (transport == Transport::tcp)
+    return ::listen(fd, kTcpBacklog) == 0 ? std::expected<void, KernelError>{} : failed();
+  // Best effort: a small buffer loses questions in a burst, and clients ask again.
+  if (!set(SOL_SOCKET, SO_RCVBUFFORCE, kUdpReceiveBuffer)) set(SOL_SOCKET, SO_RCVBUF, kUdpReceiveBuffer);
+  return {};
+}
+
+std::unique_ptr<Listeners> Listeners::create(boost::asio::io_context& io, MakeSocket make, Bound bound) {
+  return std::make_unique<Binder>(io, std::move(make), std::move(bound));
+}
+
+}  // namespace vrouter::dns
