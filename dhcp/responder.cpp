@@ -18,6 +18,7 @@ BootTime end_of_lease(const Binding& binding, BootTime now) {
 LeaseEvent event_of(LeaseState state, const Binding& binding, const MacAddress& client,
                     std::span<const std::uint8_t> client_id, std::string_view host_name, BootTime expires) {
   return {state,
+          binding.ifindex,
           binding.guest,
           binding.tap,
           binding.address,

@@ -21,4 +21,9 @@ std::string_view name(LeaseState state) noexcept {
   std::abort();
 }
 
+Statistics operator+(Statistics a, const Statistics& b) noexcept {
+  for (const auto counter : kCounters) a.*counter += b.*counter;
+  return a;
+}
+
 }  // namespace vrouter::dhcp

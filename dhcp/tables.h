@@ -3,6 +3,7 @@
 // It holds a replica of these tables and nothing else; it never asks the router and waits.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -51,6 +52,7 @@ enum class LeaseState { offered, bound, released, declined, expired };
 // What a client did, for the router's tables and log.
 struct LeaseEvent {
   LeaseState state = LeaseState::offered;
+  unsigned ifindex = 0;
   std::string guest;
   std::string tap;
   address_v4 address;
@@ -72,5 +74,26 @@ struct Statistics {
   std::uint64_t discover = 0, request = 0, inform = 0, release = 0, decline = 0, offer = 0, ack = 0, nak = 0;
   bool operator==(const Statistics&) const = default;
 };
+
+// All of them, for whoever takes each alike.
+inline constexpr std::array kCounters{&Statistics::received,
+                                      &Statistics::answered,
+                                      &Statistics::dropped_malformed,
+                                      &Statistics::dropped_unknown_interface,
+                                      &Statistics::dropped_rate_limited,
+                                      &Statistics::dropped_foreign_mac,
+                                      &Statistics::dropped_not_ours,
+                                      &Statistics::send_errors,
+                                      &Statistics::discover,
+                                      &Statistics::request,
+                                      &Statistics::inform,
+                                      &Statistics::release,
+                                      &Statistics::decline,
+                                      &Statistics::offer,
+                                      &Statistics::ack,
+                                      &Statistics::nak};
+static_assert(sizeof(Statistics) == kCounters.size() * sizeof(std::uint64_t), "a counter is missing above");
+
+[[nodiscard]] Statistics operator+(Statistics a, const Statistics& b) noexcept;
 
 }  // namespace vrouter::dhcp

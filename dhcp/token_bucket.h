@@ -14,20 +14,22 @@ namespace vrouter::dhcp {
 inline constexpr unsigned kBurstPerInterface = 40;
 inline constexpr unsigned kMessagesPerSecond = 20;
 
-class TokenBucket {
+template <unsigned kBurst, unsigned kPerSecond>
+class BasicTokenBucket {
  public:
   // Takes one token; false when there is none. A `now` before the last one gives nothing back.
   [[nodiscard]] bool take(BootTime now) noexcept {
     full_at_ = std::max(full_at_, now);
-    if (full_at_ - now > kInterval * (kBurstPerInterface - 1)) return false;
+    if (full_at_ - now > kInterval * (kBurst - 1)) return false;
     full_at_ += kInterval;
     return true;
   }
 
  private:
-  static constexpr std::chrono::nanoseconds kInterval =
-      std::chrono::nanoseconds{std::chrono::seconds{1}} / kMessagesPerSecond;
+  static constexpr std::chrono::nanoseconds kInterval = std::chrono::nanoseconds{std::chrono::seconds{1}} / kPerSecond;
   BootTime full_at_{};  // when the bucket will be full again; the past: it is
 };
+
+using TokenBucket = BasicTokenBucket<kBurstPerInterface, kMessagesPerSecond>;
 
 }  // namespace vrouter::dhcp

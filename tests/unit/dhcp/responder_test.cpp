@@ -67,9 +67,9 @@ TEST_F(ResponderTest, TellsOfABoundClient) {
   static_cast<void>(handle(selecting("10.0.5.2").add(61, {1, 2}).add(12, text("Vm"))));
   ASSERT_EQ(events_.size(), 2u);
   EXPECT_EQ(events_[0].host_name, "");
-  EXPECT_EQ(
-      events_[1],
-      (LeaseEvent{LeaseState::bound, "web1", "tap0", ip("10.0.5.2"), kGuestMac, {1, 2}, "vm", now_ + seconds{3600}}));
+  EXPECT_EQ(events_[1],
+            (LeaseEvent{
+                LeaseState::bound, 7, "web1", "tap0", ip("10.0.5.2"), kGuestMac, {1, 2}, "vm", now_ + seconds{3600}}));
 }
 
 TEST_F(ResponderTest, AnOfferBindsNothing) {
