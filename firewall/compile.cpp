@@ -216,10 +216,16 @@ std::vector<Element> compile_guest(const Guest& guest, const Network& network) {
 }
 
 std::vector<Element> upstream_elements(const std::vector<address>& servers) {
+  using namespace boost::asio::ip;
   std::vector<Element> elements;
   for (const auto& server : servers) {
-    elements.push_back(server.is_v4() ? inet("upstreams4", bytes_of(server.to_v4()))
-                                      : inet("upstreams6", bytes_of(server.to_v6())));
+    if (server.is_v4()) {
+      elements.push_back(inet("upstreams4", bytes_of(server.to_v4())));
+    } else if (server.to_v6().is_v4_mapped()) {  // resolv.conf may have it so; its packets are IPv4
+      elements.push_back(inet("upstreams4", bytes_of(make_address_v4(v4_mapped, server.to_v6()))));
+    } else {
+      elements.push_back(inet("upstreams6", bytes_of(server.to_v6())));
+    }
   }
   std::ranges::sort(elements);
   const auto repeated = std::ranges::unique(elements);

@@ -174,8 +174,8 @@ TEST(Compile, WithoutUsersNothingJudgesWhatTheHostSends) {
 TEST(UpstreamElements, AreSortedAndNoneTwice) {
   const auto elements =
       upstream_elements({boost::asio::ip::make_address("9.9.9.9"), boost::asio::ip::make_address("fe80::1%3"),
-                         boost::asio::ip::make_address("1.1.1.1"), boost::asio::ip::make_address("fe80::1%4"),
-                         boost::asio::ip::make_address("9.9.9.9")});
+                         boost::asio::ip::make_address("1.1.1.1"), boost::asio::ip::make_address("::ffff:1.1.1.1"),
+                         boost::asio::ip::make_address("fe80::1%4"), boost::asio::ip::make_address("9.9.9.9")});
   ASSERT_EQ(elements.size(), 3U);  // rules know no scope: the link-local server is one
   EXPECT_EQ(elements[0].key.first, (Bytes{1, 1, 1, 1}));
   EXPECT_EQ(elements[1].key.first, (Bytes{9, 9, 9, 9}));
