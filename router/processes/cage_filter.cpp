@@ -147,6 +147,12 @@ void allow_connections(Filter& filter) {
     }
   }
   filter.allow(SCMP_SYS(setsockopt), {int_equals(1, IPPROTO_TCP), int_equals(2, TCP_NODELAY)});
+  // The interface that a connection came in by, which is who the guest is; and whether two descriptors are one socket.
+  constexpr int kPktOptions6 = 6;  // IPV6_2292PKTOPTIONS, linux/in6.h
+  for (const auto& [level, option] :
+       {std::pair<int, int>{IPPROTO_IP, IP_PKTOPTIONS}, {IPPROTO_IPV6, kPktOptions6}, {SOL_SOCKET, SO_COOKIE}}) {
+    filter.allow(SCMP_SYS(getsockopt), {int_equals(1, level), int_equals(2, option)});
+  }
 }
 
 void add_fatal(Filter& filter) {
