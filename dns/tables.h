@@ -2,6 +2,7 @@
 // What the DNS service is told and what it tells: plain values, so that it can be a process of its own.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -61,5 +62,18 @@ struct Statistics {
   std::vector<UpstreamStatus> upstreams;
   bool operator==(const Statistics&) const = default;
 };
+
+// All of its counters, for whoever takes each alike.
+inline constexpr std::array kCounters{&Statistics::queries_udp,
+                                      &Statistics::queries_tcp,
+                                      &Statistics::answered_locally,
+                                      &Statistics::forwarded,
+                                      &Statistics::failed,
+                                      &Statistics::dropped_malformed,
+                                      &Statistics::dropped_unknown_source,
+                                      &Statistics::dropped_over_budget,
+                                      &Statistics::mismatched_replies};
+static_assert(sizeof(Statistics) == kCounters.size() * sizeof(std::uint64_t) + sizeof(std::vector<UpstreamStatus>),
+              "a counter is missing above");
 
 }  // namespace vrouter::dns

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "dns/server.h"
+#include "router/processes/dns_verbs.h"
+#include "router/processes/supervisor.h"
+
+namespace vrouter::router {
+
+// What the child is to know, kept by whoever calls apply(), and changed before that call.
+class NameTable {
+ public:
+  virtual ~NameTable() = default;
+  [[nodiscard]] virtual dns::Update snapshot() const = 0;  // all zones and hosts
+};
+
+// The DNS forwarder in a process of its own, seen from the daemon. It keeps the sockets that guests reach: what they
+// ask while there is no child waits there for the next.
+class RemoteDns final : public dns::Server {
+ public:
+  using OpenSupervisor = std::function<std::unique_ptr<Supervisor>(Supervisor::Handlers)>;
+
+  // Starts the child. The first three must outlive it.
+  [[nodiscard]] static std::unique_ptr<RemoteDns> open(boost::asio::io_context& io, Spawner& spawner,
+                                                       const NameTable& table);
+  RemoteDns(const NameTable& table, const OpenSupervisor& open_supervisor);
+
+  void apply(const dns::Update& update) override;
+  // Admit new servers to the firewall before this, and take old ones out of it after.
+  void set_upstreams(dns::Upstreams upstreams) override;
+  void listen(const address& local, dns::Transport transport, UniqueFd bound) override;
+  // Of all children since the start, the present one's as it last told them, at most 100 ms ago.
+  [[nodiscard]] dns::Statistics statistics() const override;
+
+  [[nodiscard]] Supervisor& supervisor() noexcept { return *supervisor_; }
+  [[nodiscard]] const Supervisor& supervisor() const noexcept { return *supervisor_; }
+
+ private:
+  using Place = std::pair<address, dns::Transport>;
+  // All that a child has to know, on its way. What is larger than the line's queue goes out in parts, each when the one
+  // before was read.
+  struct Sending {
+    std::vector<dns_verbs::Order> orders;
+    std::size_t next = 0;
+  };
+
+  void on_started();
+  std::expected<void, std::string> on_message(std::span<const std::uint8_t> bytes);
+  [[nodiscard]] std::expected<void, std::string> check(const dns_verbs::Report& report) const;
+  [[nodiscard]] std::vector<dns_verbs::Order> everything();
+  void append_upstreams(std::vector<dns_verbs::Order>& orders) const;
+  void send_everything();
+  void tell(const std::vector<dns_verbs::Order>& orders);
+  [[nodiscard]] bool send(const dns_verbs::Order& order);
+  [[nodiscard]] bool in_step() const noexcept { return !behind_ && !sending_; }
+
+  const NameTable& table_;
+  std::map<Place, UniqueFd> sockets_;
+  dns::Upstreams upstreams_;
+  std::set<address> servers_;  // all of them
+  std::uint64_t version_ = 0;  // of the upstreams
+
+  bool behind_ = true;          // something changed that no message told, nor those on their way will
+  bool stale_sockets_ = false;  // the child may have some that we closed
+  std::optional<Sending> sending_;
+  dns::Statistics of_the_dead_;                           // without upstreams
+  dns::Statistics last_reported_;                         // by this child; without upstreams
+  std::map<address, dns::UpstreamStatus> dead_, living_;  // of the upstreams; no other address is in them
+  std::unique_ptr<Supervisor> supervisor_;                // last: its handlers use the rest
+};
+
+}  // namespace vrouter::router

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/processes/dns_verbs.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "router/processes/verb_wire.h"
+
+namespace vrouter::router::dns_verbs {
+namespace {
+
+enum class Verb : std::uint8_t { listen = 1, begin, zone, host, unhost, end, forward, upstreams, statistics };
+
+constexpr std::size_t kUpstreamSize = VerbEncoder::kAddress + 4 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
+static_assert(VerbEncoder::kFixedFields + kMaxReported * kUpstreamSize <= kMaxMessage);
+static_assert(VerbEncoder::kFixedFields >= 1 + 8 + 2 + sizeof(dns::kCounters) / sizeof(dns::kCounters[0]) * 8);
+
+struct Encoder : VerbEncoder {
+  explicit Encoder(Verb verb, std::size_t variable_bytes = 0)
+      : VerbEncoder{static_cast<std::uint8_t>(verb), variable_bytes} {}
+};
+
+std::vector<std::uint8_t> encode_zone(const dns::Zone& zone) {
+  Encoder out{Verb::zone, zone.network.size() + zone.domain.size() + 5 * zone.prefixes4.size() +
+                              17 * zone.prefixes6.size() + zone.listen.size() * VerbEncoder::kAddress};
+  out.text(zone.network);
+  out.text(zone.domain);
+  out.count(zone.prefixes4.size());
+  for (const auto& prefix : zone.prefixes4) {
+    out.u32(prefix.address().to_uint());
+    out.u8(static_cast<std::uint8_t>(prefix.prefix_length()));
+  }
+  out.count(zone.prefixes6.size());
+  for (const auto& prefix : zone.prefixes6) {
+    for (const auto byte : prefix.address().to_bytes()) out.u8(byte);
+    out.u8(static_cast<std::uint8_t>(prefix.prefix_length()));
+  }
+  out.addresses(zone.listen);
+  return out.take();
+}
+
+Zone decode_zone(VerbDecoder& in) {
+  dns::Zone zone;
+  zone.network = in.text(kMaxLabel, "length of the network's name");
+  zone.domain = in.text(kMaxDomain, "length of the domain");
+  const auto prefixes4 = in.count(kMaxPrefixes, "number of prefixes");
+  for (std::size_t i = 0; i < prefixes4 && !in.failed(); ++i) {
+    const address_v4 base{in.u32()};
+    const auto length = in.up_to(std::uint8_t{32}, "prefix length");
+    if (!in.failed()) zone.prefixes4.emplace_back(base, length);
+  }
+  const auto prefixes6 = in.count(kMaxPrefixes, "number of prefixes");
+  for (std::size_t i = 0; i < prefixes6 && !in.failed(); ++i) {
+    address_v6::bytes_type base{};
+    for (auto& byte : base) byte = in.u8();
+    const auto length = in.up_to(std::uint8_t{128}, "prefix length");
+    if (!in.failed()) zone.prefixes6.emplace_back(address_v6{base}, length);
+  }
+  zone.listen = in.addresses(kMaxListen, "number of addresses to listen on");
+  return {std::move(zone)};
+}
+
+std::vector<std::uint8_t> encode_host(const dns::Host& host) {
+  Encoder out{Verb::host, host.network.size() + host.name.size() + host.addresses.size() * VerbEncoder::kAddress};
+  out.text(host.network);
+  out.text(host.name);
+  out.u32(host.ifindex);
+  out.addresses(host.addresses);
+  return out.take();
+}
+
+Host decode_host(VerbDecoder& in) {
+  dns::Host host;
+  host.network = in.text(kMaxLabel, "length of the network's name");
+  host.name = in.text(kMaxLabel, "length of the guest's name");
+  host.ifindex = in.u32();
+  host.addresses = in.addresses(kMaxAddresses, "number of addresses");
+  return {std::move(host)};
+}
+
+struct OrderEncoder {
+  std::vector<std::uint8_t> operator()(const Listen& listen) const {
+    Encoder out{Verb::listen};
+    out.address(listen.local);
+    out.u8(static_cast<std::uint8_t>(listen.transport));
+    return out.take();
+  }
+  std::vector<std::uint8_t> operator()(const Begin&) const { return Encoder{Verb::begin}.take(); }
+  std::vector<std::uint8_t> operator()(const Zone& zone) const { return encode_zone(zone.zone); }
+  std::vector<std::uint8_t> operator()(const Host& host) const { return encode_host(host.host); }
+  std::vector<std::uint8_t> operator()(const Unhost& host) const {
+    Encoder out{Verb::unhost, host.network.size() + host.name.size()};
+    out.text(host.network);
+    out.text(host.name);
+    return out.take();
+  }
+  std::vector<std::uint8_t> operator()(const End&) const { return Encoder{Verb::end}.take(); }
+  std::vector<std::uint8_t> operator()(const Forward& forward) const {
+    const auto& [domain, servers] = forward.zone;
+    Encoder out{Verb::forward, domain.size() + servers.size() * VerbEncoder::kAddress};
+    out.text(domain);
+    out.addresses(servers);
+    return out.take();
+  }
+  std::vector<std::uint8_t> operator()(const Upstreams& upstreams) const {
+    Encoder out{Verb::upstreams, upstreams.servers.size() * VerbEncoder::kAddress};
+    out.u64(upstreams.version);
+    out.addresses(upstreams.servers);
+    return out.take();
+  }
+};
+
+std::uint32_t microseconds(double ms) {
+  constexpr double kMost = std::numeric_limits<std::uint32_t>::max();  // an hour: more than any server gets
+  return static_cast<std::uint32_t>(std::llround(std::clamp(ms * 1000, 0.0, kMost)));
+}
+
+std::string no_verb(std::uint8_t verb) {
+  return "verb " + std::to_string(verb) + " is none that may come";
+}
+
+constexpr auto kServersWhat = "number of servers";
+
+// Its parts are read in the order of the braces.
+std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
+  switch (verb) {
+    case Verb::listen: {
+      const Order listen = Listen{in.address(), in.up_to(dns::Transport::tcp, "transport")};
+      return in.finish(listen, "listen");
+    }
+    case Verb::begin:
+      return in.finish<Order>(Begin{}, "begin");
+    case Verb::zone: {
+      Order zone = decode_zone(in);
+      return in.finish(std::move(zone), "zone");
+    }
+    case Verb::host: {
+      Order host = decode_host(in);
+      return in.finish(std::move(host), "host");
+    }
+    case Verb::unhost: {
+      Order host = Unhost{in.text(kMaxLabel, "length of the network's name"), in.text(kMaxLabel, "length of the name")};
+      return in.finish(std::move(host), "unhost");
+    }
+    case Verb::end:
+      return in.finish<Order>(End{}, "end");
+    case Verb::forward: {
+      Order forward = Forward{{in.text(kMaxDomain, "length of the domain"), in.addresses(kMaxServers, kServersWhat)}};
+      return in.finish(std::move(forward), "forward");
+    }
+    case Verb::upstreams: {
+      Order upstreams = Upstreams{in.u64(), in.addresses(kMaxServers, kServersWhat)};
+      return in.finish(std::move(upstreams), "upstreams");
+    }
+    case Verb::statistics:
+      break;
+  }
+  return std::unexpected(no_verb(static_cast<std::uint8_t>(verb)));
+}
+
+}  // namespace
+
+dns::Upstreams bounded(dns::Upstreams upstreams) {
+  const auto cut = [](std::vector<address>& servers) { servers.resize(std::min(servers.size(), kMaxServers)); };
+  cut(upstreams.servers);
+  for (auto& zone : upstreams.forward) cut(zone.servers);
+  return upstreams;
+}
+
+std::vector<std::uint8_t> encode(const Order& order) {
+  return std::visit(OrderEncoder{}, order);
+}
+
+std::vector<std::uint8_t> encode(const Report& report) {
+  const auto& upstreams = report.statistics.upstreams;
+  const auto told = std::min(upstreams.size(), kMaxReported);
+  Encoder out{Verb::statistics, told * kUpstreamSize};
+  out.u64(report.version);
+  for (const auto counter : dns::kCounters) out.u64(report.statistics.*counter);
+  out.count(told);
+  for (const auto& upstream : std::span{upstreams}.first(told)) {
+    out.address(upstream.server);
+    out.u64(upstream.asked);
+    out.u64(upstream.answered);
+    out.u64(upstream.timeouts);
+    out.u64(upstream.refused);
+    out.u32(microseconds(upstream.rtt_ms));
+  }
+  return out.take();
+}
+
+std::expected<Order, std::string> decode_order(std::span<const std::uint8_t> bytes) {
+  VerbDecoder in{bytes};
+  return decode(static_cast<Verb>(in.u8()), in);
+}
+
+std::expected<Report, std::string> decode_report(std::span<const std::uint8_t> bytes) {
+  VerbDecoder in{bytes};
+  const auto verb = in.u8();
+  if (verb != static_cast<std::uint8_t>(Verb::statistics)) return std::unexpected(no_verb(verb));
+  Report report;
+  report.version = in.u64();
+  for (const auto counter : dns::kCounters) report.statistics.*counter = in.u64();
+  const auto told = in.count(kMaxReported, kServersWhat);
+  for (std::size_t i = 0; i < told && !in.failed(); ++i) {
+    dns::UpstreamStatus status;
+    status.server = in.address();
+    status.asked = in.u64();
+    status.answered = in.u64();
+    status.timeouts = in.u64();
+    status.refused = in.u64();
+    status.rtt_ms = in.u32() / 1000.0;
+    report.statistics.upstreams.push_back(status);
+  }
+  return in.finish(std::move(report), "statistics");
+}
+
+}  // namespace vrouter::router::dns_verbs

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the daemon and `vrouterd: dns` say to each other, each message between bytes and a value. Orders go down,
+// reports come up. Lengths are exact and every list has a bound; what doesn't decode is an error in words, of which
+// either side is rid by ending the child.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "dns/tables.h"
+#include "router/processes/channel.h"
+
+namespace vrouter::router::dns_verbs {
+
+inline constexpr std::size_t kMaxLabel = 63;                      // RFC 1035, 2.3.4: names of networks and of guests
+inline constexpr std::size_t kMaxDomain = 253;                    // RFC 1035, 2.3.4, as text
+inline constexpr std::size_t kMaxPrefixes = 16, kMaxListen = 16;  // a network has one of each family
+inline constexpr std::size_t kMaxAddresses = 16;                  // a guest has one of each family
+// A question is asked of some ten servers before its asker gives up (kLookupDeadline): what comes after these is never
+// reached.
+inline constexpr std::size_t kMaxServers = 32;
+// Of how many servers, over all zones, the state is reported: what one message holds.
+inline constexpr std::size_t kMaxReported = 1000;
+
+// --- down ----------------------------------------------------------------------------------------------------------
+
+struct Listen {  // the descriptor comes with it, bound there; given again, it is the same socket or a new one's
+  address local;
+  dns::Transport transport = dns::Transport::udp;
+  bool operator==(const Listen&) const = default;
+};
+struct Begin {  // the zones and hosts until `End` make up the whole table; another Begin starts over
+  bool operator==(const Begin&) const = default;
+};
+struct Zone {  // only between Begin and End
+  dns::Zone zone;
+  bool operator==(const Zone&) const = default;
+};
+struct Host {
+  dns::Host host;
+  bool operator==(const Host&) const = default;
+};
+struct Unhost {  // never between Begin and End
+  std::string network, name;
+  bool operator==(const Unhost&) const = default;
+};
+struct End {
+  bool operator==(const End&) const = default;
+};
+// Where a zone's questions go, as soon as Upstreams follows; Begin forgets those that none followed. No zone is ever
+// without its rule, and what is meant for the inside never goes outside.
+struct Forward {
+  config::ForwardZone zone;
+  bool operator==(const Forward&) const = default;
+};
+struct Upstreams {  // these and the Forwards before it replace what was
+  std::uint64_t version = 0;
+  std::vector<address> servers;
+  bool operator==(const Upstreams&) const = default;
+};
+using Order = std::variant<Listen, Begin, Zone, Host, Unhost, End, Forward, Upstreams>;
+
+// --- up ------------------------------------------------------------------------------------------------------------
+
+struct Report {
+  std::uint64_t version = 0;   // of the Upstreams that it knew; 0: of none yet
+  dns::Statistics statistics;  // upstreams sorted, the first kMaxReported; times in whole microseconds
+  bool operator==(const Report&) const = default;
+};
+
+// With so many servers in each list as can be told.
+[[nodiscard]] dns::Upstreams bounded(dns::Upstreams upstreams);
+
+// What exceeds the bounds above isn't decoded; the config loader and bounded() let none of it in.
+[[nodiscard]] std::vector<std::uint8_t> encode(const Order& order);
+[[nodiscard]] std::vector<std::uint8_t> encode(const Report& report);
+[[nodiscard]] std::expected<Order, std::string> decode_order(std::span<const std::uint8_t> bytes);
+[[nodiscard]] std::expected<Report, std::string> decode_report(std::span<const std::uint8_t> bytes);
+
+}  // namespace vrouter::router::dns_verbs

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/processes/dns_verbs.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace vrouter::router::dns_verbs {
+namespace {
+
+using boost::asio::ip::make_address;
+using boost::asio::ip::make_network_v4;
+using boost::asio::ip::make_network_v6;
+using ::testing::HasSubstr;
+
+dns::Zone some_zone() {
+  return {.network = "default",
+          .domain = "guests.internal",
+          .prefixes4 = {make_network_v4("10.0.5.0/24")},
+          .prefixes6 = {make_network_v6("fd76:7274:5::/64")},
+          .listen = {make_address("10.0.5.1"), make_address("fe80::1%7")}};
+}
+dns::Host some_host() {
+  return {.network = "default",
+          .name = "web1",
+          .ifindex = 4711,
+          .addresses = {make_address("10.0.5.2"), make_address("fd76:7274:5::2")}};
+}
+
+std::vector<Order> every_order() {
+  return {Listen{make_address("10.0.5.1"), dns::Transport::tcp},
+          Listen{make_address("fe80::1%7"), dns::Transport::udp},
+          Begin{},
+          Zone{some_zone()},
+          Zone{},
+          Host{some_host()},
+          Host{},
+          Unhost{"default", "web1"},
+          End{},
+          Forward{{.domain = "corp.example", .servers = {make_address("192.0.2.54")}}},
+          Upstreams{1ULL << 40, {make_address("9.9.9.9"), make_address("2620:fe::fe")}}};
+}
+
+Report some_report() {
+  Report report{.version = 3, .statistics = {}};
+  std::uint64_t value = 1;
+  for (const auto counter : dns::kCounters) report.statistics.*counter = value *= 1000;
+  report.statistics.upstreams = {
+      {.server = make_address("9.9.9.9"), .asked = 10, .answered = 7, .timeouts = 2, .refused = 1, .rtt_ms = 12.345},
+      {.server = make_address("2620:fe::fe")}};
+  return report;
+}
+
+TEST(DnsVerbs, EveryOrderComesBackAsItWent) {
+  for (const auto& order : every_order()) {
+    const auto back = decode_order(encode(order));
+    ASSERT_TRUE(back) << order.index() << ": " << back.error();
+    EXPECT_EQ(*back, order) << order.index();
+  }
+}
+
+TEST(DnsVerbs, AReportComesBackAsItWent) {
+  for (const auto& report : {some_report(), Report{}}) {
+    const auto back = decode_report(encode(report));
+    ASSERT_TRUE(back) << back.error();
+    EXPECT_EQ(*back, report);
+  }
+}
+
+TEST(DnsVerbs, AByteTooFewOrTooManyIsAnError) {
+  std::vector<std::vector<std::uint8_t>> messages{encode(some_report())};
+  for (const auto& order : every_order()) messages.push_back(encode(order));
+  for (auto message : messages) {
+    message.push_back(0);
+    EXPECT_FALSE(decode_order(message) || decode_report(message)) << int{message[0]};
+    message.pop_back();
+    while (!message.empty()) {
+      message.pop_back();
+      EXPECT_FALSE(decode_order(message) || decode_report(message)) << message.size();
+    }
+  }
+}
+
+TEST(DnsVerbs, OrdersDoNotComeUpNorReportsDown) {
+  for (const auto& order : every_order()) EXPECT_THAT(decode_report(encode(order)).error(), HasSubstr("verb"));
+  EXPECT_THAT(decode_order(encode(some_report())).error(), HasSubstr("verb"));
+}
+
+template <typename Decoded>
+std::string error_of(const Decoded& decoded) {
+  return decoded ? "" : decoded.error();
+}
+
+TEST(DnsVerbs, WhatExceedsItsBoundIsRefused) {
+  const std::string label(kMaxLabel, 'a'), domain(kMaxDomain, 'a');
+  const std::vector<address> servers(kMaxServers, make_address("2620:fe::fe"));
+  auto host = some_host();
+  host.name = host.network = label;
+  host.addresses.assign(kMaxAddresses, make_address("fd76:7274:5::2"));
+  auto zone = some_zone();
+  zone.domain = domain;
+  zone.listen.assign(kMaxListen, make_address("fd76:7274:5::1"));
+  zone.prefixes6.assign(kMaxPrefixes, make_network_v6("fd76:7274:5::/64"));
+  for (const Order& most : {Order{Host{host}}, Order{Zone{zone}}, Order{Forward{{domain, servers}}},
+                            Order{Upstreams{1, servers}}, Order{Unhost{label, label}}}) {
+    EXPECT_EQ(error_of(decode_order(encode(most))), "");
+  }
+  host.addresses.push_back(make_address("10.0.5.2"));
+  EXPECT_EQ(error_of(decode_order(encode(Host{host}))), "host: number of addresses 17 is more than 16");
+  zone.prefixes4.assign(kMaxPrefixes + 1, make_network_v4("10.0.5.0/24"));
+  EXPECT_EQ(error_of(decode_order(encode(Zone{zone}))), "zone: number of prefixes 17 is more than 16");
+  EXPECT_THAT(error_of(decode_order(encode(Unhost{label, label + "a"}))), HasSubstr("64 is more than 63"));
+  EXPECT_THAT(error_of(decode_order(encode(Forward{{domain + "a", {}}}))), HasSubstr("254 is more than 253"));
+  auto more = servers;
+  more.push_back(servers.front());
+  EXPECT_THAT(error_of(decode_order(encode(Upstreams{1, more}))), HasSubstr("33 is more than 32"));
+  const auto cut = bounded({.servers = more, .forward = {{.domain = "example", .servers = more}}});
+  EXPECT_EQ(cut.servers, servers);
+  EXPECT_EQ(cut.forward.front().servers, servers);
+}
+
+TEST(DnsVerbs, ValuesThatAreNoneAreRefused) {
+  auto listen = encode(Listen{make_address("10.0.5.1"), dns::Transport::tcp});
+  listen.back() = 2;
+  EXPECT_THAT(error_of(decode_order(listen)), HasSubstr("transport 2"));
+  listen[1] = 5;
+  EXPECT_THAT(error_of(decode_order(listen)), HasSubstr("neither family"));
+  auto zone = some_zone();
+  zone.listen.clear();
+  zone.prefixes6.clear();
+  auto bytes = encode(Zone{zone});
+  bytes[bytes.size() - 5] = 33;
+  EXPECT_THAT(error_of(decode_order(bytes)), HasSubstr("prefix length 33"));
+}
+
+TEST(DnsVerbs, ServersThatOneMessageCannotHoldAreNotReported) {
+  Report report;
+  for (std::uint32_t i = 0; i < kMaxReported + 5; ++i) {
+    report.statistics.upstreams.push_back(
+        {.server = address_v6{{0, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}}});
+  }
+  const auto bytes = encode(report);
+  EXPECT_LE(bytes.size(), kMaxMessage);
+  report.statistics.upstreams.resize(kMaxReported);
+  EXPECT_EQ(decode_report(bytes).value(), report);
+}
+
+TEST(DnsVerbs, TimesAreCutToWhatTheFieldHolds) {
+  Report report;
+  report.statistics.upstreams = {{.server = make_address("9.9.9.9"), .rtt_ms = 1e30}};
+  EXPECT_NEAR(decode_report(encode(report)).value().statistics.upstreams.front().rtt_ms, 4.295e6, 1e3);
+}
+
+}  // namespace
+}  // namespace vrouter::router::dns_verbs
