@@ -11,27 +11,38 @@
 
 namespace vrouter::router {
 
-GuestServices::GuestServices(boost::asio::io_context& io, std::filesystem::path resolv_conf,
-                             dhcp::Server::EventSink leases)
-    : io_{io},
-      resolv_conf_{std::move(resolv_conf)},
-      leases_{std::move(leases)},
-      retry_{io},
-      dns_{dns::Server::create(io)},
-      dns_listeners_{dns::Listeners::create(io, dns::make_socket,
-                                            [this](const address& local, dns::Transport transport, UniqueFd bound) {
-                                              dns_->listen(local, transport, std::move(bound));
-                                            })} {
-  open_dhcp();
+namespace {
+
+std::vector<address> servers_of(const dns::Upstreams& upstreams) {
+  auto all = upstreams.servers;
+  for (const auto& zone : upstreams.forward) all.insert(all.end(), zone.servers.begin(), zone.servers.end());
+  return all;
+}
+
+}  // namespace
+
+GuestServices::GuestServices(boost::asio::io_context& io, std::filesystem::path resolv_conf, Spawner* spawner,
+                             Handlers handlers)
+    : io_{io}, resolv_conf_{std::move(resolv_conf)}, spawner_{spawner}, handlers_{std::move(handlers)}, retry_{io} {
   open_watcher();
 }
 
+std::expected<std::unique_ptr<dhcp::Server>, KernelError> GuestServices::make_dhcp() {
+  if (spawner_ == nullptr) return dhcp::Server::open(io_, handlers_.lease);
+  auto remote = RemoteDhcp::open(io_, *spawner_, told_bindings_, handlers_.lease);
+  if (!remote) return std::unexpected(remote.error());
+  remote_dhcp_ = remote->get();
+  return std::move(*remote);
+}
+
 void GuestServices::open_dhcp() {
-  auto server = dhcp::Server::open(io_, leases_);
+  auto server = make_dhcp();
   if (server) {
     dhcp_ = std::move(*server);
-    if (!std::exchange(dhcp_problem_, {}).empty()) log_info("DHCP works again");
-    if (!snapshot_due_) dhcp_->apply(all_bindings());
+    if (!std::exchange(dhcp_problem_, {}).empty()) {
+      log_info("DHCP works again");
+      dhcp_->apply(tables_.bindings());
+    }
     return;
   }
   const auto problem =
@@ -45,11 +56,27 @@ void GuestServices::open_dhcp() {
   });
 }
 
+void GuestServices::open_dns() {
+  dns::MakeSocket make = dns::make_socket;
+  if (spawner_ == nullptr) {
+    dns_ = dns::Server::create(io_);
+  } else {
+    auto remote = RemoteDns::open(io_, *spawner_, told_hosts_);
+    remote_dns_ = remote.get();
+    dns_ = std::move(remote);
+    make = [this](int domain, int type) { return spawner_->make_socket(Service::dns, domain, type); };
+  }
+  listeners_ = dns::Listeners::create(io_, std::move(make),
+                                      [this](const address& local, dns::Transport transport, UniqueFd bound) {
+                                        dns_->listen(local, transport, std::move(bound));
+                                      });
+}
+
 void GuestServices::open_watcher() {
   auto watcher =
       dns::ResolvConfWatcher::open(io_, {.resolv_conf = resolv_conf_}, [this](const std::vector<address>& servers) {
         log_info("resolv.conf changed: " + std::to_string(servers.size()) + " name servers");
-        set_upstreams();
+        if (!silent_) set_upstreams();
       });
   if (watcher) {
     watcher_ = std::move(*watcher);
@@ -60,98 +87,77 @@ void GuestServices::open_watcher() {
   log_error(watcher_problem_);
 }
 
-void GuestServices::set_upstreams() {
-  dns::Upstreams upstreams{.servers = dns_config_.upstreams, .forward = dns_config_.forward};
+dns::Upstreams GuestServices::upstreams_of(const config::Dns& dns) const {
+  dns::Upstreams upstreams{.servers = dns.upstreams, .forward = dns.forward};
   if (upstreams.servers.empty() && watcher_) upstreams.servers = watcher_->servers();
-  upstreams_ = upstreams;
-  dns_->set_upstreams(std::move(upstreams));
+  return upstreams;
+}
+
+std::vector<address> GuestServices::upstream_servers(const config::Dns& dns) const {
+  return servers_of(upstreams_of(dns));
+}
+
+void GuestServices::set_upstreams() {
+  const auto before = std::exchange(upstreams_, upstreams_of(dns_config_));
+  const auto wanted = servers_of(upstreams_);
+  auto either = servers_of(before);
+  either.insert(either.end(), wanted.begin(), wanted.end());
+  handlers_.admit(std::move(either));
+  dns_->set_upstreams(upstreams_);
+  handlers_.admit(wanted);
 }
 
 void GuestServices::configure(const config::Config& config) {
-  dns_config_ = config.dns;
-  zones_.clear();
-  for (const auto& [name, network] : config.networks) zones_.push_back(zone_for(network));
-  bindings_.clear();
-  hosts_.clear();
-  bindings_due_ = {};
-  hosts_due_ = {};
-  snapshot_due_ = true;
-  set_upstreams();
   silent_ = false;
+  if (!dns_) open_dns();
+  dns_config_ = config.dns;
+  std::vector<dns::Zone> zones;
+  for (const auto& [name, network] : config.networks) zones.push_back(zone_for(network));
+  tables_.begin(std::move(zones));
+  set_upstreams();
   if (!dhcp_ && dhcp_problem_.empty()) open_dhcp();
 }
 
-void GuestServices::put(const config::Guest& guest, const config::Network& network,
-                        const std::optional<TapIdentity>& tap) {
-  auto binding = tap ? binding_for(guest, network, *tap) : std::nullopt;
-  const auto told = bindings_.find(guest.tap);
-  if (told != bindings_.end() && (!binding || binding->ifindex != told->second.ifindex)) {
-    bindings_due_.removed_ifindexes.push_back(told->second.ifindex);
-    bindings_.erase(told);
-  }
-  if (binding && (!bindings_.contains(guest.tap) || bindings_.at(guest.tap) != *binding)) {
-    bindings_due_.upserts.push_back(*binding);
-    bindings_.insert_or_assign(guest.tap, std::move(*binding));
-  }
-  auto host = host_for(guest, tap);
-  const auto known = hosts_.find(guest.tap);
-  if (known != hosts_.end() && known->second == host) return;
-  hosts_due_.upserts.push_back(host);
-  hosts_.insert_or_assign(guest.tap, std::move(host));
-}
-
-void GuestServices::remove(const config::Guest& guest) {
-  if (const auto told = bindings_.find(guest.tap); told != bindings_.end()) {
-    bindings_due_.removed_ifindexes.push_back(told->second.ifindex);
-    bindings_.erase(told);
-  }
-  if (const auto known = hosts_.find(guest.tap); known != hosts_.end()) {
-    hosts_due_.removed.push_back(known->second);
-    hosts_.erase(known);
-  }
-}
-
-dhcp::Update GuestServices::all_bindings() const {
-  dhcp::Update update{.snapshot = true, .upserts = {}, .removed_ifindexes = {}};
-  for (const auto& [tap, binding] : bindings_) update.upserts.push_back(binding);
-  return update;
-}
-
 void GuestServices::flush() {
-  auto bindings = std::exchange(bindings_due_, {});
-  auto hosts = std::exchange(hosts_due_, {});
-  if (std::exchange(snapshot_due_, false)) {
-    bindings = all_bindings();
-    hosts = {.snapshot = true, .zones = zones_, .upserts = {}, .removed = {}};
-    for (const auto& [tap, host] : hosts_) hosts.upserts.push_back(host);
-  }
+  if (silent_) return;
+  const auto due = tables_.take();
+  const auto& [bindings, hosts] = due;
   if (dhcp_ && (bindings.snapshot || !bindings.upserts.empty() || !bindings.removed_ifindexes.empty()))
     dhcp_->apply(bindings);
   if (hosts.snapshot || !hosts.upserts.empty() || !hosts.removed.empty()) dns_->apply(hosts);
-  if (hosts.snapshot) dns_listeners_->want(dns::listen_addresses(hosts.zones));
+  if (hosts.snapshot) listeners_->want(dns::listen_addresses(tables_.zones()));
 }
 
 void GuestServices::silence() {
-  zones_.clear();
-  bindings_.clear();
-  hosts_.clear();
-  snapshot_due_ = true;
-  flush();
+  tables_.begin({});
   silent_ = true;
   retry_.cancel();
+  remote_dhcp_ = nullptr;
   dhcp_.reset();
   dhcp_problem_.clear();
+  listeners_.reset();
+  remote_dns_ = nullptr;
+  dns_.reset();
+}
+
+void GuestServices::on_gone(const ChildGone& gone) {
+  log_warning(gone.to_string());
+  if (gone.service == Service::dhcp && remote_dhcp_ != nullptr) remote_dhcp_->supervisor().on_gone(gone);
+  if (gone.service == Service::dns && remote_dns_ != nullptr) remote_dns_->supervisor().on_gone(gone);
 }
 
 std::vector<std::string> GuestServices::problems() const {
-  auto problems = dns_listeners_->problems();
-  std::ranges::move(dns::upstream_problems(upstreams_, dns::listen_addresses(zones_)), std::back_inserter(problems));
-  if (!dhcp_problem_.empty()) problems.push_back(dhcp_problem_);
-  if (!watcher_problem_.empty() && dns_config_.upstreams.empty()) problems.push_back(watcher_problem_);
-  if (watcher_ && watcher_->servers().empty() && dns_config_.upstreams.empty()) {
-    problems.push_back("guests resolve only one another: " + resolv_conf_.string() +
-                       " names no server; name them in vrouter.toml: [dns] upstreams = [\"...\"]");
-  }
+  std::vector<std::string> problems;
+  const auto add = [&problems](std::string problem) {
+    if (!problem.empty()) problems.push_back(std::move(problem));
+  };
+  if (listeners_) problems = listeners_->problems();
+  std::ranges::move(dns::upstream_problems(upstreams_, dns::listen_addresses(tables_.zones())),
+                    std::back_inserter(problems));
+  add(dhcp_problem_);
+  if (remote_dhcp_ != nullptr) add(remote_dhcp_->supervisor().problem());
+  if (remote_dns_ != nullptr) add(remote_dns_->supervisor().problem());
+  if (dns_config_.upstreams.empty()) add(watcher_problem_);
   return problems;
 }
 
@@ -159,10 +165,20 @@ dhcp::Statistics GuestServices::dhcp_statistics() const {
   return dhcp_ ? dhcp_->statistics() : dhcp::Statistics{};
 }
 dns::Statistics GuestServices::dns_statistics() const {
-  return dns_->statistics();
+  return dns_ ? dns_->statistics() : dns::Statistics{};
 }
 std::string GuestServices::upstreams_from() const {
   return dns_config_.upstreams.empty() ? resolv_conf_.string() : "vrouter.toml";
+}
+
+std::vector<GuestServices::Process> GuestServices::processes() const {
+  std::vector<Process> all;
+  const auto add = [&all](Service service, const Supervisor& supervisor) {
+    all.push_back({.service = service, .pid = supervisor.pid(), .restarts = supervisor.restarts()});
+  };
+  if (remote_dhcp_ != nullptr) add(Service::dhcp, remote_dhcp_->supervisor());
+  if (remote_dns_ != nullptr) add(Service::dns, remote_dns_->supervisor());
+  return all;
 }
 
 }  // namespace vrouter::router

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/daemon/guest_tables.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace vrouter::router {
@@ -81,16 +80,6 @@ dns::Update GuestTables::hosts() const {
 const dhcp::Binding* GuestTables::by_ifindex(unsigned ifindex) const {
   const auto tap = ifindexes_.find(ifindex);
   return tap == ifindexes_.end() ? nullptr : &bindings_.at(tap->second);
-}
-
-std::vector<address> GuestTables::listen_addresses() const {
-  std::vector<address> all;
-  for (const auto& zone : zones_) {
-    for (const auto& local : zone.listen) {
-      if (std::ranges::find(all, local) == all.end()) all.push_back(local);
-    }
-  }
-  return all;
 }
 
 }  // namespace vrouter::router

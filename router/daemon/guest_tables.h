@@ -34,7 +34,7 @@ class GuestTables {
   [[nodiscard]] dhcp::Update bindings() const;  // all of them, as a snapshot
   [[nodiscard]] dns::Update hosts() const;
   [[nodiscard]] const dhcp::Binding* by_ifindex(unsigned ifindex) const;
-  [[nodiscard]] std::vector<address> listen_addresses() const;  // each once, in order
+  [[nodiscard]] const std::vector<dns::Zone>& zones() const noexcept { return zones_; }
 
  private:
   void erase_binding(const std::string& tap);

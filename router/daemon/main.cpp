@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// vrouterd: reads the files, opens the state and the kernel, brings the host into the desired state, then serves.
-// Stopping leaves the data plane as it is; `vrouter teardown` is what gives the host back.
+// vrouterd: forks its spawner, reads the files, opens the state and the kernel, brings the host into the desired state,
+// gives up what privilege it no longer needs, then serves. Stopping leaves the data plane as it is; `vrouter teardown`
+// is what gives the host back.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -17,6 +18,10 @@
 #include "router/daemon/notify.h"
 #include "router/daemon/router.h"
 #include "router/daemon/version.h"
+#include "router/processes/dhcp_job.h"
+#include "router/processes/dns_job.h"
+#include "router/processes/privileges.h"
+#include "router/processes/spawner.h"
 
 namespace vrouter::router {
 namespace {
@@ -26,6 +31,26 @@ namespace asio = boost::asio;
 int fail(const std::string& message) {
   log_error("vrouterd did not start, and what runs on this host was left as it was: " + message);
   return 1;
+}
+
+// DHCP and DNS in processes of their own. Before anything is read: a child is a copy of what is here now.
+struct Separation {
+  std::unique_ptr<Spawner> spawner;
+  firewall::ServiceUsers users;
+};
+
+std::expected<Separation, std::string> separate(const Paths& paths) {
+  const auto dhcp = user_of(Service::dhcp);
+  if (!dhcp) return std::unexpected(dhcp.error());
+  const auto dns = user_of(Service::dns);
+  if (!dns) return std::unexpected(dns.error());
+  auto spawner =
+      Spawner::fork({.jobs = {run_dhcp, run_dns}, .users = {*dhcp, *dns}, .root = paths.runtime_dir / "empty"});
+  if (!spawner) {
+    return std::unexpected(spawner.error().to_string() +
+                           "; vrouterd starts its services as users of their own, which takes root");
+  }
+  return Separation{std::move(*spawner), {.dhcp = dhcp->uid, .dns = dns->uid}};
 }
 
 std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
@@ -51,7 +76,7 @@ std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
   if (!ports)
     return std::unexpected(ports.error().to_string() +
                            "; vrouterd needs CAP_NET_ADMIN: run it as root or by its systemd unit");
-  return Router::Parts{paths, std::move(*config), std::move(*store), std::move(*ports)};
+  return Router::Parts{paths, std::move(*config), std::move(*store), std::move(*ports), nullptr, std::nullopt};
 }
 
 // SIGHUP is `vrouter reload`, as service managers expect.
@@ -63,15 +88,33 @@ asio::awaitable<void> reload_on_hangup(asio::signal_set& signals, Router& router
   }
 }
 
-int serve(const Paths& paths) {
+int serve(const Paths& paths, std::optional<Separation> separation) {
   auto parts = open_parts(paths);
   if (!parts) return fail(parts.error());
   asio::io_context io{1};
+  const auto spawner = separation ? std::move(separation->spawner) : nullptr;  // goes before the loop it is watched on
+  if (spawner) {
+    parts->spawner = spawner.get();
+    parts->users = separation->users;
+  }
+  int status = 0;
   auto router = std::make_unique<Router>(io, std::move(*parts));
+  if (spawner) {
+    spawner->watch(
+        io, [&router](const ChildGone& gone) { router->on_gone(gone); },
+        [&] {
+          log_error(
+              "the spawner of vrouterd's services ended; without it none can be started again, so vrouterd ends "
+              "too, to be started anew");
+          status = 1;
+          io.stop();
+        });
+  }
   if (auto started = router->start(); !started) return fail(started.error());
   auto control =
       control::Server::open(io, *router, {.socket = paths.socket(), .version = kVersion, .log = log_warning});
   if (!control) return fail(control.error());
+  if (auto dropped = keep_only_network_capabilities(); !dropped) return fail(dropped.error().to_string());
 
   asio::signal_set stop{io, SIGTERM, SIGINT};
   stop.async_wait([&](const boost::system::error_code& error, int) {
@@ -85,7 +128,14 @@ int serve(const Paths& paths) {
   notify_stopping();
   log_info("stopping; the guests' traffic goes on without us");
   control->reset();
-  return 0;
+  return status;
+}
+
+int start(const Paths& paths, bool single_process) {
+  if (single_process) return serve(paths, std::nullopt);
+  auto separation = separate(paths);
+  if (!separation) return fail(separation.error());
+  return serve(paths, std::move(*separation));
 }
 
 int run(int argc, char** argv) {
@@ -103,13 +153,16 @@ int run(int argc, char** argv) {
                  "Whose name servers guests' questions go to, unless vrouter.toml names them")
       ->capture_default_str();
   app.add_flag("--debug", debug, "Log every change that is made to the host");
+  bool single_process = false;
+  app.add_flag("--single-process", single_process,
+               "Serve DHCP and DNS in this process, with all its privileges: for debugging only");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
   open_log(debug);
-  return serve(paths);
+  return start(paths, single_process);
 }
 
 }  // namespace

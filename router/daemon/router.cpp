@@ -6,7 +6,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
-#include "firewall/compile.h"
 #include "router/daemon/log.h"
 #include "router/reconcile/originals.h"
 #include "router/state/async_commit.h"
@@ -34,7 +33,12 @@ Router::Router(asio::io_context& io, Parts parts)
       paths_{std::move(parts.paths)},
       store_{std::move(parts.store)},
       plane_{std::move(parts.ports), Originals{store_->loaded().originals.begin(), store_->loaded().originals.end()}},
-      services_{io, paths_.resolv_conf, [this](const dhcp::LeaseEvent& event) { on_lease(event); }},
+      users_{parts.users},
+      services_{io,
+                paths_.resolv_conf,
+                parts.spawner,
+                {.lease = [this](const dhcp::LeaseEvent& event) { on_lease(event); },
+                 .admit = [this](const std::vector<address>& servers) { admit_upstreams(servers); }}},
       gate_{io},
       retry_{io},
       leases_{store_->loaded().leases} {
@@ -77,11 +81,13 @@ firewall::Ruleset Router::skeleton() const {
   firewall::Surroundings surroundings;
   surroundings.guarded_interfaces = {guarded.begin(), guarded.end()};
   surroundings.own_table = plane_.owns_table(config_);
+  surroundings.users = users_;
   return firewall::compile(config_, surroundings);
 }
 
 firewall::Ruleset Router::desired_rules() const {
   auto rules = skeleton();
+  rules.insert(upstream_rules_);
   for (const auto& [tap, guest] : desired_.guests) {
     const auto* known = guests_.by_tap(tap);
     if (known != nullptr && !keeps_out(tap)) rules.insert(elements_of(*known));
@@ -285,6 +291,7 @@ Attempt<> Router::start() {
   }
   record(plane_.originals(), plan);
 
+  admit_upstreams(services_.upstream_servers(config_.dns));
   const auto installed = plane_.install(desired_rules());
   if (!installed) return std::unexpected(sentence(installed.error()));
   rules_in_ = true;
@@ -364,6 +371,17 @@ void Router::guard_uplinks() {
     gather(wanted, ref, after);
   }
   if (auto changed = plane_.change(before, after); !changed) log_error(sentence(changed.error()));
+}
+
+void Router::admit_upstreams(const std::vector<address>& servers) {
+  auto wanted = users_ ? firewall::upstream_elements(servers) : std::vector<firewall::Element>{};
+  const auto before = std::exchange(upstream_rules_, std::move(wanted));
+  if (!rules_in_ || before == upstream_rules_) return;  // else they come with the rules
+  if (auto changed = plane_.change(before, upstream_rules_); !changed) {
+    log_error(sentence(changed.error()));
+    failed_.all = true;
+    retry_later();
+  }
 }
 
 std::string Router::summary() const {

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "config/guests.h"
+#include "firewall/compile.h"
 #include "router/control/service.h"
 #include "router/daemon/dataplane.h"
 #include "router/daemon/gate.h"
@@ -46,12 +47,16 @@ class Router final : public control::Service {
     config::Config config;
     std::unique_ptr<state::Store> store;
     Dataplane::Ports ports;
+    Spawner* spawner = nullptr;                   // none: DHCP and DNS are served in this process
+    std::optional<firewall::ServiceUsers> users;  // with a spawner: whom its children run as
   };
   Router(boost::asio::io_context& io, Parts parts);
 
   // Brings the host into the desired state; blocks, before the loop runs. An error leaves what it can't mend.
   [[nodiscard]] Attempt<> start();
   [[nodiscard]] std::string summary() const;  // "2 guests, 1 ready"
+  // A service's process ended, as the spawner tells.
+  void on_gone(const ChildGone& gone) { services_.on_gone(gone); }
 
   control::Answer<control::GuestView> add_guest(config::Guest wanted, control::Peer peer) override;
   control::Answer<control::GuestView> remove_guest(std::string which, control::Peer peer) override;
@@ -88,8 +93,9 @@ class Router final : public control::Service {
   boost::asio::awaitable<Attempt<>> reconcile_all();
   boost::asio::awaitable<void> make_taps();
   void guard_uplinks();
-  void offer(const config::Guest& guest);  // gathers for dhcp and dns what the guest is now
-  void serve(const config::Guest& guest);  // and tells them
+  void admit_upstreams(const std::vector<address>& servers);  // whom the DNS process may ask
+  void offer(const config::Guest& guest);                     // gathers for dhcp and dns what the guest is now
+  void serve(const config::Guest& guest);                     // and tells them
   [[nodiscard]] const Link* adopted_link(const std::string& tap) const;
 
   // --- events.cpp: what the kernel and the guests report
@@ -135,6 +141,8 @@ class Router final : public control::Service {
   Dataplane plane_;
   std::unique_ptr<KernelEvents> events_;
   std::unique_ptr<ConntrackFlusher> conntrack_;
+  std::optional<firewall::ServiceUsers> users_;
+  std::vector<firewall::Element> upstream_rules_;
   GuestServices services_;
   Gate gate_;
 
