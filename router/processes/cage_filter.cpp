@@ -47,6 +47,18 @@ constexpr int kAlways[] = {
     // the end
     SCMP_SYS(exit), SCMP_SYS(exit_group)};
 
+// UBSan asks the kernel, by writing it into a pipe, whether memory may be read before it looks at an object's type.
+#if defined(__has_feature)
+#if __has_feature(undefined_behavior_sanitizer) || __has_feature(address_sanitizer)
+#define VROUTER_SANITIZED 1
+#endif
+#endif
+#ifdef VROUTER_SANITIZED
+constexpr std::array kSanitizers{SCMP_SYS(pipe), SCMP_SYS(pipe2)};
+#else
+constexpr std::array<int, 0> kSanitizers{};
+#endif
+
 constexpr int kDatagrams[] = {SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg)};
 
 constexpr int kConnections[] = {SCMP_SYS(connect), SCMP_SYS(accept), SCMP_SYS(accept4)};
@@ -118,6 +130,7 @@ class Filter {
 
 void allow_common(Filter& filter) {
   for (const int call : kAlways) filter.allow(call);
+  for (const int call : kSanitizers) filter.allow(call);
   // No page that can be run: neither new nor made of one that was written.
   filter.allow(SCMP_SYS(mmap), {masked(2, PROT_EXEC, 0)});
   filter.allow(SCMP_SYS(mprotect), {masked(2, PROT_EXEC, 0)});
