@@ -50,11 +50,9 @@ Stage close_inherited(int channel) {
 rlim_t descriptors(Service service) {
   switch (service) {
     case Service::dhcp:
-      return 64;  // its channel, its loop, and a handful of sockets that serve all TAPs
+      return 64;
     case Service::dns:
-      // 4,096 questions that wait (dns/budget.h), some with a second server's or TCP's socket, 512 TCP clients, and two
-      // sockets per gateway address.
-      return 16384;
+      return kMostDescriptors;
   }
   std::abort();
 }
@@ -67,6 +65,11 @@ Stage limit(__rlimit_resource resource, rlim_t most, const char* what) {
   return check(::setrlimit(resource, &wanted), what);
 }
 
+Stage limit_memory() {
+  if constexpr (kSanitized) return {};
+  return limit(RLIMIT_AS, kMostMemory, "limit memory");
+}
+
 bool logs_to_a_file() {
   return std::ranges::any_of(std::initializer_list<int>{STDOUT_FILENO, STDERR_FILENO}, [](int fd) {
     struct stat found{};
@@ -76,6 +79,7 @@ bool logs_to_a_file() {
 
 Stage limit_resources(Service service) {
   if (auto done = limit(RLIMIT_NOFILE, descriptors(service), "limit descriptors"); !done) return done;
+  if (auto done = limit_memory(); !done) return done;
   if (auto done = limit(RLIMIT_CORE, 0, "forbid core files"); !done) return done;
   if (auto done = limit(RLIMIT_NPROC, 0, "forbid processes"); !done) return done;
   if (auto done = limit(RLIMIT_MEMLOCK, 0, "forbid locked memory"); !done) return done;
@@ -163,10 +167,9 @@ Allowed allowed(Service service) noexcept {
   std::abort();
 }
 
-std::expected<void, KernelError> enter_cage(Service service, const User& user, const std::filesystem::path& root,
-                                            int channel) {
+std::expected<void, KernelError> enter_cage_without_filter(Service service, const User& user,
+                                                           const std::filesystem::path& root, int channel) {
   const pid_t parent = ::getppid();
-  const auto may = allowed(service);
   load_what_files_tell();
   if (auto done = close_inherited(channel); !done) return done;  // before the limit on descriptors
   if (auto done = limit_resources(service); !done) return done;
@@ -174,8 +177,13 @@ std::expected<void, KernelError> enter_cage(Service service, const User& user, c
   if (auto done = become(user); !done) return done;       // needs CAP_SETUID, CAP_SETGID
   if (auto done = drop_capabilities(); !done) return done;
   if (auto done = stay_private_and_mortal(parent); !done) return done;  // after the change of user, which undoes it
-  if (auto done = deny_files(may); !done) return done;                  // needs no_new_privs
-  return load_filter(may);                                              // last: nothing above could be called after it
+  return deny_files(allowed(service));                                  // needs no_new_privs
+}
+
+std::expected<void, KernelError> enter_cage(Service service, const User& user, const std::filesystem::path& root,
+                                            int channel) {
+  if (auto done = enter_cage_without_filter(service, user, root, channel); !done) return done;
+  return load_filter(allowed(service));  // last: nothing above could be called after it
 }
 
 }  // namespace vrouter::router

@@ -40,6 +40,7 @@ class EmptyRoot {
     std::string name = (std::filesystem::temp_directory_path() / "vrouter-cage-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw_errno("mkdtemp");
     path_ = name;
+    std::filesystem::permissions(path_, std::filesystem::perms{0755});
   }
   EmptyRoot(const EmptyRoot&) = delete;
   EmptyRoot& operator=(const EmptyRoot&) = delete;

@@ -130,6 +130,32 @@ long try_sockets(Attempt attempt, int given) {
   }
 }
 
+long try_log(Attempt attempt) {
+  constexpr long kDisguise = 1L << 32;  // the kernel looks at the lower half
+  int on = 1;
+  char byte = 0;
+  switch (attempt) {
+    case Attempt::log_nonblocking:
+      return ::fcntl(STDERR_FILENO, F_SETFL, O_NONBLOCK);
+    case Attempt::log_nonblocking_in_disguise:
+      return ::syscall(SYS_fcntl, kDisguise | STDERR_FILENO, F_SETFL, O_NONBLOCK);
+    case Attempt::log_nonblocking_by_ioctl:
+      return ::ioctl(STDERR_FILENO, FIONBIO, &on);
+    case Attempt::log_shutdown:
+      return ::shutdown(STDERR_FILENO, SHUT_RDWR);
+    case Attempt::log_read:
+      return ::read(STDERR_FILENO, &byte, 1);
+    case Attempt::log_seek:
+      return ::lseek(STDERR_FILENO, 0, SEEK_SET);
+    case Attempt::log_duplicate:
+      return ::dup(STDERR_FILENO);
+    case Attempt::log_duplicate_by_fcntl:
+      return ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    default:
+      return -2;
+  }
+}
+
 long try_processes(Attempt attempt) {
   const auto parent = ::getppid();
   switch (attempt) {
@@ -276,6 +302,17 @@ long try_fatal(Attempt attempt, int given) {
   }
 }
 
+long reserve_memory() {
+  constexpr std::size_t kStep = 16 << 20, kEnough = 4096;
+  long steps = 0;
+  while (steps < static_cast<long>(kEnough) &&
+         ::mmap(nullptr, kStep, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) !=
+             MAP_FAILED) {
+    ++steps;
+  }
+  return steps * 16;
+}
+
 // Everything that a service does and the filter must let through; the first that fails is in errno.
 long live_honestly() {
   std::vector<std::unique_ptr<char[]>> blocks;
@@ -358,8 +395,9 @@ bool abuse_channel(Attempt attempt, UniqueFd& channel) {
 long perform(Attempt attempt, int given) {
   if (attempt == Attempt::nothing) return 0;
   if (attempt == Attempt::allocate_and_log) return live_honestly();
-  for (const long result : {try_files(attempt, given), try_sockets(attempt, given), try_processes(attempt),
-                            try_privileges(attempt), try_fatal(attempt, given)}) {
+  if (attempt == Attempt::reserve_memory) return reserve_memory();
+  for (const long result : {try_files(attempt, given), try_sockets(attempt, given), try_log(attempt),
+                            try_processes(attempt), try_privileges(attempt), try_fatal(attempt, given)}) {
     if (result != -2) return result;
   }
   errno = ENOTSUP;
@@ -367,6 +405,12 @@ long perform(Attempt attempt, int given) {
 }
 
 }  // namespace
+
+Outcome try_on(Attempt attempt, int given) {
+  errno = 0;
+  const long result = perform(attempt, given);
+  return {attempt, result < 0 ? errno : 0, static_cast<std::int32_t>(result)};
+}
 
 int run_hostile_job(UniqueFd channel) {
   while (true) {
@@ -378,9 +422,7 @@ int run_hostile_job(UniqueFd channel) {
     if (packet->size == 0) return 0;
     const auto attempt = static_cast<Attempt>(command);
     if (abuse_channel(attempt, channel)) continue;
-    errno = 0;
-    const long result = perform(attempt, packet->fd.get());
-    Outcome outcome{attempt, result < 0 ? errno : 0, static_cast<std::int32_t>(result)};
+    const auto outcome = try_on(attempt, packet->fd.get());
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): a plain struct
     (void)router::send_packet(channel.get(), {reinterpret_cast<const std::uint8_t*>(&outcome), sizeof outcome});
   }

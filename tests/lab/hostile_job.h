@@ -41,6 +41,15 @@ enum class Attempt : std::uint8_t {
   mark_given,
   bind_to_device_given,
   terminal_input,
+  // the log, which is the daemon's own open file
+  log_nonblocking,
+  log_nonblocking_in_disguise,
+  log_nonblocking_by_ioctl,
+  log_shutdown,
+  log_read,
+  log_seek,
+  log_duplicate,
+  log_duplicate_by_fcntl,
   // other processes
   kill_init,
   kill_parent,
@@ -98,6 +107,7 @@ enum class Attempt : std::uint8_t {
   flood,       // sends as fast as it can, for good
   never_read,  // sleeps for good
   close_line_and_stay,
+  reserve_memory,  // as much as it gets; the answer's result is in MiB
   exit_status_7,
   crash,
   throw_exception,
@@ -109,6 +119,9 @@ struct Outcome {
   std::int32_t error = 0;  // errno; 0: the kernel did it
   std::int32_t result = 0;
 };
+
+// Tries it; `given` is a descriptor to try it on. What kills doesn't return.
+[[nodiscard]] Outcome try_on(Attempt attempt, int given);
 
 // Takes the commands of its channel until that closes; then 0. A command may come with a descriptor to be tried on.
 int run_hostile_job(UniqueFd channel);

@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <netinet/in.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 
+#include "router/processes/cage.h"
+#include "router/processes/cage_filter.h"
 #include "router/processes/supervisor.h"
 #include "tests/lab/caged_child.h"
 
@@ -117,6 +120,15 @@ TEST_F(HostileChild, IsKilledForWhatNobodyDoesByAccident) {
               "vrouterd: dhcp (pid 4711) was killed by signal 31 (Bad system call)");
 }
 
+TEST_F(HostileChild, TakesNoMoreMemoryThanItsBound) {
+  if (router::kSanitized) GTEST_SKIP() << "a sanitizer reserves more than that";
+  const Hostile child{*spawner_, Service::dns};
+  const auto outcome = child.attempt(Attempt::reserve_memory);
+  ASSERT_TRUE(outcome);
+  EXPECT_LE(outcome->result, static_cast<std::int32_t>(router::kMostMemory >> 20));
+  EXPECT_GE(outcome->result, 512) << "too little is left for its work";
+}
+
 TEST_F(HostileChild, CanNeitherReadNorStopItsSpawnerOrDaemon) {
   const Hostile child{*spawner_, Service::dns};
   ASSERT_TRUE(child.attempt(Attempt::kill_parent));
@@ -193,6 +205,74 @@ TEST_F(HostileChild, ThatClosesItsLineAndStaysIsEnded) {
   EXPECT_NE(supervisor->pid(), first);
   EXPECT_EQ(supervisor->restarts(), 1U);
 }
+
+// What the filter refuses, refused without it: each by the wall behind.
+class WithoutFilter : public ::testing::TestWithParam<Service> {
+ protected:
+  // What each attempt came to in a process of its own that is caged but for the filter; -1: it ended.
+  int error_of(Attempt attempt) {
+    auto pair = router::open_channel_pair();
+    if (!pair) throw LabError{pair.error().to_string()};
+    const auto given = given_for(attempt);
+    const pid_t child = ::fork();
+    if (child < 0) throw_errno("fork");
+    if (child == 0) run(attempt, pair->second, given);
+    int status = -1;
+    if (::waitpid(child, &status, 0) != child) throw_errno("waitpid");
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+ private:
+  [[noreturn]] void run(Attempt attempt, const UniqueFd& channel, const UniqueFd& given) {
+    // The cage closes all but the channel's number: what is to be tried on takes its place.
+    if (given && ::dup2(given.get(), channel.get()) < 0) ::_exit(201);
+    // As the spawner does, so that the bounding set is empty.
+    for (int capability = 0; capability < 64; ++capability) ::prctl(PR_CAPBSET_DROP, capability);
+    const auto user = GetParam() == Service::dhcp ? kDhcpUser : kDnsUser;
+    if (!router::enter_cage_without_filter(GetParam(), user, root_.path(), channel.get())) ::_exit(200);
+    ::_exit(try_on(attempt, channel.get()).error);
+  }
+
+  EmptyRoot root_;
+};
+
+TEST_P(WithoutFilter, OtherWallsStand) {
+  ASSERT_EQ(error_of(Attempt::nothing), 0);
+  const std::pair<Attempt, std::vector<int>> expected[] = {
+      {Attempt::open_file, {EACCES, ENOENT}},  // an empty root, and Landlock
+      {Attempt::open_proc_self, {EACCES, ENOENT}},
+      {Attempt::create_file, {EACCES}},
+      {Attempt::open_parent_directory, {EACCES, ENOENT}},
+      {Attempt::socket_packet, {EPERM}},  // capabilities
+      {Attempt::socket_raw, {EPERM}},
+      {Attempt::mark_given, {EPERM}},
+      {Attempt::kill_init, {EPERM}},  // another user
+      {Attempt::kill_parent, {EPERM}},
+      {Attempt::raise_ambient, {EPERM}},
+      {Attempt::raise_limit, {EPERM}},
+      {Attempt::priority, {EACCES, EPERM}},
+      {Attempt::execve, {EACCES, ENOENT, EAGAIN}},
+      {Attempt::fork, {EAGAIN}},  // no process more for this user
+      {Attempt::setuid_root, {EPERM}},
+      {Attempt::setresuid_root, {EPERM}},
+      {Attempt::setgroups, {EPERM}},
+      {Attempt::capset, {EPERM}},
+      {Attempt::chroot, {EPERM}},
+      {Attempt::mount, {EPERM}},
+      {Attempt::umount, {EPERM}},
+      {Attempt::setns, {EPERM}},
+      {Attempt::unshare, {EPERM}},  // no user namespace within a chroot
+      {Attempt::ptrace_parent, {EPERM}},
+      {Attempt::read_parent, {EPERM}},
+      {Attempt::load_module, {EPERM, ENOSYS}},
+      {Attempt::kexec, {EPERM, ENOSYS}},
+  };
+  for (const auto& [attempt, errors] : expected) {
+    EXPECT_THAT(errors, ::testing::Contains(error_of(attempt))) << "attempt " << static_cast<int>(attempt);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Cage, WithoutFilter, ::testing::ValuesIn(kServices),
+                         [](const auto& service) { return std::string{name(service.param)}; });
 
 }  // namespace
 }  // namespace vrouter::lab
