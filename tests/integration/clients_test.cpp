@@ -88,7 +88,8 @@ TEST_F(Clients, Dhcpcd) {
   expect_configured("dhcpcd");
   const auto renewed = in.must("dhcpcd -4 -n eth0 2>&1; sleep 1; dhcpcd -4 -U eth0 2>&1", 40s);
   EXPECT_TRUE(contains(renewed, "10.0.5.2")) << renewed;
-  in.must("dhcpcd -4 -k eth0 2>&1", 40s);
+  // Twice: soon after a renewal dhcpcd 9.4.1 now and then loses the signal, and gives up waiting for itself after 10 s.
+  in.must("dhcpcd -4 -k eth0 2>&1 || dhcpcd -4 -k eth0 2>&1", 40s);
   EXPECT_TRUE(wait_until([&] { return !contains(scene.daemon->vrouter({"leases"}), "bound"); }));
 }
 

@@ -172,7 +172,8 @@ TEST_F(Clients, DhcpcdGetsAllByRapidCommitRenewsAndReleases) {
   start("dhcpcd -4 -n eth0");
   EXPECT_TRUE(wait_for(LeaseState::bound, 2));
   EXPECT_EQ(server_->statistics().discover, 1u);
-  start("dhcpcd -4 -k eth0");
+  // Twice: soon after a renewal dhcpcd 9.4.1 now and then loses the signal, and gives up waiting for itself after 10 s.
+  start("sh -c 'dhcpcd -4 -k eth0 || dhcpcd -4 -k eth0'");
   EXPECT_TRUE(wait_for(LeaseState::released));
 }
 
