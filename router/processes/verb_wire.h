@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/mac_address.h"
 #include "base/wire_reader.h"
 #include "base/wire_writer.h"
 #include "config/model.h"
@@ -35,11 +36,15 @@ class VerbEncoder {
     out_.u32(static_cast<std::uint32_t>(value));
   }
   void count(std::size_t value) { out_.u16(static_cast<std::uint16_t>(value)); }
-  void text(std::string_view value) {
+  void bytes(std::span<const std::uint8_t> value) {
     count(value.size());
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): characters as bytes
-    out_.bytes({reinterpret_cast<const std::uint8_t*>(value.data()), value.size()});
+    out_.bytes(value);
   }
+  void text(std::string_view value) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): characters as bytes
+    bytes({reinterpret_cast<const std::uint8_t*>(value.data()), value.size()});
+  }
+  void mac(const MacAddress& value) { out_.bytes(value.bytes); }
   static constexpr std::size_t kAddress = 1 + 16 + 4;  // of IPv6, the longer one
   void address(const vrouter::address& value) {
     u8(value.is_v4() ? 4 : 6);
@@ -83,6 +88,16 @@ class VerbDecoder {
     const auto n = in_.u16();
     if (n > most) complain(what, n, most);
     return failed() ? 0 : n;
+  }
+  [[nodiscard]] std::vector<std::uint8_t> bytes(std::size_t most, std::string_view what) {
+    const auto value = in_.take(count(most, what));
+    return {value.begin(), value.end()};
+  }
+  [[nodiscard]] MacAddress mac() {
+    MacAddress value;
+    const auto taken = in_.take(value.bytes.size());
+    for (std::size_t i = 0; i < taken.size(); ++i) value.bytes[i] = taken[i];
+    return value;
   }
   [[nodiscard]] std::string text(std::size_t most, std::string_view what) {
     const auto value = in_.take(count(most, what));
