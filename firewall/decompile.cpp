@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "firewall/decompile.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+namespace vrouter::firewall {
+namespace {
+
+using config::Guest;
+using config::Publish;
+
+// A concatenation's fields in their order: each padded to 4 bytes.
+class Fields {
+ public:
+  explicit Fields(const Bytes& bytes) : rest_{bytes} {}
+
+  std::string interface() {
+    const auto bytes = take(16);
+    return {bytes.begin(), std::ranges::find(bytes, 0)};
+  }
+  template <std::size_t N>
+  std::array<std::uint8_t, N> bytes() {
+    std::array<std::uint8_t, N> value{};
+    std::ranges::copy(take(N), value.begin());
+    return value;
+  }
+  template <typename Address>
+  Address address() {
+    return Address{bytes<sizeof(typename Address::bytes_type)>()};
+  }
+  std::uint16_t port() {
+    const auto b = bytes<2>();
+    return static_cast<std::uint16_t>(b[0] << 8 | b[1]);
+  }
+  // All of it was read, and all was there.
+  [[nodiscard]] bool whole() const { return !failed_ && rest_.empty(); }
+
+ private:
+  std::span<const std::uint8_t> take(std::size_t size) {
+    const std::size_t padded = (size + 3) / 4 * 4;
+    static constexpr std::array<std::uint8_t, 16> kNothing{};
+    // A key of a single field is not padded.
+    if (failed_ || rest_.size() < size || (rest_.size() < padded && rest_.size() != size)) {
+      failed_ = true;
+      return std::span{kNothing}.first(size);
+    }
+    const auto value = rest_.first(size);
+    rest_ = rest_.subspan(std::min(padded, rest_.size()));
+    return value;
+  }
+
+  std::span<const std::uint8_t> rest_;
+  bool failed_ = false;
+};
+
+class Decompiler {
+ public:
+  explicit Decompiler(const std::map<SetRef, ElementMap>& elements) : elements_{elements} {}
+
+  std::vector<Guest> run() && {
+    for (const auto& [key, data] : all("taps")) {
+      Fields fields{key.first};
+      auto tap = fields.interface();
+      if (fields.whole() && !tap.empty()) guests_[tap].tap = tap;
+    }
+    for (const auto& [key, data] : all("macs")) {
+      Fields fields{key.first};
+      const auto guest = guests_.find(fields.interface());
+      const MacAddress mac{fields.bytes<6>()};
+      if (fields.whole() && guest != guests_.end()) guest->second.mac = mac;
+    }
+    addresses<address_v4>("spoof4", "pinned4", &Guest::address, by_address4_);
+    addresses<address_v6>("spoof6", "pinned6", &Guest::address6, by_address6_);
+    ports<address_v4>("pub4", "pub4any", by_address4_);
+    ports<address_v6>("pub6", "pub6any", by_address6_);
+    std::vector<Guest> guests;
+    for (auto& [tap, guest] : guests_) {
+      join_ranges(guest.publish);
+      guests.push_back(std::move(guest));
+    }
+    return guests;
+  }
+
+ private:
+  [[nodiscard]] const ElementMap& all(const char* set) const {
+    static const ElementMap kNone;
+    const auto found = elements_.find(SetRef{Family::inet, set});
+    return found == elements_.end() ? kNone : found->second;
+  }
+
+  template <typename Address>
+  void addresses(const char* spoof, const char* pinned, std::optional<Address> Guest::* member,
+                 std::map<Address, std::string>& by_address) {
+    const auto read = [&](const ElementMap& elements, bool with_mac) {
+      for (const auto& [key, data] : elements) {
+        Fields fields{key.first};
+        const auto guest = guests_.find(fields.interface());
+        if (with_mac) fields.bytes<6>();
+        const auto address = fields.address<Address>();
+        if (!fields.whole() || guest == guests_.end()) continue;
+        guest->second.*member = address;
+        by_address.insert_or_assign(address, guest->first);
+      }
+    };
+    read(all(spoof), false);
+    read(all(pinned), true);
+  }
+
+  template <typename Address>
+  void ports(const char* on_one, const char* on_any, const std::map<Address, std::string>& by_address) {
+    const auto read = [&](const ElementMap& elements, bool any) {
+      for (const auto& [key, data] : elements) {
+        Fields fields{key.first};
+        Publish publish;
+        if (!any) publish.host = fields.address<Address>();
+        const auto protocol = protocol_of(fields.bytes<1>()[0]);
+        publish.first = publish.last = fields.port();
+        Fields target{data.value};
+        const auto guest = by_address.find(target.address<Address>());
+        publish.guest_first = target.port();
+        if (!fields.whole() || !target.whole() || !protocol || guest == by_address.end()) continue;
+        publish.protocol = *protocol;
+        guests_.at(guest->second).publish.push_back(publish);
+      }
+    };
+    read(all(on_one), false);
+    read(all(on_any), true);
+  }
+
+  static std::optional<config::Protocol> protocol_of(std::uint8_t number) {
+    switch (number) {
+      case IPPROTO_TCP:
+        return config::Protocol::tcp;
+      case IPPROTO_UDP:
+        return config::Protocol::udp;
+      case IPPROTO_SCTP:
+        return config::Protocol::sctp;
+      default:
+        return std::nullopt;
+    }
+  }
+
+  // A range became one element per port; and what is published on every address in both families, twice as many.
+  static void join_ranges(std::vector<Publish>& ports) {
+    std::ranges::sort(
+        ports, {}, [](const Publish& p) { return std::tuple{p.host, p.protocol, p.first - p.guest_first, p.first}; });
+    std::vector<Publish> joined;
+    for (const auto& port : ports) {
+      if (!joined.empty()) {
+        auto& last = joined.back();
+        const bool alike = last.host == port.host && last.protocol == port.protocol &&
+                           last.first - last.guest_first == port.first - port.guest_first;
+        if (alike && port.first <= last.last) continue;
+        if (alike && port.first == last.last + 1) {
+          last.last = port.last;
+          continue;
+        }
+      }
+      joined.push_back(port);
+    }
+    ports = std::move(joined);
+  }
+
+  const std::map<SetRef, ElementMap>& elements_;
+  std::map<std::string, Guest> guests_;  // by TAP
+  std::map<address_v4, std::string> by_address4_;
+  std::map<address_v6, std::string> by_address6_;
+};
+
+}  // namespace
+
+bool holds_guests(const SetRef& set) {
+  static constexpr std::array<std::string_view, 17> kSets{
+      "taps", "loose", "macs", "spoof4", "spoof6",  "pinned4", "pinned6",  "id4",     "id6",
+      "dst4", "dst6",  "pub4", "pub6",   "pub4any", "pub6any", "hairpin4", "hairpin6"};
+  return std::ranges::find(kSets, set.set) != kSets.end();
+}
+
+std::vector<config::Guest> decompile_guests(const std::map<SetRef, ElementMap>& elements) {
+  return Decompiler{elements}.run();
+}
+
+}  // namespace vrouter::firewall
