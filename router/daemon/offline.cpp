@@ -18,7 +18,8 @@ std::expected<std::vector<std::string>, std::string> teardown_offline(const std:
   auto store = state::Store::open(Paths{.state_dir = state_dir}.database());
   // A damaged database must not keep the host from being given back: what is ours is known by its marks, only what was
   // there before is lost.
-  const bool damaged = !store && store.error().kind == state::OpenFailure::damaged;
+  const bool damaged =
+      !store && (store.error().kind == state::OpenFailure::damaged || store.error().kind == state::OpenFailure::newer);
   if (!store && !damaged) return std::unexpected(store.error().message);
   auto ports = Dataplane::open_ports();
   if (!ports) return std::unexpected(ports.error().to_string());
@@ -33,8 +34,9 @@ std::expected<std::vector<std::string>, std::string> teardown_offline(const std:
   for (std::size_t i = 0; i < applied.done; ++i) done.push_back(describe(plan.operations[i]));
   if (applied.error)
     return std::unexpected(applied.error->to_string() + "; run `vrouter teardown` again once that is mended");
+  const auto rules = plane.nft().observe();
   if (auto removed = plane.nft().teardown(); !removed) return std::unexpected(removed.error().to_string());
-  done.emplace_back("firewall tables removed");
+  if (!rules || !rules->tables.empty()) done.emplace_back("firewall tables removed");
 
   if (damaged) {
     done.push_back("switches that vrouter changed could not be put back: " + store.error().message);

@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <utility>
 
 namespace vrouter::router::state {
@@ -13,6 +14,7 @@ namespace {
 constexpr int kApplicationId = 0x76727472;
 constexpr int kSchemaVersion = 1;
 constexpr auto kStopped = "stopped";
+constexpr auto kDamaged = "damaged";
 
 constexpr auto kSchema = R"(
 CREATE TABLE guests (
@@ -96,6 +98,27 @@ config::Protocol read_protocol(const std::string& tap, const SQLite::Column& col
   bad_row("published", tap, "protocol " + std::to_string(number));
 }
 
+// What a URI gives a meaning to (sqlite.org/uri.html).
+std::string uri_path(const std::string& file) {
+  std::string path;
+  for (const char c : file) {
+    switch (c) {
+      case '?':
+        path += "%3f";
+        break;
+      case '#':
+        path += "%23";
+        break;
+      case '%':
+        path += "%25";
+        break;
+      default:
+        path += c;
+    }
+  }
+  return path;
+}
+
 }  // namespace
 
 Database::Statements::Statements(SQLite::Database& db)
@@ -120,8 +143,16 @@ Database::Database(const std::string& file, const std::string& boot_id)
   sql_.emplace(db_);
 }
 
+// A write-ahead log that was left behind holds commits, and SQLite reads it where its index is there too. Without one
+// the file is all there is, and `immutable` keeps SQLite from looking for a place for such an index.
+Database::Database(const std::string& file, const std::string& boot_id, ReadOnly)
+    : boot_id_{boot_id},
+      db_{"file:" + uri_path(file) + (std::filesystem::exists(file + "-wal") ? "?mode=ro" : "?immutable=1"),
+          SQLite::OPEN_READONLY | SQLite::OPEN_URI} {
+  check_schema();
+}
+
 void Database::prepare_schema() {
-  const int version = db_.execAndGet("PRAGMA user_version").getInt();
   const bool empty = db_.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;
   if (empty) {
     begin();
@@ -131,18 +162,23 @@ void Database::prepare_schema() {
     commit();
     return;
   }
+  check_schema();
+  SQLite::Statement forget{db_, "DELETE FROM originals WHERE boot_id <> ?"};
+  forget.bind(1, boot_id_);
+  forget.exec();
+}
+
+void Database::check_schema() {
+  const int version = db_.execAndGet("PRAGMA user_version").getInt();
   if (db_.execAndGet("PRAGMA application_id").getInt() != kApplicationId) {
     throw Unreadable{"it is a database of another program"};
   }
   if (version != kSchemaVersion) {
-    throw Unreadable{"it has schema " + std::to_string(version) + " and this vrouter knows " +
-                     std::to_string(kSchemaVersion) + "; install the vrouter that wrote it"};
+    throw OtherVersion{"it has schema " + std::to_string(version) + " and this vrouter knows " +
+                       std::to_string(kSchemaVersion)};
   }
   const std::string check = db_.execAndGet("PRAGMA quick_check(1)").getString();
   if (check != "ok") throw Unreadable{check};
-  SQLite::Statement forget{db_, "DELETE FROM originals WHERE boot_id <> ?"};
-  forget.bind(1, boot_id_);
-  forget.exec();
 }
 
 void Database::roll_back() noexcept {
@@ -177,6 +213,11 @@ void Database::apply(const Change& change) {
   if (change.stopped) {
     sql_->put_setting.bind(1, kStopped);
     sql_->put_setting.bind(2, *change.stopped ? 1 : 0);
+    run(sql_->put_setting);
+  }
+  if (change.damaged) {
+    sql_->put_setting.bind(1, kDamaged);
+    sql_->put_setting.bind(2, *change.damaged);
     run(sql_->put_setting);
   }
 }
@@ -231,11 +272,17 @@ Stored Database::load() {
   Stored stored;
   load_guests(stored);
   load_leases(stored);
-  SQLite::Statement originals{db_, "SELECT key, value FROM originals"};
+  SQLite::Statement originals{db_, "SELECT key, value FROM originals WHERE boot_id = ?"};
+  originals.bind(1, boot_id_);
   while (originals.executeStep()) stored.originals[originals.getColumn(0)] = originals.getColumn(1).getString();
   SQLite::Statement settings{db_, "SELECT value FROM settings WHERE key = ?"};
-  settings.bind(1, kStopped);
-  stored.stopped = settings.executeStep() && settings.getColumn(0).getInt() != 0;
+  const auto setting = [&](const char* name) {
+    settings.reset();
+    settings.bind(1, name);
+    return settings.executeStep() ? settings.getColumn(0).getInt() : 0;
+  };
+  stored.stopped = setting(kStopped) != 0;
+  stored.damaged = setting(kDamaged);
   return stored;
 }
 

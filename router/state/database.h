@@ -16,11 +16,18 @@ namespace vrouter::router::state {
 struct Unreadable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+// It is one of another version of vrouter.
+struct OtherVersion : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 class Database {
  public:
   // Makes the schema in an empty file, checks an existing one, drops originals of another boot.
   Database(const std::string& file, const std::string& boot_id);
+  // Only to load() from: a file that can't be written. Its directory need not be writable either.
+  struct ReadOnly {};
+  Database(const std::string& file, const std::string& boot_id, ReadOnly);
 
   [[nodiscard]] Stored load();
   void begin() { db_.exec("BEGIN IMMEDIATE"); }
@@ -38,6 +45,7 @@ class Database {
   };
 
   void prepare_schema();
+  void check_schema();
   void put(const config::Guest& guest);
   void put(const KnownLease& lease);
   void load_guests(Stored& stored);

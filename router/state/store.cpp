@@ -22,6 +22,7 @@
 #include <span>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "base/unique_fd.h"
 #include "router/state/database.h"
@@ -79,9 +80,15 @@ OpenError damaged(const std::filesystem::path& file, const std::string& why) {
                       file.string(), why)};
 }
 
+OpenError other_version(const std::filesystem::path& file, const std::string& what) {
+  return {OpenFailure::newer, fmt::format("{}: {}: install the vrouter that wrote it", file.string(), what)};
+}
+
 std::expected<UniqueFd, OpenError> take_lock(const std::filesystem::path& file) {
   const std::string lock_file = with_suffix(file, ".lock");
   UniqueFd lock{::open(lock_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)};
+  // A lock needs no right to write: on a read-only disk the file of an earlier start does.
+  if (!lock && (errno == EROFS || errno == EACCES)) lock.reset(::open(lock_file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!lock) return std::unexpected(unwritable(lock_file, errno));
   // flock goes with the process, however it dies: no stale lock to judge.
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
@@ -117,9 +124,20 @@ class SqliteStore final : public Store {
   SqliteStore(std::filesystem::path file, UniqueFd lock, const Options& options)
       : file_{std::move(file)},
         lock_{std::move(lock)},
+        boot_id_{options.boot_id.empty() ? current_boot_id() : options.boot_id},
         before_commit_{options.before_commit},
-        database_{file_.string(), options.boot_id.empty() ? current_boot_id() : options.boot_id},
-        loaded_{database_.load()},
+        database_{std::in_place, file_.string(), boot_id_},
+        loaded_{database_->load()},
+        writer_{[this] { write(); }} {}
+
+  // Of a file that can't be written, and so says `problem`.
+  SqliteStore(std::filesystem::path file, UniqueFd lock, const Options& options, std::string problem)
+      : file_{std::move(file)},
+        lock_{std::move(lock)},
+        boot_id_{options.boot_id.empty() ? current_boot_id() : options.boot_id},
+        before_commit_{options.before_commit},
+        problem_{std::move(problem)},
+        loaded_{read_only()},
         writer_{[this] { write(); }} {}
 
   ~SqliteStore() override {
@@ -131,6 +149,7 @@ class SqliteStore final : public Store {
     writer_.join();
   }
 
+  std::string problem() const override { return problem_; }
   const Stored& loaded() const noexcept override { return loaded_; }
 
   void commit(Change change, boost::asio::io_context& io, Completion done) override {
@@ -179,21 +198,44 @@ class SqliteStore final : public Store {
 
   Committed transact(std::span<const Pending> group) {
     try {
-      database_.begin();
-      for (const auto& pending : group) database_.apply(pending.change);
+      if (!database_) {
+        if (auto opened = open_again(); !opened) return opened;
+      }
+      database_->begin();
+      for (const auto& pending : group) database_->apply(pending.change);
       if (before_commit_) before_commit_();
-      database_.commit();
+      database_->commit();
       return {};
     } catch (const SQLite::Exception& error) {
-      database_.roll_back();
+      if (database_) database_->roll_back();
       return std::unexpected(explain(file_, error));
+    } catch (const std::runtime_error& error) {  // it was damaged, or replaced, since it was read
+      return std::unexpected(damaged(file_, error.what()).message);
     }
+  }
+
+  Committed open_again() {
+    if (!lock_) {
+      auto lock = take_lock(file_);
+      if (!lock) return std::unexpected(lock.error().message);
+      lock_ = std::move(*lock);
+    }
+    if (auto made = make_private_file(file_); !made) return std::unexpected(made.error().message);
+    database_.emplace(file_.string(), boot_id_);
+    return {};
+  }
+
+  Stored read_only() const {
+    if (!std::filesystem::exists(file_)) return {};
+    return Database{file_.string(), boot_id_, Database::ReadOnly{}}.load();
   }
 
   std::filesystem::path file_;
   UniqueFd lock_;
+  std::string boot_id_;
   std::function<void()> before_commit_;
-  Database database_;  // the writer's, once its thread runs
+  std::string problem_;
+  std::optional<Database> database_;  // the writer's, once its thread runs; none before the file could be written
   Stored loaded_;
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -217,12 +259,63 @@ std::expected<std::unique_ptr<Store>, OpenError> Store::open(const std::filesyst
   if (auto made = make_private_file(file); !made) return std::unexpected(std::move(made.error()));
   try {
     return std::make_unique<SqliteStore>(file, std::move(*lock), options);
+  } catch (const OtherVersion& other) {
+    return std::unexpected(other_version(file, other.what()));
   } catch (const Unreadable& unreadable) {
     return std::unexpected(damaged(file, unreadable.what()));
   } catch (const SQLite::Exception& refused) {
     if (!is_unwritable(refused.getErrorCode())) return std::unexpected(damaged(file, refused.what()));
     return std::unexpected(OpenError{OpenFailure::unwritable, explain(file, refused)});
   }
+}
+
+namespace {
+
+std::expected<std::unique_ptr<Store>, OpenError> open_unwritable(const std::filesystem::path& file,
+                                                                 const Options& options, OpenError why) {
+  auto lock = take_lock(file);
+  if (!lock && lock.error().kind == OpenFailure::busy) return std::unexpected(std::move(lock.error()));
+  try {
+    // Nobody can write there, so without a lock there is nobody to keep out; open_again() takes it.
+    return std::make_unique<SqliteStore>(file, lock ? std::move(*lock) : UniqueFd{}, options, why.message);
+  } catch (const OtherVersion& other) {
+    return std::unexpected(other_version(file, other.what()));
+  } catch (const std::exception& unreadable) {
+    return std::unexpected(damaged(file, unreadable.what()));
+  }
+}
+
+std::expected<std::unique_ptr<Store>, OpenError> start_anew(const std::filesystem::path& file, const Options& options,
+                                                            const OpenError& why) {
+  const auto aside = Store::set_aside(file);
+  if (!aside) return std::unexpected(OpenError{why.kind, why.message + "; " + aside.error()});
+  const auto text = aside->string();
+  state::Change change;
+  change.damaged = std::stoi(text.substr(text.rfind('-') + 1));
+  auto fresh = Store::open(file, options);
+  if (!fresh) return fresh;
+  if (auto noted = (*fresh)->commit_now(std::move(change)); !noted)
+    return std::unexpected(OpenError{OpenFailure::unwritable, noted.error()});
+  fresh->reset();
+  return Store::open(file, options);
+}
+
+}  // namespace
+
+std::expected<std::unique_ptr<Store>, OpenError> Store::open_anyhow(const std::filesystem::path& file,
+                                                                    Options options) {
+  auto store = open(file, options);
+  if (store) return store;
+  switch (store.error().kind) {
+    case OpenFailure::damaged:
+      return start_anew(file, options, store.error());
+    case OpenFailure::unwritable:
+      return open_unwritable(file, options, std::move(store.error()));
+    case OpenFailure::busy:
+    case OpenFailure::newer:
+      return store;
+  }
+  std::unreachable();
 }
 
 std::expected<std::filesystem::path, std::string> Store::set_aside(const std::filesystem::path& file) {

@@ -36,6 +36,9 @@ struct Stored {
   std::map<std::string, std::string> originals;  // what the host had before us, changed since this boot only
   std::map<std::string, KnownLease> leases;      // by TAP
   bool stopped = false;                          // torn down: nothing is reconciled until reload or restart
+  // N: this database took the place of a damaged one, kept as FILE.damaged-N, and the operator has not said yet that
+  // nothing is missing. 0: all is well.
+  int damaged = 0;
   bool operator==(const Stored&) const = default;
 };
 
@@ -49,12 +52,14 @@ struct Change {
   std::vector<std::string> remove_leases = {};  // by TAP
   std::vector<KnownLease> put_leases = {};      // key: tap; replaces the lease
   std::optional<bool> stopped = {};
+  std::optional<int> damaged = {};
 };
 
 enum class OpenFailure {
   busy,       // another process has the directory: don't start
-  damaged,    // not a database, torn, or of a newer vrouter: run degraded, remove nothing, or set_aside()
-  unwritable  // read-only or full file system, missing rights: don't start
+  damaged,    // not a database, or torn
+  newer,      // of a vrouter with another schema: not ours to judge
+  unwritable  // read-only or full file system, missing rights
 };
 
 struct OpenError {
@@ -78,11 +83,20 @@ class Store {
   // Opens `file` (its directory is made, 0700, if missing) and holds `file`.lock until destroyed.
   [[nodiscard]] static std::expected<std::unique_ptr<Store>, OpenError> open(const std::filesystem::path& file,
                                                                              Options options = {});
+  // What a daemon does, which must serve its guests whatever the disk is like. A damaged database is set aside, and an
+  // empty one that says so (Stored::damaged) takes its place. One that can't be written is read, says why (problem()),
+  // and is opened anew by the first commit that finds it writable. What is left are busy, newer, and a damaged
+  // database on a disk that can't be written.
+  [[nodiscard]] static std::expected<std::unique_ptr<Store>, OpenError> open_anyhow(const std::filesystem::path& file,
+                                                                                    Options options = {});
   // Renames a damaged database (and its -wal) to `file`.damaged-N and returns that name. Only when no Store is open.
   [[nodiscard]] static std::expected<std::filesystem::path, std::string> set_aside(const std::filesystem::path& file);
 
   // Waits until everything handed over is on disk (or has failed). Completions still pending are posted, not run.
   virtual ~Store() = default;
+
+  // Why nothing could be written when it was opened; empty: it could.
+  [[nodiscard]] virtual std::string problem() const { return {}; }
 
   // What the database held when it was opened.
   [[nodiscard]] virtual const Stored& loaded() const noexcept = 0;

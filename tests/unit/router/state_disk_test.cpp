@@ -73,5 +73,55 @@ TEST_F(StoreOnSmallDisk, SaysThatTheDiskIsReadOnly) {
   EXPECT_NE(store.error().message.find("must be writable"), std::string::npos) << store.error().message;
 }
 
+TEST_F(StoreOnSmallDisk, IsReadWhereItCanNotBeWrittenAndOpenedOnceItCan) {
+  {
+    auto store = Store::open(file_);
+    ASSERT_TRUE(store);
+    ASSERT_TRUE((*store)->commit_now(some_change()));
+  }
+  const auto remount = [this](unsigned long flags) {
+    return ::mount("none", directory_.path().c_str(), nullptr, MS_REMOUNT | flags, nullptr);
+  };
+  ASSERT_EQ(remount(MS_RDONLY), 0);
+  const auto store = Store::open_anyhow(file_);
+  ASSERT_TRUE(store) << store.error().message;
+  EXPECT_TRUE((*store)->loaded().guests.contains("tap0"));
+  EXPECT_NE((*store)->problem().find("must be writable"), std::string::npos) << (*store)->problem();
+  const auto second = Store::open_anyhow(file_);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, OpenFailure::busy) << "one daemon at a time, all the same";
+  const Change gone{.remove_guests = {"tap0"}};
+  const auto refused = (*store)->commit_now(gone);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().find("writable"), std::string::npos) << refused.error();
+  ASSERT_EQ(remount(0), 0);
+  const auto committed = (*store)->commit_now(gone);
+  EXPECT_TRUE(committed) << committed.error();
+}
+
+TEST_F(StoreOnSmallDisk, WhatACrashLeftInTheLogIsReadFromAReadOnlyDiskToo) {
+  const auto store = Store::open(file_);
+  ASSERT_TRUE(store);
+  ASSERT_TRUE((*store)->commit_now(some_change()));
+  // As after kill -9: the log and its index are there, and the file itself lacks the guest.
+  const auto left = directory_ / "left.db";
+  for (const char* suffix : {"", "-wal", "-shm"})
+    std::filesystem::copy_file(file_.string() + suffix, left.string() + suffix);
+  ASSERT_GT(std::filesystem::file_size(left.string() + "-wal"), 0U);
+  ASSERT_EQ(::mount("none", directory_.path().c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr), 0);
+  const auto read = Store::open_anyhow(left);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_TRUE((*read)->loaded().guests.contains("tap0"));
+  EXPECT_NE((*read)->problem(), "");
+}
+
+TEST_F(StoreOnSmallDisk, AnEmptyDirectoryThatCanNotBeWrittenIsNoGuests) {
+  ASSERT_EQ(::mount("none", directory_.path().c_str(), nullptr, MS_REMOUNT | MS_RDONLY, nullptr), 0);
+  const auto store = Store::open_anyhow(file_);
+  ASSERT_TRUE(store) << store.error().message;
+  EXPECT_EQ((*store)->loaded(), Stored{});
+  EXPECT_NE((*store)->problem(), "");
+}
+
 }  // namespace
 }  // namespace vrouter::router::state

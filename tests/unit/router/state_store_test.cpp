@@ -200,8 +200,12 @@ TEST_F(StoreTest, RefusesANewerSchema) {
   run_sql("PRAGMA user_version = 99");
   const auto store = Store::open(file_);
   ASSERT_FALSE(store);
-  EXPECT_EQ(store.error().kind, OpenFailure::damaged);
+  EXPECT_EQ(store.error().kind, OpenFailure::newer);
   EXPECT_NE(store.error().message.find("schema 99"), std::string::npos);
+  const auto anyhow = Store::open_anyhow(file_);
+  ASSERT_FALSE(anyhow) << "it is not damaged, and not ours to put aside";
+  EXPECT_EQ(anyhow.error().kind, OpenFailure::newer);
+  EXPECT_FALSE(std::filesystem::exists(file_.string() + ".damaged-1"));
 }
 
 TEST_F(StoreTest, RefusesARowThatMeansNothing) {
@@ -224,6 +228,26 @@ TEST_F(StoreTest, SetsADamagedOneAsideAndStartsAnew) {
     EXPECT_EQ(std::filesystem::file_size(*aside), 8192U);
     EXPECT_EQ(stored(), Stored{});
   }
+}
+
+TEST_F(StoreTest, OpensAnyhowAndRemembersWhatWasDamaged) {
+  put({.put_guests = {full_guest()}});
+  for (const int number : {1, 2}) {
+    damage(0, std::string(8192, 'x'));
+    {
+      const auto store = Store::open_anyhow(file_);
+      ASSERT_TRUE(store) << store.error().message;
+      EXPECT_EQ((*store)->loaded().damaged, number);
+      EXPECT_TRUE((*store)->loaded().guests.empty());
+      EXPECT_EQ((*store)->problem(), "");
+    }
+    EXPECT_TRUE(std::filesystem::exists(file_.string() + ".damaged-" + std::to_string(number)));
+    EXPECT_EQ(stored().damaged, number) << "it holds until somebody says otherwise";
+    put({.put_guests = {full_guest()}});
+    EXPECT_EQ(stored().damaged, number);
+  }
+  put({.damaged = 0});
+  EXPECT_EQ(stored().damaged, 0);
 }
 
 TEST_F(StoreTest, SaysWhatToDoWhereNothingCanBeWritten) {
