@@ -21,7 +21,8 @@ class Apply {
 
   Result<void> operator()(const CreateTap& op) const {
     if (auto made = kernel_.net.create_tap(op.tap, op.owner); !made) return made;
-    const auto link = kernel_.net.link(op.tap);
+    auto link = kernel_.net.link(op.tap);
+    if (!link) link = kernel_.net.link(op.tap);  // not to leave behind what was made
     if (!link) return std::unexpected(link.error());
     note(LinkChanged{*link});
     return {};

@@ -286,13 +286,6 @@ Plan release_link(std::uint8_t route_protocol, const std::string& name, const Ob
   Link as_left = *link;
   // Only one that was adopted: a namesake that came later may be anything, the host's own uplink among them.
   const bool adopted = link->group == kGuestGroup || !original.fields.empty();
-  if (leave == Leave::down && adopted && link->up) {
-    ChangeLink down{link->index, name, {}, {}};
-    down.after.up = false;
-    down.before.up = true;
-    plan.operations.emplace_back(std::move(down));
-    as_left.up = false;
-  }
   for (const Route& route : observed.routes_on(link->index)) {
     if (route.protocol != route_protocol) continue;
     const Neighbour* neighbour = observed.neighbour(link->index, route.destination.network());
@@ -303,6 +296,14 @@ Plan release_link(std::uint8_t route_protocol, const std::string& name, const Ob
     if (address.noprefixroute && link->group == kGuestGroup) {
       plan.operations.emplace_back(RemoveAddress{address, name});
     }
+  }
+  // After its route, which the kernel would take along: undoing this must find a link that can carry one.
+  if (leave == Leave::down && adopted && link->up) {
+    ChangeLink down{link->index, name, {}, {}};
+    down.after.up = false;
+    down.before.up = true;
+    plan.operations.emplace_back(std::move(down));
+    as_left.up = false;
   }
   auto change = original_state(as_left, original);
   if (!change.after.empty()) plan.operations.emplace_back(std::move(change));

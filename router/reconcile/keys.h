@@ -13,6 +13,8 @@ inline constexpr const char* kAllArpIgnore = "net/ipv4/conf/all/arp_ignore";
 // Writing ip_forward sets these as well (net/ipv4/devinet.c, inet_forward_change).
 inline constexpr const char* kAllAcceptRedirects = "net/ipv4/conf/all/accept_redirects";
 inline constexpr const char* kDefaultForwarding = "net/ipv4/conf/default/forwarding";
+// How many connections are tracked at most, of all network namespaces together.
+inline constexpr const char* kConntrackMax = "net/netfilter/nf_conntrack_max";
 
 inline constexpr std::array<const char*, 6> kBridgeNetfilterKeys{
     "net/bridge/bridge-nf-call-arptables",     "net/bridge/bridge-nf-call-ip6tables",

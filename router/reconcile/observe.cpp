@@ -38,7 +38,7 @@ Result<Observed> observe(Kernel kernel) {
 }
 
 void observe_sysctls(const Sysctls& sysctls, Observed& observed) {
-  for (const char* key : {kIpForward, kAllArpIgnore, kAllAcceptRedirects, kDefaultForwarding}) {
+  for (const char* key : {kIpForward, kAllArpIgnore, kAllAcceptRedirects, kDefaultForwarding, kConntrackMax}) {
     read_sysctl(sysctls, key, observed);
   }
   for (const char* key : kBridgeNetfilterKeys) read_sysctl(sysctls, key, observed);
