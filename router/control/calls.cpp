@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/parse.hpp>
@@ -137,19 +138,20 @@ awaitable<Outcome> change_without_parameters(Service& service, object parameters
 
 struct Method {
   std::string_view name;
+  bool changes;
   awaitable<Outcome> (*run)(Service&, object, Peer);
 };
-constexpr std::array kMethods{Method{"AddGuest", add_guest},
-                              Method{"RemoveGuest", remove_guest},
-                              Method{"ListGuests", without_parameters<&Service::list_guests>},
-                              Method{"ShowGuest", show_guest},
-                              Method{"GetStatus", without_parameters<&Service::status>},
-                              Method{"ListLeases", without_parameters<&Service::list_leases>},
-                              Method{"Publish", publish},
-                              Method{"Unpublish", unpublish},
-                              Method{"GetRuleset", without_parameters<&Service::ruleset>},
-                              Method{"Reload", change_without_parameters<&Service::reload>},
-                              Method{"Teardown", change_without_parameters<&Service::teardown>}};
+constexpr std::array kMethods{Method{"AddGuest", true, add_guest},
+                              Method{"RemoveGuest", true, remove_guest},
+                              Method{"ListGuests", false, without_parameters<&Service::list_guests>},
+                              Method{"ShowGuest", false, show_guest},
+                              Method{"GetStatus", false, without_parameters<&Service::status>},
+                              Method{"ListLeases", false, without_parameters<&Service::list_leases>},
+                              Method{"Publish", true, publish},
+                              Method{"Unpublish", true, unpublish},
+                              Method{"GetRuleset", false, without_parameters<&Service::ruleset>},
+                              Method{"Reload", true, change_without_parameters<&Service::reload>},
+                              Method{"Teardown", true, change_without_parameters<&Service::teardown>}};
 
 Outcome describe(const object& parameters) {
   const auto wanted = read_text(parameters, "interface");
@@ -212,6 +214,13 @@ std::expected<Call, std::string> parse_call(std::string_view message) {
   call.upgrade = fields.flag("upgrade");
   if (fields.error()) return std::unexpected("its " + fields.error()->field + " " + fields.error()->reason);
   return call;
+}
+
+bool changes_something(const Call& call) noexcept {
+  return std::ranges::any_of(kMethods, [&](const Method& method) {
+    return method.changes && call.method.size() == kInterfaceName.size() + 1 + method.name.size() &&
+           call.method.starts_with(kInterfaceName) && call.method.ends_with(method.name);
+  });
 }
 
 awaitable<std::optional<std::string>> answer(Service& service, std::string version, Call call, Peer peer) {

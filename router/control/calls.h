@@ -25,6 +25,9 @@ struct Call {
 // The error says why the text is no call; the connection can't go on then.
 [[nodiscard]] std::expected<Call, std::string> parse_call(std::string_view message);
 
+// Whether it is one of the calls that change something, and so may wait for the disk.
+[[nodiscard]] bool changes_something(const Call& call) noexcept;
+
 // The text of the answer with its NUL; none for a oneway call. Every exception of the service becomes a refusal.
 [[nodiscard]] boost::asio::awaitable<std::optional<std::string>> answer(Service& service, std::string version,
                                                                         Call call, Peer peer);

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -17,6 +18,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -44,6 +47,18 @@ struct Core {
   void log(std::string_view sentence) const {
     if (options.log) options.log(sentence);
   }
+  [[nodiscard]] std::size_t open_sessions() const;
+  // About a client, any number of which may mean no good.
+  void complain(std::string_view sentence) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - complaints_since >= kComplaintPeriod) {
+      if (complaints > kMaxComplaints)
+        log(fmt::format("control: {} more lines like these", complaints - kMaxComplaints));
+      complaints_since = now;
+      complaints = 0;
+    }
+    if (complaints++ < kMaxComplaints) log(sentence);
+  }
 
   boost::asio::io_context& io;
   Service& service;
@@ -52,7 +67,9 @@ struct Core {
   boost::asio::steady_timer pause;
   std::set<Session*> sessions;
   bool closed = false;
-  bool full = false;  // said in the log once, not per refused client
+  std::size_t unread = 0;  // bytes of answers on their way
+  unsigned complaints = 0;
+  std::chrono::steady_clock::time_point complaints_since{};
 };
 
 class Session : public std::enable_shared_from_this<Session> {
@@ -74,10 +91,24 @@ class Session : public std::enable_shared_from_this<Session> {
     boost::system::error_code ignored;
     static_cast<void>(socket_.close(ignored));
     stall_.cancel();
+    core_->unread -= std::exchange(unread_, 0);
+  }
+
+  [[nodiscard]] uid_t user() const noexcept { return peer_.uid; }
+  [[nodiscard]] bool is_open() const noexcept { return socket_.is_open(); }
+  // Since when we wait for this client, be it for a call or for its answer to be read; nothing while it waits for us.
+  [[nodiscard]] std::optional<std::chrono::steady_clock::time_point> idle_since() const noexcept {
+    return is_open() ? idle_since_ : std::nullopt;
+  }
+  [[nodiscard]] std::size_t unread() const noexcept { return unread_; }
+  void lose_place(std::string_view why) {
+    complain(why);
+    idle_since_.reset();
+    close();
   }
 
   // The parameter keeps the session alive for as long as its coroutine.
-  static awaitable<void> serve(std::shared_ptr<Session> self) {
+  static awaitable<void> serve(std::shared_ptr<Session> self, bool may_change) {
     MessageBuffer input{kMaxMessage};
     while (auto message = co_await self->read_message(input)) {
       auto call = parse_call(*message);
@@ -86,6 +117,13 @@ class Session : public std::enable_shared_from_this<Session> {
         break;
       }
       auto& core = *self->core_;
+      if (!may_change && changes_something(*call)) {
+        co_await self->write(refusal(fmt::format(
+            "{} commands are under way already, which is the bound: try again when some have ended; `vrouter status` "
+            "says what they wait for",
+            core.options.max_clients)));
+        break;
+      }
       const auto reply = co_await answer(core.service, core.options.version, std::move(*call), self->peer_);
       if (reply && !co_await self->write(*reply)) break;
     }
@@ -94,7 +132,7 @@ class Session : public std::enable_shared_from_this<Session> {
 
   static awaitable<void> turn_away(std::shared_ptr<Session> self) {
     co_await self->write(refusal(fmt::format("{} clients are connected already, which is the bound: close some of them",
-                                             self->core_->options.max_clients)));
+                                             self->core_->options.max_clients + kReservedClients)));
     self->close();
   }
 
@@ -102,9 +140,11 @@ class Session : public std::enable_shared_from_this<Session> {
   // Nothing once the client is gone, stalled or out of bounds.
   awaitable<std::optional<std::string>> read_message(MessageBuffer& input) {
     std::array<char, kReadSize> bytes;
+    wait_for_client();
     for (;;) {
       if (auto message = input.next()) {
         disarm();
+        idle_since_.reset();
         co_return message;
       }
       if (input.overflown()) {
@@ -121,7 +161,12 @@ class Session : public std::enable_shared_from_this<Session> {
 
   awaitable<bool> write(const std::string& reply) {
     arm();
+    wait_for_client();
+    make_room(*core_, reply.size());
+    core_->unread += unread_ = reply.size();
     const auto [error, size] = co_await boost::asio::async_write(socket_, boost::asio::buffer(reply), kResult);
+    core_->unread -= std::exchange(unread_, 0);
+    idle_since_.reset();
     disarm();
     co_return !error;
   }
@@ -142,29 +187,72 @@ class Session : public std::enable_shared_from_this<Session> {
     stall_.cancel();
   }
 
+  void wait_for_client() { idle_since_ = std::chrono::steady_clock::now(); }
+
+  // For an answer of that size, at the cost of those who have not read theirs for longest.
+  static void make_room(const Core& core, std::size_t size) {
+    while (core.unread > 0 && core.unread + size > core.options.max_unread) {
+      Session* slowest = nullptr;
+      for (auto* session : core.sessions) {
+        if (session->unread() == 0 || !session->idle_since()) continue;
+        if (slowest == nullptr || *session->idle_since() < *slowest->idle_since()) slowest = session;
+      }
+      if (slowest == nullptr) return;
+      slowest->lose_place("it didn't read its answer while others wait for theirs");
+    }
+  }
+
   void complain(std::string_view why) const {
-    core_->log(fmt::format("control: closing a client (uid {}, pid {}): {}", peer_.uid, peer_.pid, why));
+    core_->complain(fmt::format("control: closing a client (uid {}, pid {}): {}", peer_.uid, peer_.pid, why));
   }
 
   std::shared_ptr<Core> core_;
   stream_protocol::socket socket_;
   boost::asio::steady_timer stall_;
   Peer peer_;
+  std::optional<std::chrono::steady_clock::time_point> idle_since_;
+  std::size_t unread_ = 0;
   bool armed_ = false;
   std::uint64_t arming_ = 0;
 };
 
-void welcome(const std::shared_ptr<Core>& core, stream_protocol::socket socket) {
-  const bool full = core->sessions.size() >= core->options.max_clients;
-  if (full && !std::exchange(core->full, true)) {
-    core->log(fmt::format("control: {} clients are connected, which is the bound: more are turned away",
-                          core->options.max_clients));
+// Those that were closed end with their coroutine, a moment later.
+std::size_t Core::open_sessions() const {
+  return static_cast<std::size_t>(std::ranges::count_if(sessions, [](const Session* s) { return s->is_open(); }));
+}
+
+// Of the user with the most clients, the one that we have waited for longest.
+Session* least_missed(const Core& core) {
+  std::map<uid_t, std::size_t> clients;
+  for (const auto* session : core.sessions) ++clients[session->user()];
+  Session* least = nullptr;
+  for (auto* session : core.sessions) {
+    if (!session->idle_since()) continue;
+    if (least == nullptr || clients[session->user()] > clients[least->user()] ||
+        (clients[session->user()] == clients[least->user()] && *session->idle_since() < *least->idle_since())) {
+      least = session;
+    }
   }
-  if (!full) core->full = false;
+  return least;
+}
+
+void welcome(const std::shared_ptr<Core>& core, stream_protocol::socket socket) {
+  const auto bound = core->options.max_clients;
   // Those turned away cost a session too until they are told: past twice the bound nothing is said.
-  if (core->sessions.size() >= 2 * core->options.max_clients) return;
+  if (core->sessions.size() > 2 * bound + kReservedClients) return;
   auto session = std::make_shared<Session>(core, std::move(socket));
-  boost::asio::co_spawn(core->io, full ? Session::turn_away(session) : Session::serve(session), boost::asio::detached);
+  while (core->open_sessions() > bound) {
+    auto* least = least_missed(*core);
+    if (least == nullptr) break;
+    least->lose_place(
+        fmt::format("{} clients are connected, which is the bound, and it has been idle for longest", bound));
+  }
+  const auto open = core->open_sessions();
+  if (open > bound + kReservedClients) {
+    boost::asio::co_spawn(core->io, Session::turn_away(std::move(session)), boost::asio::detached);
+  } else {
+    boost::asio::co_spawn(core->io, Session::serve(std::move(session), open <= bound), boost::asio::detached);
+  }
 }
 
 awaitable<void> accept_clients(std::shared_ptr<Core> core) {

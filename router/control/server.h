@@ -18,8 +18,17 @@ namespace vrouter::router::control {
 
 // One call: a guest with hundreds of published ports is some 20 KiB; beyond this nobody means well.
 inline constexpr std::size_t kMaxMessage = 1U << 20U;
-// Each client may hold kMaxMessage of input and one answer: 256 bound us to some 300 MiB, and to 256 descriptors.
+// Each client may hold kMaxMessage of input: 256 bound us to 256 MiB of it, and to 256 descriptors. Past it the client
+// that has kept us waiting for longest, of the user with the most clients, loses its place to the next.
 inline constexpr std::size_t kMaxClients = 256;
+// Where all of those have a call under way (a disk that hangs), so many more may ask questions, but change nothing.
+inline constexpr std::size_t kReservedClients = 16;
+// Answers that their clients have not read yet, all together. Past it the one that has waited for longest goes: a list
+// of 65,536 guests is some 40 MiB, and 256 clients could ask for it and read nothing.
+inline constexpr std::size_t kMaxUnread = 64U << 20U;
+// Lines about clients' misdeeds in the log, per period; the rest are counted.
+inline constexpr unsigned kMaxComplaints = 10;
+inline constexpr std::chrono::seconds kComplaintPeriod{10};
 // A message begun must be whole by then, and an answer read: a client stopped in the middle doesn't keep its place.
 inline constexpr std::chrono::seconds kStalledClient{30};
 
@@ -28,6 +37,7 @@ struct ServerOptions {
   std::string group = "vrouter";  // the socket is 0660 root:group; without such a group 0600
   std::string version;            // for org.varlink.service.GetInfo
   std::size_t max_clients = kMaxClients;
+  std::size_t max_unread = kMaxUnread;
   std::chrono::milliseconds stalled_client = kStalledClient;
   std::function<void(std::string_view)> log;  // refused clients, a missing group: a sentence each
 };
