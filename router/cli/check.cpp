@@ -84,4 +84,10 @@ std::string sentences_json(std::string_view field, const std::vector<std::string
   return boost::json::serialize(json) + "\n";
 }
 
+std::string failure_json(std::string_view reason) {
+  return boost::json::serialize(
+             boost::json::object{{"error", "io.vrouter.NoAnswer"}, {"parameters", {{"reason", reason}}}}) +
+         "\n";
+}
+
 }  // namespace vrouter::router::cli

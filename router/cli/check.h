@@ -14,5 +14,7 @@ namespace vrouter::router::cli {
 
 // {"field":["...", ...]} and a newline.
 [[nodiscard]] std::string sentences_json(std::string_view field, const std::vector<std::string>& sentences);
+// A failure that no daemon told: in the shape of those that one tells.
+[[nodiscard]] std::string failure_json(std::string_view reason);
 
 }  // namespace vrouter::router::cli

@@ -6,6 +6,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -90,6 +91,20 @@ constexpr Named kCommands[] = {{"add-guest", Command::add_guest}, {"remove-guest
                                {"publish", Command::publish},     {"unpublish", Command::unpublish},
                                {"ruleset", Command::ruleset},     {"reload", Command::reload},
                                {"check", Command::check},         {"teardown", Command::teardown}};
+
+// The first word that is no option, where it is no command either.
+std::string unknown_command(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word{argv[i]};
+    if (word.starts_with('-')) {
+      i += word == "--socket" ? 1 : 0;
+      continue;
+    }
+    const bool known = std::ranges::any_of(kCommands, [&](const Named& named) { return named.word == word; });
+    return known ? std::string{} : std::string{word};
+  }
+  return {};
+}
 
 Leave usage(const std::string& command, const std::string& sentence) {
   return {kUsage, fmt::format("vrouter: {}\nSee vrouter {} --help\n", sentence, command)};
@@ -181,6 +196,9 @@ std::expected<Request, Leave> parse_command_line(int argc, const char* const* ar
   } catch (const CLI::ParseError& error) {
     const auto said = app.get_subcommands();
     if (said.empty()) {
+      if (const auto word = unknown_command(argc, argv); !word.empty())
+        return std::unexpected(
+            Leave{kUsage, fmt::format("vrouter: there is no command {}\nSee vrouter --help\n", word)});
       return std::unexpected(Leave{kUsage, fmt::format("vrouter: {}\nSee vrouter --help\n", error.what())});
     }
     return std::unexpected(usage(said.front()->get_name(), error.what()));

@@ -36,7 +36,7 @@ void say(std::string_view text) {
 }
 
 int fail(const Request& request, const ClientError& error) {
-  if (request.json && !error.json.empty()) say(error.json + "\n");
+  if (request.json) say(error.json.empty() ? failure_json(error.message) : error.json + "\n");
   fmt::print(stderr, "vrouter: {}\n", error.message);
   return error.kind == ClientFailure::no_daemon ? kNoDaemon : kRefused;
 }
@@ -145,6 +145,7 @@ int ask(const Request& request, Client& client) {
 int teardown_offline(const Request& request, const Hooks& hooks) {
   const auto done = hooks.teardown_offline(request.config_file, request.state_dir);
   if (!done) {
+    if (request.json) say(failure_json(done.error()));
     fmt::print(stderr, "vrouter: {}\n", done.error());
     return kRefused;
   }

@@ -117,6 +117,11 @@ TEST(Options, CheckTakesFilesAndPlaces) {
   EXPECT_EQ(parse({"check"})->config_file, "/etc/vrouter/vrouter.toml");
 }
 
+TEST(Options, NamesTheCommandThatThereIsNot) {
+  EXPECT_THAT(parse({"fly"}).error().text, HasSubstr("there is no command fly"));
+  EXPECT_THAT(parse({"--socket", "status", "fly", "tap0"}).error().text, HasSubstr("there is no command fly"));
+}
+
 class Usage : public ::testing::TestWithParam<std::vector<const char*>> {};
 TEST_P(Usage, IsStatus2AndSaysWhereToLook) {
   const auto request = parse(GetParam());

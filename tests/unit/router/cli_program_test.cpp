@@ -124,6 +124,10 @@ TEST_F(Program, NoDaemonIsStatus3) {
     const auto ran = run({"--socket", (directory_ / "none.sock").string(), command});
     EXPECT_EQ(ran.status, kNoDaemon);
     EXPECT_THAT(ran.err, HasSubstr("systemctl start vrouterd"));
+    const auto json = run({"--json", "--socket", (directory_ / "none.sock").string(), command});
+    EXPECT_EQ(json.status, kNoDaemon);
+    const auto reason = boost::json::parse(json.out).at_pointer("/parameters/reason").as_string();
+    EXPECT_THAT(std::string{reason}, HasSubstr("systemctl start vrouterd"));
   }
 }
 
