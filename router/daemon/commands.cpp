@@ -4,8 +4,10 @@
 
 #include <boost/asio/use_awaitable.hpp>
 
+#include "router/daemon/conntrack_limit.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
+#include "router/reconcile/originals.h"
 
 namespace vrouter::router {
 
@@ -15,6 +17,25 @@ using control::FailureKind;
 using control::GuestView;
 
 namespace {
+
+// As many TAPs as a host can reasonably have: each costs the daemon some 3 KB, and the answer that lists them all is
+// about 60 MB by then.
+constexpr std::size_t kMaxGuests = 65536;
+// All that one address has of one protocol. Each is an element in the kernel, and every address of the host has as
+// many again.
+constexpr std::size_t kMaxPortsOfGuest = 65536;
+// A guest has a handful; each is looked for among those of all others.
+constexpr std::size_t kMaxPublishesOfGuest = 1024;
+
+// Before anything is looked up: a message may name more than can be thought about in a moment.
+Attempt<> check_size(const std::vector<config::Publish>& publish) {
+  std::size_t ports = 0;
+  for (const auto& port : publish) ports += port.last >= port.first ? std::size_t{port.last} - port.first + 1 : 0;
+  if (publish.size() <= kMaxPublishesOfGuest && ports <= kMaxPortsOfGuest) return {};
+  return std::unexpected("a guest may publish " + std::to_string(kMaxPortsOfGuest) + " ports in " +
+                         std::to_string(kMaxPublishesOfGuest) + " ranges; route the guest's address instead " +
+                         "(network mode = \"routed\"), or publish fewer");
+}
 
 std::unexpected<Failure> refused(std::string message) {
   return std::unexpected(Failure{FailureKind::refused, std::move(message), {}});
@@ -46,8 +67,13 @@ asio::awaitable<void> wait_for_flush(ConntrackFlusher& flusher, address_v4 addre
 }  // namespace
 
 Attempt<> Router::refuse_if_stopped() const {
-  if (!stopped_) return {};
-  return std::unexpected("vrouter was torn down on this host; run `vrouter reload` to start it again");
+  if (stopped_) return std::unexpected("vrouter was torn down on this host; run `vrouter reload` to start it again");
+  if (!rules_in_) {
+    return std::unexpected(
+        "vrouter's rules are not in force yet; `vrouter status` says why, and what stands there is "
+        "tried again until it works");
+  }
+  return {};
 }
 
 // What is wrong with the interface as a guest's: adopting the host's own would cut the host off.
@@ -68,6 +94,11 @@ Attempt<> Router::check_link(const config::Guest& guest) const {
 control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer peer) {
   auto pass = co_await gate_.enter(wanted.tap);
   if (auto running = refuse_if_stopped(); !running) co_return refused(running.error());
+  if (guests_.size() >= kMaxGuests) {
+    co_return refused(std::to_string(kMaxGuests) +
+                      " guests are on this host already, which is the bound; remove some with `vrouter remove-guest`");
+  }
+  if (auto fits = check_size(wanted.publish); !fits) co_return refused(fits.error());
   auto completed = guests_.complete(config_, std::move(wanted));
   if (!completed) co_return refused(completed.error());
   auto guest = std::move(*completed);
@@ -75,7 +106,9 @@ control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer
     co_return refused("no user " + guest.owner + " on this host; name one who may open " + guest.tap);
   }
   events_->drain();
-  if (guest.create_tap && plane_.observed().link(guest.tap) != nullptr) {
+  // One of ours that could not be removed when its guest was is as good as a new one.
+  if (guest.create_tap && plane_.observed().link(guest.tap) != nullptr &&
+      !plane_.originals().contains(tap_key(guest.tap))) {
     co_return refused(guest.tap + " exists already; leave out --create-tap to use it as it is, or `ip link del " +
                       guest.tap + "` first");
   }
@@ -87,6 +120,7 @@ control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer
   }
   log_info("added guest " + guest.name + " on " + guest.tap + " with " +
            guest.address.value_or(address_v4{}).to_string() + by(peer));
+  if (conntrack_step(guests_.size()) > conntrack_step_) spawn([this] { return fit_conntrack(); });
   auto shown = view(guest);
   const auto obstacles = foreign_obstacles(guest.tap);
   shown.warnings.insert(shown.warnings.end(), obstacles.begin(), obstacles.end());
@@ -132,16 +166,6 @@ asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
 
 asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   desired_.guests.erase(guest.tap);
-  services_.remove(guest);
-  services_.flush();
-  failures_.erase(guest.tap);
-  guest_problems_.erase(guest.tap);
-  leases_.erase(guest.tap);
-  lease_events_.erase(guest.tap);
-  lease_logged_.erase(guest.tap);
-  lease_written_.erase(guest.tap);
-  failed_.links.erase(guest.tap);
-
   // Closed by its group, then by @taps; and down before the last element goes, since a TAP that is up without rules
   // would let its guest reach the host.
   auto released = co_await carry_out([this, tap = guest.tap, leave] {
@@ -152,6 +176,15 @@ asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   if (auto changed = plane_.change(elements_of(guest), {}); !changed) {
     co_return std::unexpected(changed.error().to_string());
   }
+  services_.remove(guest);
+  services_.flush();
+  failures_.erase(guest.tap);
+  guest_problems_.erase(guest.tap);
+  leases_.erase(guest.tap);
+  lease_events_.erase(guest.tap);
+  lease_logged_.erase(guest.tap);
+  lease_written_.erase(guest.tap);
+  failed_.links.erase(guest.tap);
   if (guest.address) {
     conntrack_->flush({*guest.address}, [](const Result<void>& flushed) {
       if (!flushed) log_warning(flushed.error().to_string());
@@ -164,17 +197,50 @@ asio::awaitable<Attempt<config::Guest>> Router::remove(std::string tap) {
   const auto* found = guests_.by_tap(tap);
   if (found == nullptr) co_return std::unexpected("the guest is gone already");
   const config::Guest guest = *found;
+  // Of the disk, since taking it out forgets them.
+  Originals originals;
+  for (const auto& key : {link_key(tap), tap_key(tap)}) {
+    if (const auto known = plane_.originals().find(key); known != plane_.originals().end()) originals.insert(*known);
+  }
   state::Change change;
   change.remove_guests.push_back(guest.tap);
   if (auto noted = co_await note(std::move(change)); !noted) co_return std::unexpected(noted.error());
-  auto out = co_await take_out(guest, Leave::down);
-  guests_.erase(guest.tap);
-  if (!out) {
-    co_return std::unexpected("guest " + guest.name + " is forgotten, but not all of it could be undone: " +
-                              out.error() + "; `vrouter reload` tries again");
+  if (auto out = co_await take_out(guest, Leave::down); !out) {
+    std::string error = "guest " + guest.name + " was not removed: " + out.error();
+    if (auto back = co_await bring_back(guest, originals); !back) error += "; and " + back.error();
+    co_return std::unexpected(std::move(error));
   }
+  guests_.erase(guest.tap);
   states_told_.erase(guest.tap);
   co_return guest;
+}
+
+// A guest that could not be taken out is one as before, on disk as in the kernel.
+asio::awaitable<Attempt<>> Router::bring_back(config::Guest guest, Originals originals) {
+  const auto desired = desire(guest);
+  desired_.guests.insert_or_assign(guest.tap, desired);
+  state::Change change;
+  change.put_guests.push_back(guest);
+  if (const auto lease = leases_.find(guest.tap); lease != leases_.end()) change.put_leases.push_back(lease->second);
+  for (const auto& [key, value] : originals) {
+    change.remove_originals.push_back(key);
+    change.put_originals.insert_or_assign(key, value);
+    plane_.originals().insert_or_assign(key, value);
+  }
+  auto noted = co_await note(std::move(change));
+  auto done = co_await carry_out([this, desired] { return create_guest_tap(desired, plane_.observed()); });
+  if (done) {
+    done = co_await carry_out(
+        [this, desired] { return diff_guest(desired_.host, desired, plane_.observed(), plane_.originals()); });
+  }
+  if (!done) {
+    fail_link(guest.tap, done.error());
+    retry_later();
+  }
+  serve(guest);
+  if (!noted) co_return std::unexpected("it is gone from the database, so that a restart forgets it: " + noted.error());
+  if (!done) co_return std::unexpected("bringing it back is tried again: " + done.error());
+  co_return Attempt<>{};
 }
 
 control::Answer<GuestView> Router::remove_guest(std::string which, control::Peer peer) {
@@ -220,6 +286,7 @@ control::Answer<GuestView> Router::change_ports(std::string which, config::Publi
                                           "; `vrouter show " + before.name + "` lists what it does",
                                       {}});
   }
+  if (auto fits = check_size(ports); add && !fits) co_return refused(fits.error());
   auto after = guests_.with_publish(config_, tap, std::move(ports));
   if (!after) co_return refused(after.error());
   guests_.insert(*after);

@@ -35,6 +35,8 @@ class Dataplane {
   [[nodiscard]] Result<void> observe();
   Affected on(const KernelEvent& event) { return observed_.on(event); }
   [[nodiscard]] const Observed& observed() const noexcept { return observed_; }
+  // The host's switches anew, those that tell no event among them.
+  void observe_switches() { observe_sysctls(*ports_.sysctls, observed_); }
   void observe_guest(const DesiredGuest& guest) { observe_guest_sysctls(*ports_.sysctls, guest, observed_); }
 
   [[nodiscard]] Applied apply(std::span<const Operation> operations) {

@@ -111,7 +111,8 @@ asio::awaitable<bool> Router::repair_all() {
 }
 
 asio::awaitable<bool> Router::repair_host() {
-  auto pass = co_await gate_.enter_alone();
+  // Beside commands about guests, one of which may wait for a disk that hangs. (No interface has a slash in its name.)
+  auto pass = co_await gate_.enter("/host");
   if (stopped_) co_return true;
   auto host = desired_host(config_, resolve_uplinks());
   if (host.uplinks != desired_.host.uplinks) {
@@ -124,7 +125,7 @@ asio::awaitable<bool> Router::repair_host() {
   // The guard of a new uplink must be in the rules before its forwarding is on: so the originals are noted first.
   const auto host_plan = [this] {
     auto plan = diff_host(desired_, plane_.observed(), plane_.originals());
-    plan.host.append(std::move(plan.stale));
+    if (!holding()) plan.host.append(std::move(plan.stale));
     return std::move(plan.host);
   };
   auto plan = host_plan();
@@ -152,6 +153,7 @@ asio::awaitable<bool> Router::repair_link(std::string link) {
   if (stopped_) co_return true;
   if (!rules_in_) co_return false;
   const auto desired = desired_.guests.find(link);
+  if (desired == desired_.guests.end() && holding()) co_return true;
   if (desired != desired_.guests.end() && plane_.observed().link(link) != nullptr)
     plane_.observe_guest(desired->second);
   const bool was_ready = adopted_link(link) != nullptr && !failures_.contains(link);
@@ -230,7 +232,7 @@ void Router::on_lease(const dhcp::LeaseEvent& event) {
     if (written != BootTime{} && BootClock::now() - written < kLeaseLogEvery) return;
     written = BootClock::now();
     change.remove_leases.push_back(event.tap);
-    commit_later(std::move(change));
+    commit_later(change);
     return;
   }
   if (const auto desired = desired_.guests.find(event.tap); desired != desired_.guests.end()) {
@@ -257,7 +259,7 @@ void Router::on_lease(const dhcp::LeaseEvent& event) {
   if (written != BootTime{} && BootClock::now() - written < kLeaseLogEvery) return;
   written = BootClock::now();
   change.put_leases.push_back(std::move(lease));
-  commit_later(std::move(change));
+  commit_later(change);
 }
 
 }  // namespace vrouter::router

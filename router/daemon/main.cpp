@@ -63,7 +63,7 @@ std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
     add(config.error());
     return std::unexpected(problems);
   }
-  auto store = state::Store::open(paths.database());
+  auto store = state::Store::open_anyhow(paths.database());
   if (!store) return std::unexpected(store.error().message);
   config::GuestTable added;
   for (const auto& [tap, guest] : (*store)->loaded().guests) added.insert(guest);

@@ -25,6 +25,11 @@ std::string lines(const config::Problems& problems) {
   return text;
 }
 
+std::string not_in_force(const std::string& why) {
+  return "the files on disk are not in force, but what was read before; correct them, then run `vrouter reload`: " +
+         why;
+}
+
 std::vector<std::string> differences(const config::Config& before, const config::GuestTable& guests_before,
                                      const config::Config& after, const config::GuestTable& guests_after) {
   std::vector<std::string> changes;
@@ -82,6 +87,7 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
   auto pass = co_await gate_.enter_alone();
   auto loaded = load_files();
   if (!loaded) {
+    if (!stopped_) files_problem_ = not_in_force(loaded.error());
     log_warning("reload refused (uid " + std::to_string(peer.uid) + "): " + loaded.error());
     co_return refused("nothing was changed:\n" + loaded.error());
   }
@@ -93,6 +99,9 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
   const auto before = config_;
   const auto guests_before = guests_;
   const bool was_stopped = std::exchange(stopped_, false);
+  // The operator has seen what was rebuilt, and says that it is all.
+  const int damaged = std::exchange(damaged_, 0);
+  const auto held = std::exchange(held_, {});
   auto done = co_await apply_files(std::move(*loaded), guests_before);
   if (!done) {
     std::string error = "the files were not applied, what held before holds: " + done.error();
@@ -102,7 +111,10 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
     }
     config_ = before;
     guests_ = guests_before;
+    damaged_ = damaged;
+    held_ = held;
     if (!was_stopped) {
+      files_problem_ = not_in_force(done.error());
       if (auto back = co_await reconcile_all(); !back) {
         error += "; and going back failed: " + back.error();
         failed_.all = true;
@@ -117,13 +129,16 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
   services_.configure(config_);
   for (const auto& [tap, guest] : guests_.all()) offer(guest);
   services_.flush();
-  if (was_stopped) {
+  files_problem_.clear();
+  if (was_stopped || damaged != 0) {
     state::Change change;
     change.stopped = false;
-    commit_later(std::move(change));
+    change.damaged = 0;
+    commit_later(change);
   }
   if (!failed_.empty()) retry_later();
   start_repair();
+  spawn([this] { return fit_conntrack(); });
   control::ReloadView shown;
   shown.changes = differences(before, guests_before, config_, guests_);
   if (was_stopped) shown.changes.insert(shown.changes.begin(), "vrouter runs again on this host");
@@ -159,7 +174,7 @@ void Router::dismiss(const config::GuestTable& before) {
     lease_written_.erase(tap);
     change.remove_leases.push_back(tap);
   }
-  if (!change.remove_leases.empty()) commit_later(std::move(change));
+  if (!change.remove_leases.empty()) commit_later(change);
   if (vacated.empty()) return;
   conntrack_->flush(std::move(vacated), [](const Result<void>& flushed) {
     if (!flushed) log_warning(flushed.error().to_string());
@@ -179,9 +194,12 @@ asio::awaitable<Attempt<std::vector<std::string>>> Router::give_back() {
     return plan;
   });
   if (!restored) co_return std::unexpected(restored.error());
+  const auto rules = plane_.nft().observe();
   if (auto removed = plane_.nft().teardown(); !removed) co_return std::unexpected(removed.error().to_string());
   rules_in_ = false;
-  done.emplace_back("firewall tables removed");
+  conntrack_step_ = 0;
+  if (!rules || !rules->tables.empty()) done.emplace_back("firewall tables removed");
+  if (holding()) done.push_back("what this host was like before vrouter is not all known any more: " + damage());
   std::vector<address_v4> addresses;
   for (const auto& [tap, guest] : guests_.all()) {
     if (guest.address) addresses.push_back(*guest.address);
@@ -190,13 +208,18 @@ asio::awaitable<Attempt<std::vector<std::string>>> Router::give_back() {
   failures_.clear();
   guest_problems_.clear();
   host_problems_ = std::move(*restored);
+  damaged_ = 0;
+  held_.clear();
   state::Change change;
   change.stopped = true;
+  change.damaged = 0;
   for (const auto& [key, value] : plane_.originals()) change.remove_originals.push_back(key);
   plane_.originals().clear();
   // The host is given back; a disk that can't be told only means that the next start takes it again.
-  if (auto noted = co_await note(std::move(change)); !noted)
-    done.push_back("not noted for the next start: " + noted.error());
+  if (auto noted = co_await note(change); !noted) {
+    done.push_back("not noted for the next start, unless the disk takes it later: " + noted.error());
+    commit_later(change);
+  }
   co_return done;
 }
 

@@ -5,10 +5,10 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <cerrno>
 
 #include "router/daemon/log.h"
 #include "router/reconcile/originals.h"
-#include "router/state/async_commit.h"
 
 namespace vrouter::router {
 
@@ -31,8 +31,8 @@ std::optional<uid_t> uid_of(const std::string& user) {
 Router::Router(asio::io_context& io, Parts parts)
     : io_{io},
       paths_{std::move(parts.paths)},
-      store_{std::move(parts.store)},
-      plane_{std::move(parts.ports), Originals{store_->loaded().originals.begin(), store_->loaded().originals.end()}},
+      disk_{io, std::move(parts.store), [this](const Unwritten& names) { return compose(names); }},
+      plane_{std::move(parts.ports), Originals{disk_.loaded().originals.begin(), disk_.loaded().originals.end()}},
       users_{parts.users},
       services_{io,
                 paths_.resolv_conf,
@@ -40,10 +40,11 @@ Router::Router(asio::io_context& io, Parts parts)
                 {.lease = [this](const dhcp::LeaseEvent& event) { on_lease(event); },
                  .admit = [this](const std::vector<address>& servers) { admit_upstreams(servers); }}},
       gate_{io},
+      damaged_{disk_.loaded().damaged},
       retry_{io},
-      leases_{store_->loaded().leases} {
+      leases_{disk_.loaded().leases} {
   adopt_config(std::move(parts.config));
-  for (const auto& [tap, guest] : store_->loaded().guests) guests_.insert(guest);
+  for (const auto& [tap, guest] : disk_.loaded().guests) guests_.insert(guest);
 }
 
 // --- the desired state ---------------------------------------------------------------------------------------------
@@ -88,6 +89,7 @@ firewall::Ruleset Router::skeleton() const {
 firewall::Ruleset Router::desired_rules() const {
   auto rules = skeleton();
   rules.insert(upstream_rules_);
+  rules.insert(held_);
   for (const auto& [tap, guest] : desired_.guests) {
     const auto* known = guests_.by_tap(tap);
     if (known != nullptr && !keeps_out(tap)) rules.insert(elements_of(*known));
@@ -159,17 +161,31 @@ state::Change Router::unrecorded(const Plan& plan) const {
 }
 
 asio::awaitable<Attempt<>> Router::note(state::Change change) {
-  auto committed = co_await state::async_commit(*store_, io_, std::move(change));
-  store_problem_ = committed ? std::string{} : committed.error();
-  if (!committed) co_return std::unexpected(committed.error());
-  co_return Attempt<>{};
+  co_return co_await disk_.note(std::move(change));
 }
 
-void Router::commit_later(state::Change change) {
-  store_->commit(std::move(change), io_, [this](const state::Committed& committed) {
-    if (!committed && committed.error() != store_problem_) log_error(committed.error());
-    store_problem_ = committed ? std::string{} : committed.error();
-  });
+void Router::commit_later(const state::Change& change) {
+  disk_.write_later(change);
+}
+
+state::Change Router::compose(const Unwritten& names) const {
+  state::Change change;
+  for (const auto& key : names.originals) {
+    if (!plane_.originals().contains(key)) change.remove_originals.push_back(key);
+  }
+  for (const auto& tap : names.leases) {
+    const auto known = leases_.find(tap);
+    if (known == leases_.end()) {
+      change.remove_leases.push_back(tap);
+    } else {
+      change.put_leases.push_back(known->second);
+    }
+  }
+  if (names.settings) {
+    change.stopped = stopped_;
+    change.damaged = damaged_;
+  }
+  return change;
 }
 
 asio::awaitable<Attempt<std::vector<std::string>>> Router::carry_out(Plans make, std::string_view told_as) {
@@ -199,10 +215,19 @@ asio::awaitable<Attempt<std::vector<std::string>>> Router::carry_out(Plans make,
       forget(plane_.originals(), plan);
       state::Change forgotten;
       forgotten.remove_originals = plan.forget;
-      commit_later(std::move(forgotten));
+      commit_later(forgotten);
     }
     co_return plan.problems;
   }
+}
+
+FullPlan Router::full_plan() const {
+  auto plan = diff(desired_, plane_.observed(), plane_.originals());
+  if (holding()) {
+    plan.release.clear();
+    plan.host.stale = {};
+  }
+  return plan;
 }
 
 // The order of the house: rules, host, links that are nobody's any more, guests, what is stale.
@@ -240,7 +265,7 @@ Attempt<> Router::apply_all(const FullPlan& plan) {
     }
   }
   keep(run(plan.host.stale));
-  if (!forgotten.remove_originals.empty()) commit_later(std::move(forgotten));
+  if (!forgotten.remove_originals.empty()) commit_later(forgotten);
   if (first_error) return std::unexpected(*first_error);
   return {};
 }
@@ -267,52 +292,69 @@ Attempt<> Router::start() {
   events_ = std::move(*events);
   events_->drain();
   if (auto clear = check_collisions(); !clear) return clear;
-
-  std::vector<std::string> gone;  // an ephemeral guest lives as long as its TAP
-  for (const auto& [tap, guest] : guests_.all()) {
-    if (guest.ephemeral && plane_.observed().link(tap) == nullptr) gone.push_back(tap);
+  if (holding()) {
+    if (auto recovered = recover(); !recovered) return recovered;
   }
-  for (const auto& tap : gone) guests_.erase(tap);
   state::Change change;
-  change.remove_guests = gone;
+  drop_lost_ephemerals(change);
   change.stopped = false;
-
   desired_.host = desired_host(config_, resolve_uplinks());
   for (const auto& [tap, guest] : guests_.all()) desired_.guests.insert_or_assign(tap, desire(guest));
   for (const auto& [tap, guest] : desired_.guests) {
     if (plane_.observed().link(tap) != nullptr) plane_.observe_guest(guest);
   }
-  const auto plan = everything(diff(desired_, plane_.observed(), plane_.originals()));
+  const auto plan = everything(full_plan());
   auto originals = unrecorded(plan);
   change.remove_originals = std::move(originals.remove_originals);
   change.put_originals = std::move(originals.put_originals);
-  if (!gone.empty() || !change.put_originals.empty() || store_->loaded().stopped) {
-    if (auto committed = store_->commit_now(std::move(change)); !committed) return committed;
+  std::optional<std::string> trouble;
+  if (!change.remove_guests.empty() || !change.put_originals.empty() || disk_.loaded().stopped) {
+    if (auto noted = disk_.note_now(std::move(change)); !noted) trouble = noted.error();
   }
-  record(plane_.originals(), plan);
-
-  admit_upstreams(services_.upstream_servers(config_.dns));
-  const auto installed = plane_.install(desired_rules());
-  if (!installed) return std::unexpected(sentence(installed.error()));
-  rules_in_ = true;
-  for (const auto& [tap, guest] : desired_.guests) {
-    const auto made = plane_.apply(create_guest_tap(guest, plane_.observed()).operations);
-    if (made.error) fail_link(tap, sentence(*made.error));
+  if (!trouble) {
+    record(plane_.originals(), plan);
+    admit_upstreams(services_.upstream_servers(config_.dns));
+    const auto installed = plane_.install(desired_rules());
+    // Another daemon's tables, or no right to change any: waiting would not help.
+    if (!installed && installed.error().code == EPERM) return std::unexpected(sentence(installed.error()));
+    if (!installed) trouble = sentence(installed.error());
   }
-  events_->drain();
-  if (auto applied = apply_all(diff(desired_, plane_.observed(), plane_.originals())); !applied) {
-    // What could be done is done; the rest is tried again, and stands in `vrouter status` meanwhile.
-    log_error(applied.error());
-    host_problems_.push_back(applied.error());
-    failed_.host = true;
+  if (trouble) {
+    degrade(*trouble);
+    failed_.all = true;
+  } else {
+    rules_in_ = true;
+    for (const auto& [tap, guest] : desired_.guests) {
+      const auto made = plane_.apply(create_guest_tap(guest, plane_.observed()).operations);
+      if (made.error) fail_link(tap, sentence(*made.error));
+    }
+    events_->drain();
+    if (auto applied = apply_all(full_plan()); !applied) {
+      degrade(applied.error());
+      failed_.all = true;  // the host's part it may be, or a link that is nobody's any more
+    }
   }
   if (!failed_.empty()) retry_later();
   start_repair();
-
+  spawn([this] { return fit_conntrack(); });
   services_.configure(config_);
   for (const auto& [tap, guest] : guests_.all()) offer(guest);
   services_.flush();
   return {};
+}
+
+// An ephemeral guest lives as long as its TAP.
+void Router::drop_lost_ephemerals(state::Change& change) {
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (guest.ephemeral && plane_.observed().link(tap) == nullptr) change.remove_guests.push_back(tap);
+  }
+  for (const auto& tap : change.remove_guests) guests_.erase(tap);
+}
+
+// The guests that are served already go on being served; what can't be done now stands in `vrouter status`.
+void Router::degrade(const std::string& why) {
+  log_error(why);
+  host_problems_.push_back(why);
 }
 
 asio::awaitable<void> Router::make_taps() {
@@ -341,7 +383,7 @@ asio::awaitable<Attempt<>> Router::reconcile_all() {
     for (const auto& [tap, guest] : desired_.guests) {
       if (plane_.observed().link(tap) != nullptr) plane_.observe_guest(guest);
     }
-    const auto plan = everything(diff(desired_, plane_.observed(), plane_.originals()));
+    const auto plan = everything(full_plan());
     auto change = unrecorded(plan);
     if (change.put_originals.empty()) break;
     if (auto noted = co_await note(std::move(change)); !noted) co_return noted;
@@ -351,7 +393,7 @@ asio::awaitable<Attempt<>> Router::reconcile_all() {
     co_return std::unexpected(sentence(installed.error()));
   rules_in_ = true;
   co_await make_taps();
-  co_return apply_all(diff(desired_, plane_.observed(), plane_.originals()));
+  co_return apply_all(full_plan());
 }
 
 void Router::guard_uplinks() {

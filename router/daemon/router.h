@@ -26,6 +26,7 @@
 #include "firewall/compile.h"
 #include "router/control/service.h"
 #include "router/daemon/dataplane.h"
+#include "router/daemon/disk.h"
 #include "router/daemon/gate.h"
 #include "router/daemon/guest_services.h"
 #include "router/daemon/paths.h"
@@ -83,9 +84,13 @@ class Router final : public control::Service {
   [[nodiscard]] std::vector<std::string> resolve_uplinks() const;
   [[nodiscard]] Attempt<> check_collisions() const;
   [[nodiscard]] state::Change unrecorded(const Plan& plan) const;
+  [[nodiscard]] FullPlan full_plan() const;
   [[nodiscard]] Attempt<> apply_all(const FullPlan& plan);
+  void drop_lost_ephemerals(state::Change& change);
+  void degrade(const std::string& why);  // at start: what can't be done now is tried again
   boost::asio::awaitable<Attempt<>> note(state::Change change);
-  void commit_later(state::Change change);
+  void commit_later(const state::Change& change);
+  [[nodiscard]] state::Change compose(const Unwritten& names) const;
   // Makes a plan, notes its originals on disk and applies it; what was done is taken back when an operation fails.
   // With `told_as`, what was done stands in the log. The value is the plan's problems: what can't be made right, each
   // with its remedy.
@@ -97,6 +102,13 @@ class Router final : public control::Service {
   void offer(const config::Guest& guest);                     // gathers for dhcp and dns what the guest is now
   void serve(const config::Guest& guest);                     // and tells them
   [[nodiscard]] const Link* adopted_link(const std::string& tap) const;
+
+  boost::asio::awaitable<void> fit_conntrack();  // conntrack_limit.cpp
+
+  // --- recover.cpp: a start after the database was lost
+  [[nodiscard]] Attempt<> recover();
+  [[nodiscard]] bool holding() const noexcept { return damaged_ != 0; }
+  [[nodiscard]] std::string damage() const;
 
   // --- events.cpp: what the kernel and the guests report
   void on_event(const KernelEvent& event);
@@ -121,6 +133,7 @@ class Router final : public control::Service {
   boost::asio::awaitable<Attempt<>> bring_in(config::Guest guest);
   boost::asio::awaitable<Attempt<>> take_out(config::Guest guest, Leave leave);
   boost::asio::awaitable<Attempt<config::Guest>> remove(std::string tap);
+  boost::asio::awaitable<Attempt<>> bring_back(config::Guest guest, Originals originals);
   control::Answer<control::GuestView> change_ports(std::string which, config::Publish port, bool add,
                                                    control::Peer peer);
   [[nodiscard]] Attempt<> refuse_if_stopped() const;
@@ -133,11 +146,12 @@ class Router final : public control::Service {
   [[nodiscard]] control::GuestView view(const config::Guest& guest) const;
   [[nodiscard]] std::optional<control::LeaseView> lease_view(const std::string& tap) const;
   [[nodiscard]] std::vector<std::string> foreign_obstacles(const std::string& tap);
+  [[nodiscard]] std::string who(const std::string& tap) const;  // "guest web1 (vrouter.toml:3:1) on tap0"
   [[nodiscard]] std::vector<std::string> problems() const;
 
   boost::asio::io_context& io_;
   Paths paths_;
-  std::unique_ptr<state::Store> store_;
+  Disk disk_;
   Dataplane plane_;
   std::unique_ptr<KernelEvents> events_;
   std::unique_ptr<ConntrackFlusher> conntrack_;
@@ -150,6 +164,8 @@ class Router final : public control::Service {
   config::GuestTable guests_;  // every guest that holds a name, those being added too
   Desired desired_;            // of the kernel: guests whose rules are in
   bool stopped_ = false;
+  int damaged_ = 0;                      // state::Stored::damaged: until then nothing of ours is removed
+  std::vector<firewall::Element> held_;  // of guests that nobody knows any more
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 
   // What is to be looked at again. What failed waits for the timer: its own events must not wake it at once.
@@ -170,7 +186,9 @@ class Router final : public control::Service {
   std::map<std::string, std::vector<std::string>> guest_problems_;  // by TAP
   std::map<std::string, std::string> states_told_;                  // by TAP: the guest's state as last logged
   std::vector<std::string> host_problems_;
-  std::string store_problem_;
+  std::size_t conntrack_step_ = 0;  // the number of guests that the connection table was last fitted to
+  std::string conntrack_warning_;
+  std::string files_problem_;                        // why the files on disk are not what is in force
   std::map<std::string, state::KnownLease> leases_;  // by TAP
   std::map<std::string, BootTime> lease_written_;    // by TAP: a flood must not keep the disk busy
   std::map<std::string, BootTime> lease_logged_;     // by TAP: a client that asks without end must not fill the log

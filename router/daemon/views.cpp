@@ -143,10 +143,19 @@ control::Answer<std::vector<LeaseView>> Router::list_leases() {
   co_return shown;
 }
 
+std::string Router::who(const std::string& tap) const {
+  const auto* guest = guests_.by_tap(tap);
+  if (guest == nullptr) return tap;
+  const auto place = guest->declared_at.file.empty() ? "" : " (" + guest->declared_at.to_string() + ")";
+  return "guest " + guest->name + place + (guest->name == tap ? "" : " on " + tap);
+}
+
 std::vector<std::string> Router::problems() const {
   std::vector<std::string> all = host_problems_;
-  if (!store_problem_.empty()) all.push_back(store_problem_);
-  for (const auto& [tap, failure] : failures_) all.push_back("guest on " + tap + ": " + failure);
+  if (holding()) all.push_back(damage());
+  if (!files_problem_.empty()) all.push_back(files_problem_);
+  if (!disk_.problem().empty()) all.push_back(disk_.problem());
+  for (const auto& [tap, failure] : failures_) all.push_back(who(tap) + ": " + failure);
   const auto services = services_.problems();
   if (!stopped_) all.insert(all.end(), services.begin(), services.end());
   for (const auto& [name, network] : config_.networks) {
@@ -175,6 +184,7 @@ control::Answer<control::StatusView> Router::status() {
                  : shown.problems.empty() ? control::Health::ok
                                           : control::Health::degraded;
   shown.warnings = foreign_obstacles({});
+  if (!conntrack_warning_.empty()) shown.warnings.push_back(conntrack_warning_);
   shown.version = kVersion;
   shown.kernel = kernel_release();
   shown.uptime = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A start after the database was lost. The kernel still holds what was made of it, and its guests are at work: each is
+// read back from the rules' own elements and written down anew, so that DHCP and DNS answer it at once. Its name,
+// groups and TAP's origin are lost. Of the host's originals two are certain: where the guard stands, forwarding was
+// off; and a gateway on lo with our unreachable route beside it was put there by us.
+//
+// What can't be read back stays in the kernel as it is, untouched, until the operator has looked and reloads.
+#include "firewall/decompile.h"
+#include "router/daemon/log.h"
+#include "router/daemon/router.h"
+#include "router/reconcile/keys.h"
+#include "router/reconcile/originals.h"
+
+namespace vrouter::router {
+
+namespace {
+
+std::string interface_in(const firewall::ElementKey& key) {
+  return {key.first.begin(), std::ranges::find(key.first, 0)};
+}
+
+// Only those that are certain.
+std::map<std::string, std::string> originals_left(const std::map<firewall::SetRef, firewall::ElementMap>& rules,
+                                                  const config::Config& config, const Observed& observed) {
+  std::map<std::string, std::string> originals;
+  if (const auto guarded = rules.find({firewall::Family::inet, "guarded4"}); guarded != rules.end()) {
+    for (const auto& [key, data] : guarded->second)
+      originals.emplace(sysctl_key(forwarding_key(interface_in(key))), "0");
+  }
+  const auto* lo = observed.link(std::string{"lo"});
+  if (lo == nullptr) return originals;
+  for (const auto& [name, network] : config.networks) {
+    const auto& there = observed.addresses_on(lo->index);
+    const bool gateway = std::ranges::any_of(there, [&](const auto& a) { return a.local == network.gateway; });
+    const bool route = std::ranges::any_of(observed.routes_on(0), [&](const Route& r) {
+      return r.protocol == config.host.route_protocol && r.destination == network.prefix;
+    });
+    if (gateway && route) originals.emplace(gateway_key(network.gateway), std::string{kAbsent});
+  }
+  return originals;
+}
+
+}  // namespace
+
+std::string Router::damage() const {
+  return "the state database was damaged and is kept as " + paths_.database().string() + ".damaged-" +
+         std::to_string(damaged_) +
+         "; the guests added by command were rebuilt from the rules in force, without names and groups, and nothing "
+         "was removed. Compare `vrouter guests` with what you know, then run `vrouter reload` to accept it; or stop "
+         "vrouterd and put a backup in its place";
+}
+
+Attempt<> Router::recover() {
+  const auto rules = plane_.nft().observe();
+  if (!rules) return std::unexpected(rules.error().to_string());
+  state::Change change;
+  for (auto& guest : firewall::decompile_guests(rules->elements)) {
+    if (guests_.by_tap(guest.tap) != nullptr) continue;
+    const auto tap = guest.tap;
+    // Without an address it could be given one that some guest uses who is not known yet.
+    auto completed =
+        guest.address ? guests_.complete(config_, std::move(guest)) : std::unexpected(std::string{"it has no address"});
+    if (!completed) {
+      log_warning("what is in force for " + tap + " stays, but no guest could be made of it: " + completed.error());
+      continue;
+    }
+    change.put_guests.push_back(*completed);
+    guests_.insert(std::move(*completed));
+  }
+  change.put_originals = originals_left(rules->elements, config_, plane_.observed());
+  for (const auto& [key, value] : change.put_originals) plane_.originals().emplace(key, value);
+  firewall::Ruleset known;
+  for (const auto& [tap, guest] : guests_.all()) known.insert(elements_of(guest));
+  for (const auto& [set, elements] : rules->elements) {
+    if (!firewall::holds_guests(set)) continue;
+    for (const auto& [key, data] : elements) {
+      if (!known.elements[set].contains(key)) held_.push_back({set, key, data});
+    }
+  }
+  log_error(damage());
+  log_warning("rebuilt guests: " + std::to_string(change.put_guests.size()));
+  if (change.put_guests.empty() && change.put_originals.empty()) return {};
+  // They are served in any case; the next start would rebuild them again.
+  static_cast<void>(disk_.note_now(std::move(change)));
+  return {};
+}
+
+}  // namespace vrouter::router

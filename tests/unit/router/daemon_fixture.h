@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A Router over a kernel and a disk made of maps, where any one call can be made to fail.
+#pragma once
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <sched.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_future.hpp>
+#include <cerrno>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/load.h"
+#include "fake_kernel.h"
+#include "firewall/nft/fake.h"
+#include "router/daemon/router.h"
+#include "temporary_directory.h"
+
+namespace vrouter::router {
+
+// All that the router asks of kernel and disk, counted; call number `fail_at` is refused, and with `lasting` all
+// after it too.
+class Faults {
+ public:
+  int calls = 0;
+  std::optional<int> fail_at;
+  bool lasting = false;
+  std::string refused;  // the first of them
+  std::string only;     // no others, unless empty
+
+  void arm(int call, bool from_there_on) {
+    calls = 0;
+    fail_at = call;
+    lasting = from_there_on;
+    refused.clear();
+  }
+  void off() { fail_at.reset(); }
+  std::optional<KernelError> next(const std::string& what) {
+    const int call = calls++;
+    if (!only.empty() && what != only) return std::nullopt;
+    if (!fail_at || call < *fail_at || (call > *fail_at && !lasting)) return std::nullopt;
+    if (refused.empty()) refused = what;
+    return KernelError{what, ENOMEM, "the test says so"};
+  }
+};
+
+// What outlives a daemon: the kernel and the disk.
+struct World {
+  Faults faults;
+  FakeKernel net;
+  FakeSysctls sysctls;
+  firewall::FakeNft nft;
+  state::Stored disk;
+};
+
+class FaultyNet final : public KernelPort {
+ public:
+  explicit FaultyNet(World& world) : world_{world} {}
+  Result<std::vector<Link>> links() override { return call("dump links", &FakeKernel::links); }
+  Result<std::vector<InterfaceAddress>> addresses() override { return call("dump addresses", &FakeKernel::addresses); }
+  Result<std::vector<Route>> routes() override { return call("dump routes", &FakeKernel::routes); }
+  Result<std::vector<Neighbour>> neighbours() override { return call("dump neighbours", &FakeKernel::neighbours); }
+  // In an outage look-ups work: the events that would tell of a TAP are not played here.
+  Result<Link> link(const std::string& name) override {
+    return world_.faults.lasting ? world_.net.link(name) : call("look up " + name, &FakeKernel::link, name);
+  }
+  Result<LinkTraffic> traffic(const std::string& name) override { return world_.net.traffic(name); }
+  Result<void> change_link(std::uint32_t index, const std::string& name, const LinkChange& change) override {
+    return call("change " + name, &FakeKernel::change_link, index, name, change);
+  }
+  Result<void> create_tap(const std::string& name, std::optional<uid_t> owner) override {
+    return call("create TAP " + name, &FakeKernel::create_tap, name, owner);
+  }
+  Result<void> remove_link(std::uint32_t index, const std::string& name) override {
+    return call("remove " + name, &FakeKernel::remove_link, index, name);
+  }
+  Result<void> put_address(const InterfaceAddress& a) override {
+    return call("put address", &FakeKernel::put_address, a);
+  }
+  Result<void> remove_address(const InterfaceAddress& a) override {
+    return call("remove address", &FakeKernel::remove_address, a);
+  }
+  Result<void> put_route(const Route& r) override { return call("put route", &FakeKernel::put_route, r); }
+  Result<void> remove_route(const Route& r) override { return call("remove route", &FakeKernel::remove_route, r); }
+  Result<void> put_neighbour(const Neighbour& n) override {
+    return call("put neighbour", &FakeKernel::put_neighbour, n);
+  }
+  Result<void> remove_neighbour(const Neighbour& n) override {
+    return call("remove neighbour", &FakeKernel::remove_neighbour, n);
+  }
+
+ private:
+  template <typename T, typename... Parameters, typename... Given>
+  Result<T> call(const std::string& what, Result<T> (FakeKernel::*member)(Parameters...), Given&&... given) {
+    if (auto error = world_.faults.next(what)) return std::unexpected(*error);
+    return (world_.net.*member)(std::forward<Given>(given)...);
+  }
+  World& world_;
+};
+
+class FaultySysctls final : public Sysctls {
+ public:
+  explicit FaultySysctls(World& world) : world_{world} {}
+  Result<std::string> read(const std::string& key) const override { return world_.sysctls.read(key); }
+  Result<void> write(const std::string& key, const std::string& value) override {
+    if (auto error = world_.faults.next("write " + key)) return std::unexpected(*error);
+    return world_.sysctls.write(key, value);
+  }
+
+ private:
+  World& world_;
+};
+
+class FaultyNft final : public firewall::NftPort {
+ public:
+  explicit FaultyNft(World& world) : world_{world} {}
+  [[nodiscard]] firewall::Features features() const override { return world_.nft.features(); }
+  [[nodiscard]] Result<firewall::Observed> observe() override {
+    if (auto error = world_.faults.next("dump rules")) return std::unexpected(*error);
+    return world_.nft.observe();
+  }
+  [[nodiscard]] Result<void> apply(const firewall::Transaction& transaction) override {
+    if (auto error = world_.faults.next("change rules")) return std::unexpected(*error);
+    return world_.nft.apply(transaction);
+  }
+  [[nodiscard]] Result<void> teardown() override {
+    if (auto error = world_.faults.next("remove tables")) return std::unexpected(*error);
+    return world_.nft.teardown();
+  }
+  [[nodiscard]] Result<firewall::Foreign> foreign() override { return world_.nft.foreign(); }
+
+ private:
+  World& world_;
+};
+
+class FaultyStore final : public state::Store {
+ public:
+  explicit FaultyStore(World& world) : world_{world}, loaded_{world.disk} {}
+  [[nodiscard]] const state::Stored& loaded() const noexcept override { return loaded_; }
+  void commit(state::Change change, boost::asio::io_context& io, Completion done) override {
+    boost::asio::post(
+        io, [done = std::move(done), result = commit_now(std::move(change))]() mutable { done(std::move(result)); });
+  }
+  [[nodiscard]] state::Committed commit_now(state::Change change) override {
+    if (auto error = world_.faults.next("commit")) return std::unexpected("state.db: the disk is full");
+    auto& disk = world_.disk;
+    for (const auto& tap : change.remove_guests) {
+      disk.guests.erase(tap);
+      disk.leases.erase(tap);
+    }
+    for (const auto& key : change.remove_originals) disk.originals.erase(key);
+    for (const auto& tap : change.remove_leases) disk.leases.erase(tap);
+    for (const auto& guest : change.put_guests) disk.guests.insert_or_assign(guest.tap, guest);
+    for (const auto& [key, value] : change.put_originals) disk.originals.try_emplace(key, value);
+    for (const auto& lease : change.put_leases) disk.leases.insert_or_assign(lease.tap, lease);
+    if (change.stopped) disk.stopped = *change.stopped;
+    if (change.damaged) disk.damaged = *change.damaged;
+    return {};
+  }
+
+ private:
+  World& world_;
+  state::Stored loaded_;
+};
+
+using Portrait = std::set<std::string>;
+
+// Everything that a command may change, a line each.
+[[nodiscard]] inline Portrait portrait(const World& world) {
+  Portrait lines;
+  for (const auto& [index, link] : world.net.link_table) {
+    std::string conf;
+    for (const Conf key : kAllConf) conf += fmt::format(" {}={}", name(key), link.conf[key]);
+    lines.insert(fmt::format("link {} {} group {} {} ipv6 {}{}", index, link.name, link.group, link.up ? "up" : "down",
+                             link.disable_ipv6.value_or(false) ? "off" : "on", conf));
+  }
+  for (const auto& a : world.net.address_table)
+    lines.insert(fmt::format("address {} on {}", a.local.to_string(), a.ifindex));
+  for (const auto& r : world.net.route_table) {
+    lines.insert(fmt::format("route {} on {} protocol {} source {}", r.destination.to_string(), r.ifindex, r.protocol,
+                             r.source ? r.source->to_string() : "-"));
+  }
+  for (const auto& n : world.net.neighbour_table) {
+    lines.insert(fmt::format("neighbour {} on {} {} {}", n.address.to_string(), n.ifindex, n.mac.to_string(),
+                             std::to_underlying(n.state)));
+  }
+  for (const auto& [key, value] : world.sysctls.values) {
+    if (!key.starts_with("net/ipv6/conf/tap")) lines.insert("sysctl " + key + "=" + value);  // links show those
+  }
+  for (const auto& [family, table] : world.nft.kernel.tables)
+    lines.insert(fmt::format("table {} of {} chains", firewall::name(family), table.chains.size()));
+  for (const auto& [set, elements] : world.nft.kernel.elements) {
+    for (const auto& [key, data] : elements) {
+      lines.insert(fmt::format("element of {} {}: {:02x} = {:02x}", firewall::name(set.family), set.set,
+                               fmt::join(key.first, ""), fmt::join(data.value, "")));
+    }
+  }
+  for (const auto& [tap, guest] : world.disk.guests) {
+    std::string ports;
+    for (const auto& port : guest.publish) ports += " " + port.to_string();
+    lines.insert("disk: guest " + guest.name + " on " + tap + ports);
+  }
+  for (const auto& [key, value] : world.disk.originals) lines.insert("disk: before us " + key + " = " + value);
+  lines.insert(world.disk.stopped ? "disk: stopped" : "disk: running");
+  return lines;
+}
+
+[[nodiscard]] inline std::string difference(const Portrait& before, const Portrait& after) {
+  std::string text;
+  for (const auto& line : before) text += after.contains(line) ? "" : "- " + line + "\n";
+  for (const auto& line : after) text += before.contains(line) ? "" : "+ " + line + "\n";
+  return text;
+}
+
+// A host with lo, the uplink eth0 and the TAPs tap0, tap1 and tap2, and vrouterd on it. Events and connection
+// tracking are the real ones of an empty network namespace, which tell nothing.
+class Machine {
+ public:
+  Machine() {
+    world.net.add_link(1, "lo", "");
+    world.net.add_link(2, "eth0", "veth").up = true;
+    for (std::uint32_t i = 0; i < 3; ++i) world.net.add_link(3 + i, "tap" + std::to_string(i), "tun");
+    world.sysctls.links = &world.net;
+    Route out;
+    out.ifindex = 2;
+    out.protocol = 3;  // RTPROT_BOOT
+    out.gateway = boost::asio::ip::make_address("192.0.2.254");
+    world.net.route_table.push_back(out);
+    write("vrouter.toml", "");
+    write("resolv.conf", "nameserver 192.0.2.53\n");
+  }
+
+  void write(const std::string& name, const std::string& text) const { std::ofstream{directory_ / name} << text; }
+
+  [[nodiscard]] Attempt<> start() {
+    router.reset();
+    io = std::make_unique<boost::asio::io_context>(1);
+    Paths paths{.config = directory_ / "vrouter.toml",
+                .policy_dir = directory_ / "policy.d",
+                .state_dir = directory_.path(),
+                .runtime_dir = directory_.path(),
+                .resolv_conf = directory_ / "resolv.conf"};
+    auto config = config::load_config(paths.config, paths.policy_dir);
+    if (!config) return std::unexpected(config.error().front().to_string());
+    Dataplane::Ports ports{std::make_unique<FaultyNet>(world), std::make_unique<FaultySysctls>(world),
+                           std::make_unique<FaultyNft>(world)};
+    router = std::make_unique<Router>(*io, Router::Parts{std::move(paths), std::move(*config),
+                                                         std::make_unique<FaultyStore>(world), std::move(ports)});
+    auto started = router->start();
+    settle();
+    return started;
+  }
+  // As kill -9 does it: what is under way is never finished.
+  void kill() {
+    io->stop();
+    router.reset();
+    io.reset();
+  }
+
+  template <typename T>
+  control::Result<T> run(control::Answer<T> command) {
+    auto answer = boost::asio::co_spawn(*io, std::move(command), boost::asio::use_future);
+    while (answer.wait_for(std::chrono::seconds{0}) != std::future_status::ready) io->run_one();
+    auto result = answer.get();
+    settle();
+    return result;
+  }
+  // Runs what is due now: repairs, and commits that nobody waits for.
+  void settle() const {
+    while (io->poll() > 0) {
+    }
+  }
+
+  // Lets time pass, for what is tried again after a while.
+  template <typename Condition>
+  void run_until(Condition condition, std::chrono::seconds limit = std::chrono::seconds{5}) const {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (!condition() && std::chrono::steady_clock::now() < end) io->run_one_for(std::chrono::milliseconds{50});
+  }
+
+  World world;
+  std::unique_ptr<boost::asio::io_context> io;
+  std::unique_ptr<Router> router;
+
+ private:
+  TemporaryDirectory directory_;
+};
+
+}  // namespace vrouter::router
