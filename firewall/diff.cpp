@@ -97,7 +97,7 @@ bool Transaction::empty() const noexcept {
          delete_sets.empty() && delete_chains.empty() && add_elements.empty();
 }
 
-Transaction diff(const Ruleset& desired, const Observed& observed) {
+Transaction diff(const Ruleset& desired, const Observed& observed, const std::set<SetRef>* sets) {
   Transaction t;
   t.owned = desired.owned;
   for (const auto& table : desired.tables) {
@@ -110,6 +110,8 @@ Transaction diff(const Ruleset& desired, const Observed& observed) {
     diff_structure(table, mend ? have->second : ObservedTable{}, t);
     for (const auto& set : table.sets) {
       const SetRef ref{table.family, set.name};
+      const bool looked_at = sets == nullptr || sets->contains(ref);
+      if (mend && !looked_at && have->second.sets.contains(set.name)) continue;
       diff_elements(ref, set.interval, elements_of(desired.elements, ref),
                     mend ? elements_of(observed.elements, ref) : kNoElements, t);
     }

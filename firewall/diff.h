@@ -6,6 +6,7 @@
 #include <expected>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -86,7 +87,9 @@ struct Transaction {
 
 // Empty when everything is right. Sets, chains and rules are brought up to date in place; only a table whose
 // set or base chain of the same name is made differently is replaced, whole and in the same batch, without a gap.
-[[nodiscard]] Transaction diff(const Ruleset& desired, const Observed& observed);
+// With `sets`, the elements of other sets that are there are taken for right, and needn't have been observed.
+[[nodiscard]] Transaction diff(const Ruleset& desired, const Observed& observed,
+                               const std::set<SetRef>* sets = nullptr);
 
 // The element-only change from one state of a guest to another (either may be empty: add and remove). Both sorted.
 [[nodiscard]] Transaction change_elements(const std::vector<Element>& before, const std::vector<Element>& after);

@@ -28,14 +28,12 @@ class KernelNft final : public NftPort {
 
   [[nodiscard]] Features features() const override { return features_; }
 
-  [[nodiscard]] std::expected<Observed, KernelError> observe() override {
-    auto observed = read_all(socket_);
-    if (!observed) return observed;
-    sets_.clear();
-    for (const auto& [family, table] : observed->tables) {
-      for (const auto& [name, set] : table.sets) sets_.insert_or_assign(SetRef{family, name}, set);
-    }
-    return observed;
+  [[nodiscard]] std::uint32_t port_id() const override { return socket_.port_id(); }
+
+  [[nodiscard]] std::expected<Observed, KernelError> observe() override { return noted(read_all(socket_)); }
+
+  [[nodiscard]] std::expected<Observed, KernelError> observe_sets(const std::set<SetRef>& sets) override {
+    return noted(read_all(socket_, &sets));
   }
 
   [[nodiscard]] std::expected<void, KernelError> apply(const Transaction& transaction) override {
@@ -62,6 +60,15 @@ class KernelNft final : public NftPort {
   [[nodiscard]] std::expected<Foreign, KernelError> foreign() override { return read_foreign(socket_); }
 
  private:
+  std::expected<Observed, KernelError> noted(std::expected<Observed, KernelError> observed) {
+    if (!observed) return observed;
+    sets_.clear();
+    for (const auto& [family, table] : observed->tables) {
+      for (const auto& [name, set] : table.sets) sets_.insert_or_assign(SetRef{family, name}, set);
+    }
+    return observed;
+  }
+
   // The kernel goes through the whole batch and tells every error. The first is the cause.
   [[nodiscard]] std::expected<void, KernelError> judge(const Batch& batch, const std::vector<Answer>& answers) const {
     std::vector<const Answer*> errors;

@@ -3,8 +3,10 @@
 // netlink answers in the context of the sender.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/kernel_error.h"
@@ -23,9 +25,16 @@ class NftPort {
  public:
   virtual ~NftPort() = default;
   [[nodiscard]] virtual Features features() const = 0;
+  // The netlink port that our changes come from, by which NftEvents knows them; 0: a kernel without events.
+  [[nodiscard]] virtual std::uint32_t port_id() const { return 0; }
 
   // Our tables and all that is in them.
   [[nodiscard]] virtual std::expected<Observed, KernelError> observe() = 0;
+  // The same without elements, save those of `sets`. Costs no more than what it reads; may read more than asked.
+  [[nodiscard]] virtual std::expected<Observed, KernelError> observe_sets(const std::set<SetRef>& sets) {
+    static_cast<void>(sets);
+    return observe();
+  }
 
   // All or nothing. KernelError.what names the object that the kernel refused; ENOBUFS means that the outcome is
   // not known: observe again. Element-only transactions cost the same however many guests there are.

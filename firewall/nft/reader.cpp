@@ -308,7 +308,7 @@ std::expected<std::optional<ObservedTable>, KernelError> read_table(NetlinkSocke
   return table;
 }
 
-std::expected<Observed, KernelError> read_all(NetlinkSocket& socket) {
+std::expected<Observed, KernelError> read_all(NetlinkSocket& socket, const std::set<SetRef>* sets) {
   Observed observed;
   for (const auto family : kFamilies) {
     auto found = read_table(socket, family);
@@ -322,6 +322,7 @@ std::expected<Observed, KernelError> read_all(NetlinkSocket& socket) {
     table.strange |= dormant;
     for (const auto& [name, set] : table.sets) {
       const SetRef ref{family, name};
+      if (sets != nullptr && !sets->contains(ref)) continue;
       auto elements = read_elements(socket, ref, set.interval);
       if (!elements) return std::unexpected(elements.error());
       if (!elements->empty()) observed.elements.emplace(ref, std::move(*elements));

@@ -4,6 +4,7 @@
 
 #include <expected>
 #include <optional>
+#include <set>
 
 #include "base/kernel_error.h"
 #include "firewall/diff.h"
@@ -15,7 +16,9 @@ namespace vrouter::firewall {
 // Which of our tables exist, and whose they are; nothing of what is in them.
 [[nodiscard]] std::expected<std::optional<ObservedTable>, KernelError> read_table(NetlinkSocket& socket, Family family);
 
-[[nodiscard]] std::expected<Observed, KernelError> read_all(NetlinkSocket& socket);
+// With `sets`, the elements of those only: nothing that is read depends on how many guests there are, then.
+[[nodiscard]] std::expected<Observed, KernelError> read_all(NetlinkSocket& socket,
+                                                            const std::set<SetRef>* sets = nullptr);
 
 // Base chains of all tables but ours. Nothing inside them is parsed: what a newer nft notes there may be new to us.
 [[nodiscard]] std::expected<Foreign, KernelError> read_foreign(NetlinkSocket& socket);
