@@ -97,6 +97,22 @@ void add_services(Facts& facts, const StatusView& status) {
   add_list(facts, "upstreams", upstreams, Tone::plain);
 }
 
+std::string repairs_text(const control::Repairs& repairs) {
+  std::vector<std::string> parts;
+  const auto add = [&parts](std::uint64_t count, std::string_view kind) {
+    if (count != 0) parts.push_back(fmt::format("{} {}", kind, count));
+  };
+  add(repairs.rules, "rules");
+  add(repairs.elements, "elements");
+  add(repairs.links, "links");
+  add(repairs.addresses, "addresses");
+  add(repairs.routes, "routes");
+  add(repairs.neighbours, "neighbours");
+  add(repairs.sysctls, "sysctls");
+  add(repairs.bridge_netfilter, "bridge netfilter");
+  return parts.empty() ? "none" : joined(parts);
+}
+
 }  // namespace
 
 std::string human_duration(std::chrono::seconds duration) {
@@ -201,6 +217,7 @@ std::string status_facts(const StatusView& status, bool colour) {
   add_list(facts, "networks", status.networks, Tone::plain);
   facts.emplace_back("guests", Cell{fmt::format("{}, {} ready", status.guests, status.guests_ready),
                                     status.guests == status.guests_ready ? Tone::plain : Tone::waiting});
+  facts.emplace_back("repairs", Cell{repairs_text(status.repairs)});
   add_services(facts, status);
   facts.emplace_back("kernel", Cell{status.kernel});
   std::vector<std::string> features;

@@ -64,6 +64,13 @@ type DnsStatistics (
   dropped_unknown_source: int, dropped_over_budget: int, mismatched_replies: int, upstreams: []Upstream
 )
 
+# What was put right since the start, after somebody else changed it. rules counts transactions that put tables, chains
+# or sets back, elements those that put nothing back but elements of sets.
+type Repairs (
+  links: int, addresses: int, routes: int, neighbours: int, sysctls: int, bridge_netfilter: int, rules: int,
+  elements: int
+)
+
 # uptime is in seconds.
 type Status (
   health: (ok, degraded, stopped),
@@ -79,6 +86,7 @@ type Status (
   guests: int,
   guests_ready: int,
   features: []Feature,
+  repairs: Repairs,
   upstreams_from: []string,
   dhcp: DhcpStatistics,
   dns: DnsStatistics

@@ -121,6 +121,32 @@ Read<dhcp::Statistics> dhcp_from_json(const object& json) {
   return fields.result(statistics);
 }
 
+template <typename Counts, typename Visit>
+void each_repair_counter(Counts& repairs, Visit visit) {
+  visit("links", repairs.links);
+  visit("addresses", repairs.addresses);
+  visit("routes", repairs.routes);
+  visit("neighbours", repairs.neighbours);
+  visit("sysctls", repairs.sysctls);
+  visit("bridge_netfilter", repairs.bridge_netfilter);
+  visit("rules", repairs.rules);
+  visit("elements", repairs.elements);
+}
+
+object to_json(const Repairs& repairs) {
+  object json;
+  each_repair_counter(repairs, [&json](std::string_view field, std::uint64_t value) { json[field] = value; });
+  return json;
+}
+
+Read<Repairs> repairs_from_json(const object& json) {
+  Fields fields{json};
+  Repairs repairs;
+  each_repair_counter(repairs,
+                      [&fields](std::string_view field, std::uint64_t& value) { value = fields.count(field); });
+  return fields.result(repairs);
+}
+
 object to_json(const dns::UpstreamStatus& upstream) {
   return {{"server", upstream.server.to_string()}, {"asked", upstream.asked},     {"answered", upstream.answered},
           {"timeouts", upstream.timeouts},         {"refused", upstream.refused}, {"rtt_ms", upstream.rtt_ms}};
@@ -281,6 +307,7 @@ object to_json(const StatusView& status) {
               {"networks", to_json(status.networks)},
               {"guests", status.guests},
               {"guests_ready", status.guests_ready},
+              {"repairs", to_json(status.repairs)},
               {"upstreams_from", to_json(status.upstreams_from)},
               {"dhcp", to_json(status.dhcp)},
               {"dns", to_json(status.dns)}};
@@ -312,6 +339,7 @@ Read<StatusView> status_from_json(const object& json) {
         {feature.text("name"), feature.flag("present"), feature.optional_text("detail").value_or("")});
     if (feature.error()) fields.fail("features." + feature.error()->field, feature.error()->reason);
   }
+  status.repairs = fields.optional_nested("repairs", repairs_from_json).value_or(Repairs{});
   status.upstreams_from = fields.texts("upstreams_from");
   status.dhcp = fields.optional_nested("dhcp", dhcp_from_json).value_or(dhcp::Statistics{});
   status.dns = fields.optional_nested("dns", dns_from_json).value_or(dns::Statistics{});

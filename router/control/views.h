@@ -56,6 +56,16 @@ struct Feature {
   bool operator==(const Feature&) const = default;
 };
 
+// What was put right since the start, after somebody else changed it.
+struct Repairs {
+  std::uint64_t links = 0;  // device groups, up and down, TAPs made again
+  std::uint64_t addresses = 0, routes = 0, neighbours = 0, sysctls = 0;
+  std::uint64_t bridge_netfilter = 0;  // net.bridge.bridge-nf-*
+  std::uint64_t rules = 0;             // transactions that put tables, chains or sets right
+  std::uint64_t elements = 0;          // transactions that put nothing right but elements of sets
+  bool operator==(const Repairs&) const = default;
+};
+
 struct StatusView {
   Health health = Health::ok;
   std::vector<std::string> problems;  // empty when ok; each with its remedy
@@ -70,6 +80,7 @@ struct StatusView {
   std::uint64_t guests = 0;
   std::uint64_t guests_ready = 0;
   std::vector<Feature> features;
+  Repairs repairs;
   std::vector<std::string> upstreams_from;  // "/etc/resolv.conf" or "vrouter.toml"
   dhcp::Statistics dhcp;
   dns::Statistics dns;  // its upstreams are the resolvers in use

@@ -128,6 +128,7 @@ control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer
 }
 
 asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
+  if (!rules_problem_.empty()) co_return std::unexpected(rules_problem_);
   // A connection of the address's last holder must not become the new one's.
   if (guest.address && conntrack_->pending(*guest.address)) co_await wait_for_flush(*conntrack_, *guest.address);
   const auto desired = desire(guest);

@@ -4,10 +4,31 @@
 #include <algorithm>
 #include <cerrno>
 #include <iterator>
+#include <optional>
 
 #include "firewall/diff.h"
+#include "router/reconcile/desired.h"
 
 namespace vrouter::router {
+
+namespace {
+
+std::optional<KernelError> owned_by_another(const firewall::Observed& observed) {
+  for (const auto& [family, table] : observed.tables) {
+    if (table.ownership != firewall::Ownership::foreign) continue;
+    return KernelError{"another process owns the firewall tables named vrouter on this host; stop that one first",
+                       EPERM, ""};
+  }
+  return std::nullopt;
+}
+
+// Of a transaction that was made for tables that others changed meanwhile.
+bool came_too_late(const KernelError& error) {
+  return error.code == ENOENT || error.code == EEXIST || error.code == EBUSY || error.code == ENOBUFS;
+}
+constexpr int kRestoreAttempts = 5;
+
+}  // namespace
 
 Result<Dataplane::Ports> Dataplane::open_ports() {
   auto net = open_kernel();
@@ -30,14 +51,35 @@ bool Dataplane::owns_table(const config::Config& config) const {
   return config.host.table_owner == config::TableOwner::automatic && ports_.nft->features().owner_persist;
 }
 
+Affected Dataplane::look_at(const DesiredGuest& guest) {
+  auto link = ports_.net->link(guest.tap);
+  if (!link) {
+    const Link* known = observed_.link(guest.tap);
+    return link.error().code == ENODEV && known != nullptr ? observed_.on(LinkGone{known->index, guest.tap})
+                                                           : Affected{};
+  }
+  auto affected = observed_.on(LinkChanged{std::move(*link)});
+  if (observe_guest_sysctls(*ports_.sysctls, guest, observed_)) affected.links.push_back(guest.tap);
+  return affected;
+}
+
+Result<firewall::Transaction> Dataplane::restore_rules(const std::set<firewall::SetRef>* sets) {
+  for (int attempt = 1;; ++attempt) {
+    const auto observed = sets == nullptr ? ports_.nft->observe() : ports_.nft->observe_sets(*sets);
+    if (!observed) return std::unexpected(observed.error());
+    if (auto foreign = owned_by_another(*observed)) return std::unexpected(std::move(*foreign));
+    auto transaction = firewall::diff(rules_, *observed, sets);
+    if (transaction.empty()) return transaction;
+    auto applied = ports_.nft->apply(transaction);
+    if (applied) return transaction;
+    if (attempt == kRestoreAttempts || !came_too_late(applied.error())) return std::unexpected(applied.error());
+  }
+}
+
 Result<bool> Dataplane::install(firewall::Ruleset rules) {
   const auto observed = ports_.nft->observe();
   if (!observed) return std::unexpected(observed.error());
-  for (const auto& [family, table] : observed->tables) {
-    if (table.ownership != firewall::Ownership::foreign) continue;
-    return std::unexpected(
-        KernelError{"another vrouterd runs on this host and owns its firewall tables; stop that one first", EPERM, ""});
-  }
+  if (auto foreign = owned_by_another(*observed)) return std::unexpected(std::move(*foreign));
   const auto transaction = firewall::diff(rules, *observed);
   if (!transaction.empty()) {
     if (auto applied = ports_.nft->apply(transaction); !applied) return std::unexpected(applied.error());

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -38,6 +39,10 @@ class Dataplane {
   // The host's switches anew, those that tell no event among them.
   void observe_switches() { observe_sysctls(*ports_.sysctls, observed_); }
   void observe_guest(const DesiredGuest& guest) { observe_guest_sysctls(*ports_.sysctls, guest, observed_); }
+  // The slow check's looks at what tells no event; drain the KernelEvents before. A guest: one request, and a file
+  // where its network has addressing "subnet". The host: ten files.
+  [[nodiscard]] Affected look_at(const DesiredGuest& guest);
+  [[nodiscard]] Affected look_at_host() { return observe_sysctls(*ports_.sysctls, observed_); }
 
   [[nodiscard]] Applied apply(std::span<const Operation> operations) {
     return router::apply(operations, kernel(), observed_);
@@ -49,6 +54,10 @@ class Dataplane {
   [[nodiscard]] bool owns_table(const config::Config& config) const;
   // Makes the kernel hold these rules, by one transaction with what differs; true when something did.
   [[nodiscard]] Result<bool> install(firewall::Ruleset rules);
+  // Makes the kernel hold what it last accepted, after others changed it; the transaction that did so, empty where all
+  // was right. With `sets`, elements are compared of those only, and of sets that are gone. Commands that are half done
+  // are no matter: the rules of what they have done so far are what comes back.
+  [[nodiscard]] Result<firewall::Transaction> restore_rules(const std::set<firewall::SetRef>* sets);
   // The same for the elements of one guest or one set; neither reads the kernel nor depends on how many there are.
   [[nodiscard]] Result<void> change(const std::vector<firewall::Element>& before,
                                     const std::vector<firewall::Element>& after);

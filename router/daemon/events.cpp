@@ -36,24 +36,34 @@ void Router::spawn(std::function<asio::awaitable<void>()> work) {
 
 void Router::on_event(const KernelEvent& event) {
   auto affected = plane_.on(event);
+  if (const auto* gone = std::get_if<LinkGone>(&event)) {
+    // What failed on a link that is gone says nothing of the next one of that name.
+    failed_.links.erase(gone->name);
+    const auto* guest = guests_.by_tap(gone->name);
+    if (guest != nullptr && guest->ephemeral) due_.ended.insert(gone->name);  // torn down or not
+    if (guest != nullptr && guest->create_tap) affected.links.push_back(gone->name);
+  }
   if (stopped_) return;
-  // What failed on a link that is gone says nothing of the next one of that name.
-  if (const auto* gone = std::get_if<LinkGone>(&event)) failed_.links.erase(gone->name);
+  if (const auto* changed = std::get_if<LinkChanged>(&event);
+      changed != nullptr && (changed->link.kind == "bridge" || changed->link.master != 0)) {
+    look_at_bridges_soon();
+  }
+  follow(std::move(affected));
+}
+
+void Router::follow(Affected affected) {
   for (auto& link : affected.links) {
     if (!failed_.links.contains(link)) due_.links.insert(std::move(link));
   }
   due_.host = due_.host || ((affected.host || affected.uplinks) && !failed_.host);
   due_.all = due_.all || affected.overflow;
-  if (const auto* gone = std::get_if<LinkGone>(&event)) {
-    const auto* guest = guests_.by_tap(gone->name);
-    if (guest != nullptr && guest->ephemeral) spawn([this, tap = gone->name] { return forget_ephemeral(tap); });
-    if (guest != nullptr && guest->create_tap && !failed_.links.contains(gone->name)) due_.links.insert(gone->name);
-  }
   start_repair();
 }
 
 void Router::start_repair() {
-  if (repairing_ || stopped_ || due_.empty()) return;
+  // While the rules can't be put in, nothing else is done either: their own timer tries again.
+  if (repairing_ || stopped_ || due_.empty() || !rules_problem_.empty()) return;
+  if (failed_.all && !rules_in_) return;
   repairing_ = true;
   spawn([this] { return repair(); });
 }
@@ -71,20 +81,61 @@ void Router::retry_later() {
   });
 }
 
+bool Router::rests(const std::string& name) {
+  const auto left = repair_paces_.wait(name, BootClock::now());
+  if (left <= BootClock::duration{}) return false;
+  if (resting_.empty()) {
+    rest_.expires_after(left);
+    rest_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      auto rested = std::exchange(resting_, {});
+      due_.links.merge(rested.links);
+      due_.host = due_.host || rested.host;
+      start_repair();
+    });
+  }
+  return true;
+}
+
+void Router::mended(const std::string& name, const std::vector<Operation>& operations) {
+  const auto now = BootClock::now();
+  bool any = false;
+  for (const auto& operation : operations) {
+    if (name.empty() || !mends(operation)) {
+      log_debug(describe(operation));
+    } else {
+      mends_.mended(name, operation, now);
+      any = true;
+    }
+  }
+  if (any) repair_paces_.use(name, now);
+}
+
 asio::awaitable<void> Router::repair() {
-  while (!stopped_ && !due_.empty()) {
-    if (std::exchange(due_.all, false) || !rules_in_) {
+  while (!stopped_ && rules_problem_.empty() && !due_.empty()) {
+    if (!due_.ended.empty()) {
+      co_await forget_ephemeral(std::move(due_.ended.extract(due_.ended.begin()).value()));
+    } else if (std::exchange(due_.all, false) || !rules_in_) {
       due_ = {};
       failed_.all = !co_await repair_all();
       if (failed_.all) break;
     } else if (std::exchange(due_.host, false)) {
-      failed_.host = !co_await repair_host();
+      if (rests("host")) {
+        resting_.host = true;
+      } else {
+        failed_.host = !co_await repair_host();
+      }
     } else {
       const auto link = std::move(due_.links.extract(due_.links.begin()).value());
-      if (!co_await repair_link(link)) failed_.links.insert(link);
+      if (rests(link)) {
+        resting_.links.insert(link);
+      } else if (!co_await repair_link(link)) {
+        failed_.links.insert(link);
+      }
     }
   }
   repairing_ = false;
+  mends_.sum_up(BootClock::now());
   if (failed_.empty()) {
     repair_again_ = kRepairAgain;
   } else if (!stopped_) {
@@ -96,11 +147,18 @@ asio::awaitable<bool> Router::repair_all() {
   auto pass = co_await gate_.enter_alone();
   if (stopped_) co_return true;
   log_warning("looking at the whole host again");
+  std::vector<std::string> there;  // of ephemeral guests, whose TAP may have gone unheard
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (guest.ephemeral && plane_.observed().link(tap) != nullptr) there.push_back(tap);
+  }
   if (auto observed = plane_.observe(); !observed) {
     log_error(observed.error().to_string());
     co_return false;
   }
-  auto right = co_await reconcile_all();
+  for (auto& tap : there) {
+    if (plane_.observed().link(tap) == nullptr) due_.ended.insert(std::move(tap));
+  }
+  auto right = co_await reconcile_all(true);
   if (!right) {
     log_error(right.error());
     host_problems_.push_back(right.error());
@@ -115,7 +173,8 @@ asio::awaitable<bool> Router::repair_host() {
   auto pass = co_await gate_.enter("/host");
   if (stopped_) co_return true;
   auto host = desired_host(config_, resolve_uplinks());
-  if (host.uplinks != desired_.host.uplinks) {
+  const bool moved = host.uplinks != desired_.host.uplinks;
+  if (moved) {
     std::string names;
     for (const auto& name : host.uplinks) names += " " + name;
     log_info(names.empty() ? "no interface carries a default route any more: guests reach nothing beyond this host"
@@ -136,15 +195,15 @@ asio::awaitable<bool> Router::repair_host() {
     }
     record(plane_.originals(), plan);
   }
-  guard_uplinks();
-  auto done = co_await carry_out(host_plan, "mended: ");
+  put_surroundings();
+  auto done = co_await carry_out(host_plan, moved ? "" : "host");
   if (done) {
     host_problems_ = *done;
   } else if (host_problems_ != std::vector{done.error()}) {
     log_error(done.error());
     host_problems_ = {done.error()};
   }
-  guard_uplinks();  // an uplink that is none any more needs no guard
+  put_surroundings();  // an uplink that is none any more needs no guard
   co_return done.has_value();
 }
 
@@ -157,16 +216,18 @@ asio::awaitable<bool> Router::repair_link(std::string link) {
   if (desired != desired_.guests.end() && plane_.observed().link(link) != nullptr)
     plane_.observe_guest(desired->second);
   const bool was_ready = adopted_link(link) != nullptr && !failures_.contains(link);
-  auto done = co_await carry_out([this, &link] {
-    const auto guest = desired_.guests.find(link);
-    return guest == desired_.guests.end() ? Plan{} : create_guest_tap(guest->second, plane_.observed());
-  });
+  auto done = co_await carry_out(
+      [this, &link] {
+        const auto guest = desired_.guests.find(link);
+        return guest == desired_.guests.end() ? Plan{} : create_guest_tap(guest->second, plane_.observed());
+      },
+      link);
   if (const auto in = put_rules(link); done && !in) done = std::unexpected(in.error());
   // Only a link that is there can be looked at: what was made above is, by now.
   if (done) {
     done =
         co_await carry_out([this, &link] { return diff_link(desired_, link, plane_.observed(), plane_.originals()); },
-                           was_ready ? "mended: " : "");
+                           was_ready ? link : "");
   }
   const auto failure = failures_.find(link);
   if (!done && (failure == failures_.end() || failure->second != done.error())) log_error(done.error());

@@ -3,6 +3,7 @@
 
 #include <pwd.h>
 
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <cerrno>
@@ -42,6 +43,11 @@ Router::Router(asio::io_context& io, Parts parts)
       gate_{io},
       damaged_{disk_.loaded().damaged},
       retry_{io},
+      rest_{io},
+      mends_{log_info},
+      rules_timer_{io},
+      check_{io},
+      bridge_timer_{io},
       leases_{disk_.loaded().leases} {
   adopt_config(std::move(parts.config));
   for (const auto& [tap, guest] : disk_.loaded().guests) guests_.insert(guest);
@@ -76,14 +82,18 @@ std::vector<std::string> Router::resolve_uplinks() const {
   return config_.host.uplinks.empty() ? uplinks_of(plane_.observed()) : config_.host.uplinks;
 }
 
-firewall::Ruleset Router::skeleton() const {
+firewall::Surroundings Router::surroundings() const {
   // Forwarding is guarded from the moment that its original is noted, before it is switched on.
   const auto guarded = guarded_interfaces(plane_.originals(), plane_.observed());
   firewall::Surroundings surroundings;
   surroundings.guarded_interfaces = {guarded.begin(), guarded.end()};
   surroundings.own_table = plane_.owns_table(config_);
   surroundings.users = users_;
-  return firewall::compile(config_, surroundings);
+  return surroundings;
+}
+
+firewall::Ruleset Router::skeleton() const {
+  return firewall::compile(config_, surroundings());
 }
 
 firewall::Ruleset Router::desired_rules() const {
@@ -188,7 +198,7 @@ state::Change Router::compose(const Unwritten& names) const {
   return change;
 }
 
-asio::awaitable<Attempt<std::vector<std::string>>> Router::carry_out(Plans make, std::string_view told_as) {
+asio::awaitable<Attempt<std::vector<std::string>>> Router::carry_out(Plans make, std::string mended_name) {
   for (;;) {
     if (events_) events_->drain();
     const Plan plan = make();
@@ -204,13 +214,7 @@ asio::awaitable<Attempt<std::vector<std::string>>> Router::carry_out(Plans make,
       if (undone.error) log_error("could not take back: " + sentence(*undone.error));
       co_return std::unexpected(sentence(*applied.error));
     }
-    for (const auto& operation : plan.operations) {
-      if (told_as.empty()) {
-        log_debug(describe(operation));
-      } else {
-        log_info(std::string{told_as} + describe(operation));
-      }
-    }
+    mended(mended_name, plan.operations);
     if (!plan.forget.empty()) {
       forget(plane_.originals(), plan);
       state::Change forgotten;
@@ -231,16 +235,16 @@ FullPlan Router::full_plan() const {
 }
 
 // The order of the house: rules, host, links that are nobody's any more, guests, what is stale.
-Attempt<> Router::apply_all(const FullPlan& plan) {
+Attempt<> Router::apply_all(const FullPlan& plan, bool repairs) {
   std::optional<std::string> first_error;
   state::Change forgotten;
-  const auto run = [&](const Plan& part) -> Attempt<> {
+  const auto run = [&](const Plan& part, const std::string& name = {}) -> Attempt<> {
     const auto applied = plane_.apply(part.operations);
     if (applied.error) {
       static_cast<void>(plane_.apply(applied.undo));
       return std::unexpected(sentence(*applied.error));
     }
-    for (const auto& operation : part.operations) log_debug(describe(operation));
+    mended(name, part.operations);
     forget(plane_.originals(), part);
     forgotten.remove_originals.insert(forgotten.remove_originals.end(), part.forget.begin(), part.forget.end());
     return {};
@@ -249,7 +253,7 @@ Attempt<> Router::apply_all(const FullPlan& plan) {
     if (!attempt && !first_error) first_error = attempt.error();
   };
   host_problems_.insert(host_problems_.end(), plan.host.host.problems.begin(), plan.host.host.problems.end());
-  keep(run(plan.host.host));
+  keep(run(plan.host.host, repairs ? "host" : ""));
   for (const auto& [link, part] : plan.release) keep(run(part));
   guest_problems_.clear();
   for (const auto& [tap, part] : plan.guests) {
@@ -258,13 +262,14 @@ Attempt<> Router::apply_all(const FullPlan& plan) {
       continue;
     }
     // One guest that can't be served doesn't stop the others.
-    if (auto served = run(part); !served) fail_link(tap, served.error());
+    const bool repair = repairs && adopted_link(tap) != nullptr;
+    if (auto served = run(part, repair ? tap : ""); !served) fail_link(tap, served.error());
     if (!part.problems.empty()) {
       guest_problems_[tap] = part.problems;
       if (unfit(desired_.host, tap, plane_.observed())) failures_[tap] = part.problems.front();
     }
   }
-  keep(run(plan.host.stale));
+  keep(run(plan.host.stale, repairs ? "host" : ""));
   if (!forgotten.remove_originals.empty()) commit_later(forgotten);
   if (first_error) return std::unexpected(*first_error);
   return {};
@@ -291,6 +296,10 @@ Attempt<> Router::start() {
   if (auto observed = plane_.observe(); !observed) return std::unexpected(sentence(observed.error()));
   events_ = std::move(*events);
   events_->drain();
+  auto rules_events = firewall::NftEvents::open(io_, plane_.nft().port_id(),
+                                                [this](const firewall::NftEvent& event) { on_rules_event(event); });
+  if (!rules_events) return std::unexpected(sentence(rules_events.error()));
+  rules_events_ = std::move(*rules_events);
   if (auto clear = check_collisions(); !clear) return clear;
   if (holding()) {
     if (auto recovered = recover(); !recovered) return recovered;
@@ -340,6 +349,7 @@ Attempt<> Router::start() {
   services_.configure(config_);
   for (const auto& [tap, guest] : guests_.all()) offer(guest);
   services_.flush();
+  check_after(kCheckEvery);
   return {};
 }
 
@@ -371,7 +381,7 @@ asio::awaitable<void> Router::make_taps() {
   }
 }
 
-asio::awaitable<Attempt<>> Router::reconcile_all() {
+asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
   desired_.host = desired_host(config_, resolve_uplinks());
   desired_.guests.clear();
   failures_.clear();
@@ -391,13 +401,15 @@ asio::awaitable<Attempt<>> Router::reconcile_all() {
   }
   if (const auto installed = plane_.install(desired_rules()); !installed)
     co_return std::unexpected(sentence(installed.error()));
-  rules_in_ = true;
+  rules_are_in();
   co_await make_taps();
-  co_return apply_all(full_plan());
+  co_return apply_all(full_plan(), repairs);
 }
 
-void Router::guard_uplinks() {
-  // Only the guards can differ: the rest of the skeleton depends on the configuration alone.
+// Sets whose elements come from the host's surroundings; all else of the skeleton depends on the configuration alone.
+constexpr std::array kSurroundingSets{"guarded4", "guarded6"};
+
+void Router::put_surroundings() {
   const auto wanted = skeleton();
   std::vector<firewall::Element> before;
   std::vector<firewall::Element> after;
@@ -407,7 +419,7 @@ void Router::guard_uplinks() {
     if (found == rules.elements.end()) return;
     for (const auto& [key, data] : found->second) into.push_back({set, key, data});
   };
-  for (const auto* set : {"guarded4", "guarded6"}) {
+  for (const auto* set : kSurroundingSets) {
     const firewall::SetRef ref{firewall::Family::inet, set};
     gather(plane_.rules(), ref, before);
     gather(wanted, ref, after);

@@ -24,11 +24,13 @@
 
 #include "config/guests.h"
 #include "firewall/compile.h"
+#include "firewall/nft/events.h"
 #include "router/control/service.h"
 #include "router/daemon/dataplane.h"
 #include "router/daemon/disk.h"
 #include "router/daemon/gate.h"
 #include "router/daemon/guest_services.h"
+#include "router/daemon/mending.h"
 #include "router/daemon/paths.h"
 #include "router/kernel/conntrack.h"
 #include "router/kernel/events.h"
@@ -85,19 +87,20 @@ class Router final : public control::Service {
   [[nodiscard]] Attempt<> check_collisions() const;
   [[nodiscard]] state::Change unrecorded(const Plan& plan) const;
   [[nodiscard]] FullPlan full_plan() const;
-  [[nodiscard]] Attempt<> apply_all(const FullPlan& plan);
+  [[nodiscard]] Attempt<> apply_all(const FullPlan& plan, bool repairs = false);
   void drop_lost_ephemerals(state::Change& change);
   void degrade(const std::string& why);  // at start: what can't be done now is tried again
   boost::asio::awaitable<Attempt<>> note(state::Change change);
   void commit_later(const state::Change& change);
   [[nodiscard]] state::Change compose(const Unwritten& names) const;
   // Makes a plan, notes its originals on disk and applies it; what was done is taken back when an operation fails.
-  // With `told_as`, what was done stands in the log. The value is the plan's problems: what can't be made right, each
-  // with its remedy.
-  boost::asio::awaitable<Attempt<std::vector<std::string>>> carry_out(Plans make, std::string_view told_as = {});
-  boost::asio::awaitable<Attempt<>> reconcile_all();
+  // With `mended`, a TAP or "host", it is a repair of that: counted, told and paced. The value is the plan's problems:
+  // what can't be made right, each with its remedy.
+  boost::asio::awaitable<Attempt<std::vector<std::string>>> carry_out(Plans make, std::string mended = {});
+  boost::asio::awaitable<Attempt<>> reconcile_all(bool repairs = false);
   boost::asio::awaitable<void> make_taps();
-  void guard_uplinks();
+  [[nodiscard]] firewall::Surroundings surroundings() const;
+  void put_surroundings();  // the elements that come from them, by what differs from those in the kernel
   void admit_upstreams(const std::vector<address>& servers);  // whom the DNS process may ask
   void offer(const config::Guest& guest);                     // gathers for dhcp and dns what the guest is now
   void serve(const config::Guest& guest);                     // and tells them
@@ -114,12 +117,15 @@ class Router final : public control::Service {
   void on_event(const KernelEvent& event);
   // Runs `work` from the loop, never in place; what it throws ends the daemon, whose data plane goes on.
   void spawn(std::function<boost::asio::awaitable<void>()> work);
+  void follow(Affected affected);
   void start_repair();
   boost::asio::awaitable<void> repair();
   boost::asio::awaitable<bool> repair_all();  // these say whether it is right now
   boost::asio::awaitable<bool> repair_link(std::string link);
   boost::asio::awaitable<bool> repair_host();
   void retry_later();
+  [[nodiscard]] bool rests(const std::string& name);  // what has been mended too often of late: it wakes by itself
+  void mended(const std::string& name, const std::vector<Operation>& operations);
   [[nodiscard]] Attempt<> put_rules(const std::string& tap);  // of a guest whose link has become fit
   [[nodiscard]] bool keeps_out(const std::string& tap) const;
   void fail_link(const std::string& tap, const std::string& why);
@@ -127,6 +133,19 @@ class Router final : public control::Service {
   void on_lease(const dhcp::LeaseEvent& event);
   void log_lease(const dhcp::LeaseEvent& event);
   void tell_state(const config::Guest& guest);
+
+  // --- tables.cpp: the rules, when others change them
+  void on_rules_event(const firewall::NftEvent& event);
+  void mend_rules_after(BootClock::duration rest);
+  void mend_rules();
+  void cut_guests_off(const std::string& why);
+  void rules_are_in();
+
+  // --- checks.cpp: what tells no event
+  void check_after(BootClock::duration rest);
+  void check_guests();
+  void look_at_bridges_soon();
+  void look_at_bridges_after(BootClock::duration rest);
 
   // --- commands.cpp, reload.cpp
   [[nodiscard]] Attempt<> check_link(const config::Guest& guest) const;
@@ -171,16 +190,40 @@ class Router final : public control::Service {
   // What is to be looked at again. What failed waits for the timer: its own events must not wake it at once.
   struct Due {
     std::set<std::string> links;
+    std::set<std::string> ended;  // TAPs of ephemeral guests that went
     bool host = false;
     bool all = false;
-    [[nodiscard]] bool empty() const noexcept { return links.empty() && !host && !all; }
+    [[nodiscard]] bool empty() const noexcept { return links.empty() && ended.empty() && !host && !all; }
   };
   Due due_;
   Due failed_;
+  Due resting_;
   std::chrono::seconds repair_again_{1};
   bool rules_in_ = false;  // nothing is adopted while the tables are not there
   bool repairing_ = false;
   boost::asio::steady_timer retry_;  // of a repair that failed
+  boost::asio::steady_timer rest_;   // of what rests
+  MendLog mends_;
+  Paces repair_paces_{kRepairBurst, kRepairEvery};
+
+  std::unique_ptr<firewall::NftEvents> rules_events_;
+  // What others touched of our tables since we last looked.
+  struct RulesLook {
+    std::set<firewall::SetRef> sets;
+    bool all = false;
+    std::string after;  // who did what
+  };
+  RulesLook rules_look_;
+  boost::asio::steady_timer rules_timer_;
+  bool rules_waiting_ = false;  // the timer runs
+  Pace rules_pace_{kRulesBurst, kRulesEvery};
+  std::string rules_problem_;  // why they can't be put back: guests are cut off meanwhile
+  std::chrono::seconds rules_again_{1};
+
+  boost::asio::steady_timer check_;
+  std::string checked_;  // the TAP that was looked at last in this round
+  boost::asio::steady_timer bridge_timer_;
+  int bridge_looks_ = 0;  // still to come
 
   std::map<std::string, std::string> failures_;                     // by TAP: what the kernel refused
   std::map<std::string, std::vector<std::string>> guest_problems_;  // by TAP

@@ -82,6 +82,9 @@ GuestView Router::view(const config::Guest& guest) const {
   if (stopped_) {
     shown.state = "stopped";
     shown.why = "vrouter was torn down on this host; `vrouter reload` starts it again";
+  } else if (!rules_problem_.empty()) {
+    shown.state = "failed";
+    shown.why = rules_problem_;
   } else if (failure != failures_.end()) {
     shown.state = "failed";
     shown.why = failure->second;
@@ -156,6 +159,7 @@ std::vector<std::string> Router::problems() const {
   if (!files_problem_.empty()) all.push_back(files_problem_);
   if (!disk_.problem().empty()) all.push_back(disk_.problem());
   for (const auto& [tap, failure] : failures_) all.push_back(who(tap) + ": " + failure);
+  if (!rules_problem_.empty()) all.push_back(rules_problem_);
   const auto services = services_.problems();
   if (!stopped_) all.insert(all.end(), services.begin(), services.end());
   for (const auto& [name, network] : config_.networks) {
@@ -202,7 +206,9 @@ control::Answer<control::StatusView> Router::status() {
                             plane_.owns_table(config_)
                                 ? "nobody else can flush or change vrouter's tables; an nft older than 1.1 can't "
                                   "reload a saved ruleset that holds them"
-                                : "another tool's `nft flush ruleset` would take vrouter's tables with it"});
+                                : "another tool's `nft flush ruleset` takes vrouter's tables with it; they are put "
+                                  "back at once"});
+  shown.repairs = mends_.counts();
   shown.upstreams_from = {services_.upstreams_from()};
   shown.dhcp = services_.dhcp_statistics();
   shown.dns = services_.dns_statistics();

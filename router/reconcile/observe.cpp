@@ -9,12 +9,18 @@
 namespace vrouter::router {
 namespace {
 
-void read_sysctl(const Sysctls& sysctls, const std::string& key, Observed& observed) {
-  if (auto value = sysctls.read(key)) {
+// Whether it is another than was known.
+bool read_sysctl(const Sysctls& sysctls, const std::string& key, Observed& observed) {
+  const std::string* known = observed.sysctl(key);
+  auto value = sysctls.read(key);
+  const bool same = value ? known != nullptr && *known == *value : known == nullptr;
+  if (same) return false;
+  if (value) {
     observed.note_sysctl(key, std::move(*value));
   } else {
     observed.forget_sysctl(key);
   }
+  return true;
 }
 
 }  // namespace
@@ -33,21 +39,29 @@ Result<Observed> observe(Kernel kernel) {
   for (const auto& address : *addresses) static_cast<void>(observed.on(AddressChanged{address}));
   for (const auto& route : *routes) static_cast<void>(observed.on(RouteChanged{route}));
   for (const auto& neighbour : *neighbours) static_cast<void>(observed.on(NeighbourChanged{neighbour}));
-  observe_sysctls(kernel.sysctls, observed);
+  static_cast<void>(observe_sysctls(kernel.sysctls, observed));
   return observed;
 }
 
-void observe_sysctls(const Sysctls& sysctls, Observed& observed) {
-  for (const char* key : {kIpForward, kAllArpIgnore, kAllAcceptRedirects, kDefaultForwarding, kConntrackMax}) {
-    read_sysctl(sysctls, key, observed);
+Affected observe_sysctls(const Sysctls& sysctls, Observed& observed) {
+  Affected affected;
+  const auto read = [&](const char* key) {
+    const bool changed = read_sysctl(sysctls, key, observed);
+    affected.host |= changed;
+    return changed;
+  };
+  for (const char* key : {kIpForward, kAllAcceptRedirects, kDefaultForwarding, kConntrackMax}) read(key);
+  for (const char* key : kBridgeNetfilterKeys) read(key);
+  if (read(kAllArpIgnore)) {  // says whether TAPs need the gateway's address themselves
+    for (const auto index : observed.adopted()) affected.links.push_back(observed.link(index)->name);
   }
-  for (const char* key : kBridgeNetfilterKeys) read_sysctl(sysctls, key, observed);
+  return affected;
 }
 
-void observe_guest_sysctls(const Sysctls& sysctls, const DesiredGuest& guest, Observed& observed) {
-  if (guest.addressing != config::Addressing::subnet) return;
-  if (observed.link(guest.tap) == nullptr) return;
-  read_sysctl(sysctls, proxy_delay_key(guest.tap), observed);
+bool observe_guest_sysctls(const Sysctls& sysctls, const DesiredGuest& guest, Observed& observed) {
+  if (guest.addressing != config::Addressing::subnet) return false;
+  if (observed.link(guest.tap) == nullptr) return false;
+  return read_sysctl(sysctls, proxy_delay_key(guest.tap), observed);
 }
 
 std::vector<std::string> uplinks_of(const Observed& observed) {

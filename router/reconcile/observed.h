@@ -94,11 +94,11 @@ class Observed {
 
 // Dumps all of it and reads the host's switches. Open the KernelEvents first, and drain() them after.
 [[nodiscard]] Result<Observed> observe(Kernel kernel);
-// Reads the host's switches that tell no event. (Those of links are told anew by observe(): the slow check.)
-void observe_sysctls(const Sysctls& sysctls, Observed& observed);
+// Reads the host's switches that tell no event. (Those of links come with the link.)
+Affected observe_sysctls(const Sysctls& sysctls, Observed& observed);
 // Reads what diff_guest() needs of a TAP besides rtnetlink: a file where its network has addressing "subnet", nothing
-// for the others. Call it once the TAP is there, and after observe().
-void observe_guest_sysctls(const Sysctls& sysctls, const DesiredGuest& guest, Observed& observed);
+// for the others. Call it once the TAP is there, and after observe(). Whether it is another than was known.
+bool observe_guest_sysctls(const Sysctls& sysctls, const DesiredGuest& guest, Observed& observed);
 
 // Interfaces that carry an IPv4 default route of the main table, by name, sorted; never lo or an adopted TAP.
 [[nodiscard]] std::vector<std::string> uplinks_of(const Observed& observed);

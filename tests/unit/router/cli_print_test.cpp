@@ -96,7 +96,10 @@ TEST(Print, StatusBeginsWithWhatIsWrong) {
   status.problems = {"no database"};
   status.dns.upstreams = {{boost::asio::ip::make_address("192.0.2.53"), 5, 4, 1, 0, 1.5}};
   status.upstreams_from = {"/etc/resolv.conf"};
+  status.repairs.routes = 3;
+  status.repairs.rules = 1;
   const auto text = status_facts(status, false);
+  EXPECT_NE(text.find("rules 1, routes 3"), std::string::npos) << text;
   EXPECT_TRUE(text.starts_with("vrouterd    degraded\nproblems    no database\n")) << text;
   EXPECT_THAT(text, HasSubstr("upstreams   192.0.2.53: 5 asked, 4 answered, 1 timeouts, 1.5 ms\n"
                               "            from /etc/resolv.conf\n"));

@@ -89,6 +89,7 @@ TEST(ControlJson, CarriesTheStatusWhole) {
   status.guests = 3;
   status.guests_ready = 2;
   status.features = {{"flowtable", true, ""}, {"owner", false, "kernel 6.9"}};
+  status.repairs = {.links = 1, .routes = 3, .rules = 7, .elements = 8};
   status.upstreams_from = {"/etc/resolv.conf"};
   status.dhcp.received = 1;
   status.dhcp.nak = 15;
@@ -100,6 +101,7 @@ TEST(ControlJson, CarriesTheStatusWhole) {
   EXPECT_EQ(to_json(*back), to_json(status));
   EXPECT_EQ(back->health, Health::stopped);
   EXPECT_EQ(back->features, status.features);
+  EXPECT_EQ(back->repairs, status.repairs);
   EXPECT_EQ(back->dhcp.nak, 15U);
   EXPECT_EQ(back->dns.mismatched_replies, 9U);
   EXPECT_EQ(back->dns.upstreams.at(0).rtt_ms, 1.5);

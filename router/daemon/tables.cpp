@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The firewall's tables when others change them.
+//
+// What comes back is what the kernel last accepted from us, not what is desired: so a repair waits neither for the gate
+// nor for the disk, and a command that is half done finds the rules as it left them.
+#include <algorithm>
+
+#include "router/daemon/log.h"
+#include "router/daemon/router.h"
+
+namespace vrouter::router {
+
+namespace {
+
+constexpr std::chrono::seconds kRulesAgainSlowest{30};
+
+}  // namespace
+
+void Router::on_rules_event(const firewall::NftEvent& event) {
+  if (stopped_) return;
+  if (const auto* change = std::get_if<firewall::ForeignChange>(&event)) {
+    rules_look_.sets.insert(change->sets.begin(), change->sets.end());
+    // Whoever began it is named; a tool that goes on meanwhile is mostly the same one.
+    if (rules_look_.after.empty()) rules_look_.after = change->who() + " " + change->what();
+  } else {
+    rules_look_.all = true;
+  }
+  mend_rules_after(rules_pace_.wait(BootClock::now()));
+}
+
+void Router::mend_rules_after(BootClock::duration rest) {
+  if (rules_waiting_) return;
+  rules_waiting_ = true;
+  rules_timer_.expires_after(rest);
+  rules_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    rules_waiting_ = false;
+    mend_rules();
+  });
+}
+
+void Router::mend_rules() {
+  if (stopped_ || (!rules_in_ && rules_problem_.empty())) return;
+  const auto began = BootClock::now();
+  const auto look = std::exchange(rules_look_, {});
+  const auto mended = plane_.restore_rules(look.all || !rules_problem_.empty() ? nullptr : &look.sets);
+  const auto ended = BootClock::now();
+  if (!mended) {
+    cut_guests_off(mended.error().to_string());
+    return;
+  }
+  rules_are_in();
+  if (!mended->empty()) mends_.mended_rules(*mended, look.after, ended);
+  rules_pace_.slow_down(std::max<BootClock::duration>(kRulesEvery, kRulesRest * (ended - began)));
+  rules_pace_.use(ended);
+}
+
+// An adopted TAP whose rules are not there is open to all that its guest sends. Out of the group and down it passes
+// nothing, and is adopted like any other once the rules are in.
+void Router::cut_guests_off(const std::string& why) {
+  rules_in_ = false;
+  auto problem =
+      "vrouter's firewall rules were changed and can't be put back, so all guests are cut off until they "
+      "can: " +
+      why;
+  if (problem != rules_problem_) log_error(problem);
+  rules_problem_ = std::move(problem);
+  events_->drain();
+  const auto adopted = plane_.observed().adopted();
+  for (const auto index : adopted) {
+    const auto* link = plane_.observed().link(index);
+    if (!link->up) continue;
+    ChangeLink cut{index, link->name, {}, {}};
+    cut.after.group = 0;
+    cut.after.up = false;
+    const auto applied = plane_.apply(std::vector<Operation>{std::move(cut)});
+    if (applied.error) log_error(applied.error->to_string());
+  }
+  for (const auto& [tap, guest] : guests_.all()) offer(guest);
+  services_.flush();
+  mend_rules_after(rules_again_);
+  rules_again_ = std::min(rules_again_ * 2, kRulesAgainSlowest);
+}
+
+void Router::rules_are_in() {
+  rules_in_ = true;
+  rules_again_ = std::chrono::seconds{1};
+  if (std::exchange(rules_problem_, {}).empty()) return;
+  log_info("the firewall's rules are back; guests are let in again");
+  due_.all = true;
+  start_repair();
+}
+
+}  // namespace vrouter::router
