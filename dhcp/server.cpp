@@ -2,7 +2,9 @@
 // Theory: one UDP socket for all TAPs, so that the service costs nothing per TAP: the kernel checks lengths and
 // checksums of requests, IP_PKTINFO says which TAP a request came from and which one its reply leaves by. Replies pass
 // the firewall's output rules like any other packet. A client without an address can be reached neither by routing nor
-// by ARP, so its reply goes to 255.255.255.255 on its own link, where nobody else is. Both ways work in batches.
+// by ARP, so its reply goes to 255.255.255.255 on its own link, where nobody else is. (The kernel hands every broadcast
+// back to the host as if it came from that link; there it is what no guest may send, and dropped.) Both ways work in
+// batches.
 #include "dhcp/server.h"
 
 #include <netinet/in.h>
@@ -25,7 +27,8 @@ constexpr int kBatchesPerWake = 8;  // then the loop's other work has its turn
 // A boot storm of 10,000 guests fits: the kernel charges some 1.3 kB for a request of 300 bytes.
 constexpr int kReceiveBuffer = 16 << 20;
 // TAPs take their frames out of the account at once, but a unicast reply stays on it while its guest doesn't answer
-// ARP: 3 s, in which the rate limit of its interface lets 60 of some 1 kB through. This takes 1,000 such guests.
+// ARP: 3 s, in which the rate limit of its interface lets 60 through, some 80 kB as the kernel counts. The buffer,
+// which the kernel doubles, takes 800 such guests.
 constexpr int kSendBuffer = 32 << 20;
 
 KernelError last_error(const char* what) {

@@ -91,7 +91,7 @@ TEST_F(Clients, DhclientGetsAllAndReleases) {
 }
 
 TEST_F(Clients, DhclientRenews) {
-  binding_.lease_time = std::chrono::seconds{6};
+  binding_.lease_time = std::chrono::seconds{8};
   apply();
   start(kDhclient);
   EXPECT_TRUE(wait_for(LeaseState::bound, 3));

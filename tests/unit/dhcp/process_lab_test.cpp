@@ -167,7 +167,7 @@ TEST_F(DhcpProcess, ARealClientGetsAndRenewsItsLease) {
   b.tap = "vr0";
   b.address = ip("10.0.5.3");
   b.ifindex = connect(guest, "vr0", "10.0.5.3");
-  b.lease_time = std::chrono::seconds{6};
+  b.lease_time = std::chrono::seconds{8};
   table_.bindings.push_back(b);
   remote_->apply({.snapshot = false, .upserts = {b}, .removed_ifindexes = {}});
   ASSERT_TRUE(run_until([&] { return remote_->supervisor().pid() != 0; }));
@@ -175,7 +175,7 @@ TEST_F(DhcpProcess, ARealClientGetsAndRenewsItsLease) {
   static_cast<void>(guest.run("dhclient -q -lf /tmp/leases -pf /tmp/pid eth0 >/tmp/log 2>&1 </dev/null &"));
   ASSERT_TRUE(run_until([&] { return !events_.empty(); })) << guest.output("cat /tmp/log");
   kill_child();
-  EXPECT_TRUE(run_until([&] { return events_.size() >= 3; }));  // every 3 s or so
+  EXPECT_TRUE(run_until([&] { return events_.size() >= 3; }));  // every 4 s or so
   EXPECT_EQ(remote_->statistics().discover, 1u);                // it never had to begin anew
   EXPECT_NE(guest.output("ip -4 address show dev eth0").find("10.0.5.3"), std::string::npos);
 }
