@@ -27,8 +27,7 @@ std::span<char> argument_area() {
   std::uintptr_t begin = 0, end = 0;
   rest >> begin >> end;
   if (!rest || begin == 0 || end <= begin) return {};
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast,performance-no-int-to-ptr): the kernel tells it as a
-  // number
+  // NOLINTNEXTLINE(*-reinterpret-cast,performance-no-int-to-ptr): the kernel tells it as a number
   return {reinterpret_cast<char*>(begin), end - begin};
 }
 

@@ -83,8 +83,9 @@ Result drop_capabilities() {
   }
   ::capng_clear(CAPNG_SELECT_ALL);
   for (const auto capability : kKept) {
-    const auto sets = static_cast<capng_type_t>(CAPNG_EFFECTIVE | CAPNG_PERMITTED);
-    if (::capng_update(CAPNG_ADD, sets, static_cast<unsigned>(capability)) != 0) return refused("choose capabilities");
+    for (const auto set : {CAPNG_EFFECTIVE, CAPNG_PERMITTED}) {
+      if (::capng_update(CAPNG_ADD, set, static_cast<unsigned>(capability)) != 0) return refused("choose capabilities");
+    }
   }
   if (::capng_apply(CAPNG_SELECT_BOUNDS) != 0) return refused("empty the bounding set");
   if (::capng_apply(CAPNG_SELECT_CAPS) != 0) return refused("drop capabilities");
