@@ -277,6 +277,7 @@ std::vector<Chain> ingress_chains() {
        Base{ChainType::filter, Hook::forward, kFilter},
        {
            rule("may the receiver?", {to_guest(), go("to_guest")}),
+           rule("TAP of a guest that vrouter has not adopted: closed", {in({Field::oifname}, "taps"), kDrop}),
        }},
       {"to_guest",
        std::nullopt,

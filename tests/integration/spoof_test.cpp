@@ -148,5 +148,24 @@ TEST_F(Recreated, ATapMadeAgainWhileTheDaemonIsDeadPassesNothing) {
   EXPECT_TRUE(guest.inside().sh("ping -c 1 -W 2 10.0.5.1").ok()) << "adopted again at the start";
 }
 
+TEST_F(Recreated, ATapTakenOutOfItsGroupWhileTheDaemonIsDeadIsReachedByNobody) {
+  TapGuest sender{scene.host, "tap0"};
+  RawTap receiver{scene.host, "tap1"};
+  scene.daemon->vrouter({"add-guest", "tap0", "10.0.5.2"});
+  scene.daemon->vrouter({"add-guest", "tap1", "10.0.5.3"});
+  sender.set_static("10.0.5.2/24", "10.0.5.1");
+  const auto arrived = [&] {
+    sender.inside().must("for i in 1 2 3; do echo x | busybox nc -u -w 1 10.0.5.3 9 & done; sleep 0.3");
+    return receiver.receive(500ms, [](const Seen& seen) { return seen.to_port == 9; }).has_value();
+  };
+  scene.daemon->kill9();
+  scene.host.must("ip neigh replace 10.0.5.3 lladdr 52:54:00:12:34:57 nud permanent dev tap1");
+  EXPECT_FALSE(arrived());
+  scene.host.must("ip link set tap1 group 0");
+  EXPECT_FALSE(arrived());
+  scene.host.must("nft flush ruleset");
+  EXPECT_TRUE(arrived()) << "the checks above prove nothing";
+}
+
 }  // namespace
 }  // namespace vrouter::lab
