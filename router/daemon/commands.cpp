@@ -2,6 +2,7 @@
 // Commands about one guest. Each is all or nothing: checked, written to disk, applied, and taken back where that fails.
 #include <pwd.h>
 
+#include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
 
 #include "router/daemon/conntrack_limit.h"
@@ -44,6 +45,22 @@ std::unexpected<Failure> refused(std::string message) {
 std::unexpected<Failure> not_found(const std::string& which) {
   return std::unexpected(
       Failure{FailureKind::not_found, "no guest is called " + which + "; `vrouter guests` lists them", {}});
+}
+
+// An address may come later, as a floating one does; said all the same, since a slip looks just like it.
+std::vector<std::string> absent_hosts(const config::Guest& guest, const Observed& observed) {
+  std::vector<std::string> warnings;
+  for (const auto& port : guest.publish) {
+    if (!port.host || !port.host->is_v4()) continue;  // IPv6 addresses are not observed
+    const bool there = std::ranges::any_of(observed.addresses(), [&](const auto& of_link) {
+      return std::ranges::any_of(of_link.second, [&](const auto& a) { return a.local == *port.host; });
+    });
+    if (there) continue;
+    warnings.push_back(
+        port.to_string() +
+        " is published on an address that this host doesn't have (yet); `ip address` lists those it has");
+  }
+  return warnings;
 }
 
 std::string by(const control::Peer& peer) {
@@ -124,6 +141,8 @@ control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer
   auto shown = view(guest);
   const auto obstacles = foreign_obstacles(guest.tap);
   shown.warnings.insert(shown.warnings.end(), obstacles.begin(), obstacles.end());
+  const auto absent = absent_hosts(guest, plane_.observed());
+  shown.warnings.insert(shown.warnings.end(), absent.begin(), absent.end());
   co_return shown;
 }
 
@@ -308,7 +327,10 @@ control::Answer<GuestView> Router::change_ports(std::string which, config::Publi
     co_return refused(std::move(error));
   }
   log_info("guest " + before.name + (add ? " publishes " : " no longer publishes ") + port.to_string() + by(peer));
-  co_return view(*after);
+  auto shown = view(*after);
+  const auto absent = absent_hosts(*after, plane_.observed());
+  shown.warnings.insert(shown.warnings.end(), absent.begin(), absent.end());
+  co_return shown;
 }
 
 }  // namespace vrouter::router

@@ -19,8 +19,14 @@ std::size_t conntrack_step(std::size_t guests) noexcept {
 }
 
 std::uint64_t conntrack_max_for(std::size_t guests, std::uint64_t memory) noexcept {
-  const std::uint64_t wanted = kConnectionsOfHost + conntrack_step(guests) * kConnectionsPerGuest;
+  const std::uint64_t wanted = kConnectionsOfHost + guests * kConnectionsPerGuest;
   return std::min(wanted, memory / kShareOfMemory / kBytesPerConnection);
+}
+
+bool conntrack_suffices(const std::string& present, std::size_t guests) noexcept {
+  std::uint64_t entries = 0;
+  std::from_chars(present.data(), present.data() + present.size(), entries);
+  return entries >= conntrack_max_for(guests, physical_memory());
 }
 
 std::uint64_t physical_memory() noexcept {
@@ -40,10 +46,8 @@ boost::asio::awaitable<void> Router::fit_conntrack() {
   const auto wanted = conntrack_max_for(step, physical_memory());
   plane_.observe_switches();  // the module may have come with our own rules
   const auto* now = plane_.observed().sysctl(kConntrackMax);
-  std::uint64_t present = 0;
-  if (now == nullptr) co_return;  // nothing is tracked on this host, or nobody may know
-  std::from_chars(now->data(), now->data() + now->size(), present);
-  if (present >= wanted) co_return;
+  // Absent: nothing is tracked on this host, or nobody may know.
+  if (now == nullptr || conntrack_suffices(*now, step)) co_return;
   const std::string before = *now;
   auto raised = co_await carry_out([this, wanted, before] {
     Plan plan;
@@ -56,10 +60,10 @@ boost::asio::awaitable<void> Router::fit_conntrack() {
   if (raised) {
     log_info("net.netfilter.nf_conntrack_max is " + std::to_string(wanted) + " now, before " + before);
   } else {
-    conntrack_warning_ = "this host tracks at most " + before + " connections, and " + std::to_string(guests_.size()) +
-                         " guests may need " + std::to_string(wanted) +
-                         "; `sysctl net.netfilter.nf_conntrack_max=" + std::to_string(wanted) +
-                         "` where that can be set: vrouterd could not (" + raised.error() + ")";
+    conntrack_warning_ =
+        "this host tracks at most " + before +
+        " connections, and its guests may need more; `sysctl net.netfilter.nf_conntrack_max=" + std::to_string(wanted) +
+        "` where that can be set: vrouterd could not (" + raised.error() + ")";
   }
 }
 

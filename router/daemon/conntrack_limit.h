@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace vrouter::router {
 
@@ -23,6 +24,8 @@ inline constexpr std::uint64_t kShareOfMemory = 8;
 // Entries for that many guests on a machine with that much memory (bytes). The hash table keeps its buckets: four
 // entries a bucket cost a look-up little, and resizing would walk them all.
 [[nodiscard]] std::uint64_t conntrack_max_for(std::size_t guests, std::uint64_t memory) noexcept;
+// Whether the kernel's number, as /proc/sys gives it, is enough for them on this machine.
+[[nodiscard]] bool conntrack_suffices(const std::string& present, std::size_t guests) noexcept;
 [[nodiscard]] std::uint64_t physical_memory() noexcept;
 
 }  // namespace vrouter::router

@@ -6,9 +6,11 @@
 
 #include "base/clock.h"
 #include "firewall/render.h"
+#include "router/daemon/conntrack_limit.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
 #include "router/daemon/version.h"
+#include "router/reconcile/keys.h"
 
 namespace vrouter::router {
 
@@ -188,7 +190,9 @@ control::Answer<control::StatusView> Router::status() {
                  : shown.problems.empty() ? control::Health::ok
                                           : control::Health::degraded;
   shown.warnings = foreign_obstacles({});
-  if (!conntrack_warning_.empty()) shown.warnings.push_back(conntrack_warning_);
+  const auto* tracked = plane_.observed().sysctl(kConntrackMax);
+  if (!conntrack_warning_.empty() && tracked != nullptr && !conntrack_suffices(*tracked, guests_.size()))
+    shown.warnings.push_back(conntrack_warning_);
   shown.version = kVersion;
   shown.kernel = kernel_release();
   shown.uptime = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);

@@ -141,7 +141,6 @@ TEST_F(UnderAttack, ByFullBuffersThatAreNeverCalls) {
   for (int i = 0; i < 20; ++i) {
     for (auto& client : clients) client->send(almost.substr(0, 100'000), MSG_DONTWAIT);
   }
-  std::vector<Milliseconds> times;
   EXPECT_EQ(scene.daemon->cli({"status"}).status, 0);
   // 256 of them may hold a message each: that is the bound, beside what the allocator keeps.
   EXPECT_LE(memory(*scene.daemon), memory_before + (600U << 20U));

@@ -112,6 +112,15 @@ TEST(Degraded, AStartThatIsRefusedServesThoseWhoAreServedAndGoesOnTrying) {
   EXPECT_EQ(r.scene.host.sysctl("net/ipv4/ip_forward"), "1");
 }
 
+TEST(Degraded, PublishingOnAnAddressThatTheHostLacksIsAWarning) {
+  Scene scene;
+  EXPECT_EQ(scene.daemon->cli({"add-guest", "tap0", "10.0.5.2", "--publish", "192.0.2.1:80/tcp"}).err, "");
+  const auto lacking = scene.daemon->cli({"publish", "tap0", "198.51.100.7:443/tcp"});
+  EXPECT_TRUE(lacking.ok()) << lacking.to_string();
+  EXPECT_TRUE(contains(lacking.err, "198.51.100.7:443/tcp is published on an address that this host doesn't have"))
+      << lacking.err;
+}
+
 TEST(Degraded, FilesThatAreRefusedAreToldUntilTheyAreInForce) {
   Refusing r;
   r.scene.daemon->set_config("[networks.default]\nprefix = \"10.0.5.0/24\"\ncolour = \"red\"\n");

@@ -247,6 +247,23 @@ TEST(Disk, TeardownAfterADamageSaysWhatItDoesNotKnow) {
   EXPECT_EQ(scene.host.sysctl("net/ipv4/conf/eth0/forwarding"), "0");
 }
 
+TEST(Disk, TeardownWorksOverADamagedDatabaseAndWithoutADaemon) {
+  Scene scene;
+  auto& daemon = *scene.daemon;
+  TapGuest guest{scene.host, "tap0"};
+  daemon.vrouter({"add-guest", "tap0", "10.0.5.2"});
+  daemon.stop();
+  scene.host.must("dd if=/dev/urandom of=" + daemon.state_dir() + "/vrouter.db bs=4096 count=4");
+  const Arguments offline{"teardown", "--state-dir", daemon.state_dir(), "--config", daemon.config_path()};
+  const auto torn = daemon.cli(offline);
+  EXPECT_TRUE(torn.ok()) << torn.to_string();
+  EXPECT_TRUE(contains(torn.out, "firewall tables removed") && contains(torn.out, "could not be put back")) << torn.out;
+  EXPECT_FALSE(contains(scene.host.must("nft list ruleset"), "vrouter"));
+  EXPECT_FALSE(contains(scene.host.must("ip route show table all"), "proto 118"));
+  const auto again = daemon.cli(offline);
+  EXPECT_FALSE(contains(again.out, "firewall tables removed")) << "there were none: " << again.out;
+}
+
 TEST(Disk, ADatabaseThatNeverWasOneIsNoReasonNotToStart) {
   Scene scene{{}, false};
   auto& daemon = *scene.daemon;
