@@ -252,8 +252,12 @@ class Machine {
     if (!config) return std::unexpected(config.error().front().to_string());
     Dataplane::Ports ports{std::make_unique<FaultyNet>(world), std::make_unique<FaultySysctls>(world),
                            std::make_unique<FaultyNft>(world)};
-    router = std::make_unique<Router>(*io, Router::Parts{std::move(paths), std::move(*config),
-                                                         std::make_unique<FaultyStore>(world), std::move(ports)});
+    Router::Parts parts;
+    parts.paths = std::move(paths);
+    parts.config = std::move(*config);
+    parts.store = std::make_unique<FaultyStore>(world);
+    parts.ports = std::move(ports);
+    router = std::make_unique<Router>(*io, std::move(parts));
     auto started = router->start();
     settle();
     return started;
