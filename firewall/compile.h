@@ -30,7 +30,7 @@ struct Surroundings {
   // dropped, or we would have made the host a router for others.
   std::set<std::string> guarded_interfaces = {};
   std::set<std::string> guarded_interfaces6 = {};
-  bool own_table = false;             // config says automatic and Features::owner_persist holds
+  bool own_table = false;                  // config says automatic and Features::owner_persist holds
   std::optional<ServiceUsers> users = {};  // none: no processes of their own, and no rules for what they send
   bool operator==(const Surroundings&) const = default;
 };

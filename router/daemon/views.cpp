@@ -213,6 +213,15 @@ control::Answer<control::StatusView> Router::status() {
                                 : "another tool's `nft flush ruleset` takes vrouter's tables with it; they are put "
                                   "back at once"});
   shown.repairs = mends_.counts();
+  const auto processes = services_.processes();
+  std::string running;
+  for (const auto& process : processes) {
+    running += (running.empty() ? "" : ", ") + std::string{name(process.service)} + " is " +
+               (process.pid == 0 ? "being started" : "process " + std::to_string(process.pid)) +
+               (process.restarts == 0 ? "" : ", started again " + std::to_string(process.restarts) + " times");
+  }
+  shown.features.push_back({"service processes", users_.has_value(),
+                            users_ ? running : "--single-process: DHCP and DNS run with all of vrouterd's privileges"});
   shown.upstreams_from = {services_.upstreams_from()};
   shown.dhcp = services_.dhcp_statistics();
   shown.dns = services_.dns_statistics();
