@@ -42,21 +42,24 @@ void write_frame(int fd, std::span<const std::uint8_t> frame, const std::string&
 
 }  // namespace
 
+UniqueFd open_tap_here(const std::string& name) {
+  // The device belongs to the network namespace of whoever opens /dev/net/tun.
+  UniqueFd fd{::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)};
+  if (!fd) throw_errno("open /dev/net/tun");
+  ifreq request{};
+  request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+  if (name.size() >= sizeof request.ifr_name) throw LabError{"TAP name too long: " + name};
+  std::memcpy(request.ifr_name, name.data(), name.size());
+  if (::ioctl(fd.get(), TUNSETIFF, &request) < 0) throw_errno("TUNSETIFF " + name);
+  if (::ioctl(fd.get(), TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN) < 0) {
+    throw_errno("TUNSETOFFLOAD " + name);
+  }
+  return fd;
+}
+
 UniqueFd open_tap(const Namespace& where, const std::string& name) {
   UniqueFd fd;
-  where.enter([&] {
-    // The device belongs to the network namespace of whoever opens /dev/net/tun.
-    fd.reset(::open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
-    if (!fd) throw_errno("open /dev/net/tun");
-    ifreq request{};
-    request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-    if (name.size() >= sizeof request.ifr_name) throw LabError{"TAP name too long: " + name};
-    std::memcpy(request.ifr_name, name.data(), name.size());
-    if (::ioctl(fd.get(), TUNSETIFF, &request) < 0) throw_errno("TUNSETIFF " + name);
-    if (::ioctl(fd.get(), TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN) < 0) {
-      throw_errno("TUNSETOFFLOAD " + name);
-    }
-  });
+  where.enter([&] { fd = open_tap_here(name); });
   return fd;
 }
 

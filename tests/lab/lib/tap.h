@@ -22,6 +22,8 @@ inline constexpr MacAddress kQemuMac{{0x52, 0x54, 0x00, 0x12, 0x34, 0x56}};
 // checksum and segmentation offloads. It isn't set up: that is the router's work. Unless it is persistent, the TAP goes
 // with its descriptor.
 [[nodiscard]] UniqueFd open_tap(const Namespace& where, const std::string& name);
+// The same in the namespace of the calling thread.
+[[nodiscard]] UniqueFd open_tap_here(const std::string& name);
 
 // The guest's side of a TAP, frame by frame: no guest kernel between, so anything can be sent.
 class RawTap {
