@@ -86,8 +86,8 @@ std::vector<double> add_guests(Client& client, int first, int count) {
   return took;
 }
 
-Memory memory_of(const Namespace& host, const std::string& program) {
-  Memory sum;
+std::vector<pid_t> processes_of(const Namespace& host, const std::string& program) {
+  std::vector<pid_t> found;
   std::error_code gone;  // processes end while they are looked at
   const auto name_of = [&gone](const fs::path& process, const char* kind) {
     return fs::read_symlink(process / "ns" / kind, gone);
@@ -97,10 +97,26 @@ Memory memory_of(const Namespace& host, const std::string& program) {
   const auto wanted = fs::canonical(program);
   for (const auto& entry : fs::directory_iterator{"/proc"}) {
     const auto& process = entry.path();
-    if (std::isdigit(static_cast<unsigned char>(process.filename().string().front())) == 0) continue;
-    // A child that has caged itself still has one of the two, and its executable.
+    const auto number = process.filename().string();
+    if (std::isdigit(static_cast<unsigned char>(number.front())) == 0) continue;
     if (fs::read_symlink(process / "exe", gone) != wanted) continue;
-    if (name_of(process, "net") != net && name_of(process, "pid") != pids) continue;
+    // One that has left for namespaces of its own still has one of the two.
+    if (name_of(process, "net") == net || name_of(process, "pid") == pids) found.push_back(std::stoi(number));
+  }
+  return found;
+}
+
+std::string title_of(pid_t process) {
+  std::ifstream file{"/proc/" + std::to_string(process) + "/comm"};
+  std::string title;
+  std::getline(file, title);
+  return title;
+}
+
+Memory memory_of(const Namespace& host, const std::string& program) {
+  Memory sum;
+  for (const auto pid : processes_of(host, program)) {
+    const fs::path process = "/proc/" + std::to_string(pid);
     sum.resident += field_of(process / "status", "VmRSS");
     sum.most += field_of(process / "status", "VmHWM");
     sum.proportional += field_of(process / "smaps_rollup", "Pss");

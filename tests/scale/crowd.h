@@ -44,6 +44,11 @@ T must(router::control::Asked<T> asked) {
 // Milliseconds that each call took, from its first byte out to its answer's last byte in.
 std::vector<double> add_guests(router::control::Client& client, int first, int count);
 
+// Every process of the program in the namespace; those that have caged themselves, too.
+[[nodiscard]] std::vector<pid_t> processes_of(const Namespace& host, const std::string& program);
+// What `ps` calls it: "vrouterd: dhcp".
+[[nodiscard]] std::string title_of(pid_t process);
+
 // What the kernel counts as theirs, summed over every process of the program in the namespace, in MiB.
 struct Memory {
   double resident = 0;      // VmRSS: shared pages count in each process

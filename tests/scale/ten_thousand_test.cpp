@@ -4,7 +4,6 @@
 // figures that are promised are `./dev bench`'s to check. VROUTER_CROWD in the environment makes it another number.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cstdlib>
 #include <iostream>
 
@@ -14,6 +13,7 @@
 #include "tests/lab/lib/paths.h"
 #include "tests/lab/lib/tap_fleet.h"
 #include "tests/scale/crowd.h"
+#include "tests/scale/pinger.h"
 
 namespace vrouter::lab {
 namespace {
@@ -35,33 +35,6 @@ int crowd_size() {
 void say(const std::string& what, double milliseconds) {
   std::cout << "  " << what << ": " << milliseconds << " ms\n";
 }
-
-// One guest that pings all the time, each ping sent once.
-class Pinger {
- public:
-  Pinger(FrameGuest& guest, std::string address)
-      : thread_{[this, &guest, address = std::move(address)] {
-          while (!stop_) {
-            ++sent_;
-            if (!guest.ping(address, 2s, 2s)) ++lost_;
-            std::this_thread::sleep_for(2ms);
-          }
-        }} {}
-  Pinger(const Pinger&) = delete;
-  Pinger& operator=(const Pinger&) = delete;
-  ~Pinger() { stop(); }
-  void stop() {
-    stop_ = true;
-    if (thread_.joinable()) thread_.join();
-  }
-  [[nodiscard]] int sent() const { return sent_; }
-  [[nodiscard]] int lost() const { return lost_; }
-
- private:
-  std::atomic<bool> stop_ = false;
-  std::atomic<int> sent_ = 0, lost_ = 0;
-  std::thread thread_;
-};
 
 struct TenThousand : ::testing::Test {
   TenThousand() : scene{{.config = kCrowdNetwork, .print_log = false}, false} {

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What `./dev bench` measures: a function for each word that it takes. Everything happens in namespaces of its own.
+#pragma once
+
+#include "tests/bench/report.h"
+#include "tests/lab/lib/error.h"
+
+namespace vrouter::bench {
+
+using namespace std::chrono_literals;
+using lab::Milliseconds;
+
+struct Sizes {
+  int crowd = 10000;    // guests, where there are many
+  int few = 10;         // and where there are few
+  int adds = 1000;      // samples of each kind
+  int processes = 100;  // of the command line
+  int starts = 5;       // cold starts, restarts of each kind
+  int repairs = 25;     // of each kind
+  int linear = 1000;    // guests with rules of their own in the iptables contestant
+  int rounds = 15;      // of throughput, each contestant once in each
+  Milliseconds round = 400ms;
+};
+
+// So small that it shows only whether the bench runs.
+inline constexpr Sizes kQuick{.crowd = 60,
+                              .few = 6,
+                              .adds = 20,
+                              .processes = 3,
+                              .starts = 1,
+                              .repairs = 2,
+                              .linear = 20,
+                              .rounds = 1,
+                              .round = 60ms};
+
+void add_guest(const Sizes& sizes, Report& report);
+void cold_start(const Sizes& sizes, Report& report);
+void restart(const Sizes& sizes, Report& report);
+void repair(const Sizes& sizes, Report& report);
+void throughput(const Sizes& sizes, Report& report);
+
+}  // namespace vrouter::bench
