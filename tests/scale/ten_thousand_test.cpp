@@ -21,11 +21,13 @@ namespace {
 using Kind = KernelChange::Kind;
 
 constexpr int kSample = 50;
-constexpr int kPingers = 3;                // of the sample
-constexpr double kMaxResident = 96;        // MiB, all processes together
-constexpr double kMaxAdd = 20;             // ms; one that looked at every guest takes longer
-constexpr double kMaxRepair = 1000;        // ms
-constexpr double kMaxAnswerAgain = 10000;  // ms
+constexpr int kPingers = 3;          // of the sample
+constexpr double kMaxResident = 96;  // MiB, all processes together
+// Of the last adds against the first: what looks at every guest takes ten times as long for ten times as many.
+constexpr double kMaxGrowth = 4;
+constexpr double kMaxChange = VROUTER_SANITIZED ? 500 : 50;  // ms
+constexpr double kMaxRepair = 1000;                          // ms
+constexpr double kMaxAnswerAgain = 10000;                    // ms
 
 int crowd_size() {
   const char* text = std::getenv("VROUTER_CROWD");
@@ -67,10 +69,12 @@ void TenThousand::add_all() {
   const auto took = add_guests(client, 0, size);
   say("adding them all", milliseconds_since(begin));
   const auto tenth = static_cast<std::ptrdiff_t>(took.size() / 10);
-  say("adding one, the first tenth, median", median({took.begin(), took.begin() + tenth}));
-  say("adding one, the last tenth, median", median({took.end() - tenth, took.end()}));
-  say("adding one, the last tenth, 99 %", percentile({took.end() - tenth, took.end()}, 99));
-  EXPECT_LT(median({took.end() - tenth, took.end()}), kMaxAdd);
+  const std::vector<double> first{took.begin(), took.begin() + tenth}, last{took.end() - tenth, took.end()};
+  say("adding one, the first tenth, median", median(first));
+  say("adding one, the last tenth, median", median(last));
+  say("adding one, the last tenth, 99 %", percentile(last, 99));
+  // The undisturbed ones: a busy machine disturbs the first and the last as it likes.
+  EXPECT_LT(percentile(last, 10), kMaxGrowth * percentile(first, 10));
 }
 
 void TenThousand::all_are_ready() {
@@ -120,8 +124,8 @@ void TenThousand::one_more_costs_no_more() {
   say("adding one, 99 %", percentile(added, 99));
   say("adding one whose address was given up just now, median", median(same));
   say("adding one by the command line, median", median(shell));
-  EXPECT_LT(median(removed), kMaxAdd);
-  EXPECT_LT(median(added), kMaxAdd);
+  EXPECT_LT(median(removed), kMaxChange);
+  EXPECT_LT(median(added), kMaxChange);
 }
 
 void TenThousand::views_are_answered() {
