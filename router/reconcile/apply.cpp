@@ -81,7 +81,13 @@ class Apply {
     return {};
   }
   Result<void> operator()(const WriteSysctl& op) const {
-    if (auto written = kernel_.sysctls.write(op.key, op.value); !written) return written;
+    auto written = kernel_.sysctls.write(op.key, op.value);
+    if (!written && written.error().code == ENOENT) {
+      // The kernel tells a rename before it has moved the link's switches; any request waits until it is done.
+      static_cast<void>(kernel_.net.link("lo"));
+      written = kernel_.sysctls.write(op.key, op.value);
+    }
+    if (!written) return written;
     observed_.note_sysctl(op.key, op.value);
     return {};
   }

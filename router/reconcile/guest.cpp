@@ -55,10 +55,11 @@ class GuestDiff {
         original_{link_original(originals, link)} {}
 
   Plan run() && {
-    const bool adopting = link_.group != kGuestGroup;
+    const bool adopting = link_.group != kGuestGroup || observed_.newcomer(link_.index);
     if (adopting) {
-      original_.note("group", link_.group);
+      original_.note("group", link_.group == kGuestGroup ? 0 : link_.group);
       original_.note("up", link_.up ? 1 : 0);
+      write_down_maker();
     }
     change_switches(adopting && link_.up);
     if (adopting && !link_.up) raise();
@@ -193,6 +194,17 @@ class GuestDiff {
     plan_.operations.emplace_back(WriteSysctl{key, value, before});
   }
 
+  // A TAP that we made is known by its index from here on; one made since by others under its name is theirs.
+  void write_down_maker() {
+    const auto known = originals_.find(tap_key(link_.name));
+    if (known == originals_.end()) return;
+    if (known->second == kMade) {
+      plan_.record.push_back({known->first, made(link_.index)});
+    } else if (known->second != made(link_.index)) {
+      plan_.forget.push_back(known->first);
+    }
+  }
+
   void write_down_original() {
     if (original_.fields.empty()) return;
     Original original{link_key(link_.name), original_.to_string()};
@@ -273,16 +285,24 @@ Plan create_guest_tap(const DesiredGuest& guest, const Observed& observed) {
 Plan release_link(std::uint8_t route_protocol, const std::string& name, const Observed& observed,
                   const Originals& originals, Leave leave) {
   Plan plan;
-  const bool made = originals.contains(tap_key(name));
+  const auto maker = originals.find(tap_key(name));
   if (originals.contains(link_key(name))) plan.forget.push_back(link_key(name));
-  if (made) plan.forget.push_back(tap_key(name));
+  if (maker != originals.end()) plan.forget.push_back(maker->first);
   const Link* link = observed.link(name);
   if (link == nullptr) return plan;
-  if (made && link->kind == "tun") {
+  const bool ours = maker != originals.end() && (maker->second == kMade || maker->second == made(link->index));
+  if (ours && link->kind == "tun") {
     plan.operations.emplace_back(RemoveTap{name, link->index});  // takes routes and neighbours along
     return plan;
   }
-  const LinkOriginal original = link_original(originals, *link);
+  LinkOriginal original = link_original(originals, *link);
+  if (original.fields.empty() && link->group == kGuestGroup) {
+    // Renamed since it was adopted: what was before us stands under its old name.
+    if (const auto old_key = link_key_of(originals, link->index)) {
+      original = link_original(originals, *link, *old_key);
+      plan.forget.push_back(*old_key);
+    }
+  }
   Link as_left = *link;
   // Only one that was adopted: a namesake that came later may be anything, the host's own uplink among them.
   const bool adopted = link->group == kGuestGroup || !original.fields.empty();

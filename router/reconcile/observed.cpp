@@ -107,6 +107,7 @@ void Observed::drop_routes_and_neighbours(std::uint32_t index) {
 }
 
 void Observed::drop_link(std::uint32_t index) {
+  newcomers_.erase(index);
   drop_routes_and_neighbours(index);
   addresses_.erase(index);
   adopted_.erase(index);
@@ -118,7 +119,8 @@ void Observed::drop_link(std::uint32_t index) {
   links_.erase(found);
 }
 
-void Observed::put_route(const Route& route, bool replaces) {
+std::vector<std::uint32_t> Observed::put_route(const Route& route, bool replaces) {
+  std::vector<std::uint32_t> replaced;
   auto& alike = routes_[key_of(route)];
   if (replaces && !alike.empty()) {
     // The kernel replaces the first route with this key, with all its hops.
@@ -127,13 +129,16 @@ void Observed::put_route(const Route& route, bool replaces) {
       return r.type == first.type && r.protocol == first.protocol && r.source == first.source;
     };
     for (const Route& r : alike) {
-      if (goes(r)) routes_by_link_[r.ifindex].erase(key_of(route));
+      if (!goes(r)) continue;
+      routes_by_link_[r.ifindex].erase(key_of(route));
+      if (r.ifindex != route.ifindex) replaced.push_back(r.ifindex);
     }
     std::erase_if(alike, goes);
     for (const Route& r : alike) routes_by_link_[r.ifindex].insert(key_of(route));
   }
   alike.push_back(route);
   routes_by_link_[route.ifindex].insert(key_of(route));
+  return replaced;
 }
 
 bool Observed::drop_route(const Route& route) {
@@ -184,6 +189,8 @@ Affected Observed::on_link(const LinkChanged& event) {
     drop_link(namesake->index);
   }
   if (fell) drop_routes_and_neighbours(event.link.index);
+  if (old == nullptr && event.link.group == kGuestGroup) newcomers_.insert(event.link.index);
+  if (event.link.up) newcomers_.erase(event.link.index);
   put_link(event.link);
   return affected;
 }
@@ -235,16 +242,19 @@ Affected Observed::on_address(const InterfaceAddress& address, bool gone) {
 }
 
 Affected Observed::on_route(const Route& route, bool gone, bool replaces) {
+  Affected affected;
   if (gone) {
     if (!drop_route(route)) return {};
   } else {
     const auto& alike = routes_like(route);
     if (std::ranges::find(alike, route) != alike.end() && (!replaces || alike.size() == 1)) return {};
-    put_route(route, replaces);
+    for (const auto index : put_route(route, replaces)) {
+      if (adopted_.contains(index)) affected.links.push_back(links_.at(index).name);
+      affected.host |= index == 0;
+    }
   }
-  Affected affected;
   affected.uplinks = is_default(route);
-  affected.host = route.ifindex == 0;
+  affected.host |= route.ifindex == 0;
   if (adopted_.contains(route.ifindex)) affected.links.push_back(links_.at(route.ifindex).name);
   return affected;
 }

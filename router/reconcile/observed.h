@@ -53,6 +53,11 @@ class Observed {
   [[nodiscard]] const Link* link(std::uint32_t index) const;
   [[nodiscard]] const Link* link(const std::string& name) const;
   [[nodiscard]] const std::unordered_map<std::uint32_t, Link>& links() const noexcept { return links_; }
+  // Whether it came here, down, with the guests' group on it already: a TAP that was in another namespace meanwhile. It
+  // is to be adopted, unlike one that somebody set down here.
+  [[nodiscard]] bool newcomer(std::uint32_t index) const { return newcomers_.contains(index); }
+  // All that is known so far was there before we looked.
+  void settle() { newcomers_.clear(); }
   // Links in the guests' device group, by index.
   [[nodiscard]] const std::set<std::uint32_t>& adopted() const noexcept { return adopted_; }
   [[nodiscard]] const std::vector<InterfaceAddress>& addresses_on(std::uint32_t ifindex) const;
@@ -72,7 +77,7 @@ class Observed {
   void put_link(const Link& link);
   void drop_link(std::uint32_t index);
   void drop_routes_and_neighbours(std::uint32_t index);
-  void put_route(const Route& route, bool replaces);
+  std::vector<std::uint32_t> put_route(const Route& route, bool replaces);  // the links whose routes it replaced
   bool drop_route(const Route& route);
   Affected on_link(const LinkChanged& event);
   Affected on_link_gone(const LinkGone& event);
@@ -85,6 +90,7 @@ class Observed {
   std::unordered_map<std::uint32_t, Link> links_;
   std::unordered_map<std::string, std::uint32_t> index_by_name_;
   std::set<std::uint32_t> adopted_;
+  std::set<std::uint32_t> newcomers_;
   std::unordered_map<std::uint32_t, std::vector<InterfaceAddress>> addresses_;
   Routes routes_;
   std::unordered_map<std::uint32_t, std::set<RouteKey>> routes_by_link_;

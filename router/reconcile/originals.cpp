@@ -43,6 +43,9 @@ std::string link_key(const std::string& link) {
 std::string tap_key(const std::string& tap) {
   return "tap " + tap;
 }
+std::string made(std::uint32_t index) {
+  return fmt::format("{} index={}", kMade, index);
+}
 std::string sysctl_key(const std::string& key) {
   return fmt::format("{}{}", kSysctlPrefix, key);
 }
@@ -72,13 +75,25 @@ std::string LinkOriginal::to_string() const {
 }
 
 LinkOriginal link_original(const Originals& originals, const Link& link) {
+  return link_original(originals, link, link_key(link.name));
+}
+
+LinkOriginal link_original(const Originals& originals, const Link& link, const std::string& key) {
   LinkOriginal result;
-  if (const auto found = originals.find(link_key(link.name)); found != originals.end()) {
+  if (const auto found = originals.find(key); found != originals.end()) {
     result = parse(found->second);
   }
   if (result.index != link.index) result = LinkOriginal{};
   result.index = link.index;
   return result;
+}
+
+std::optional<std::string> link_key_of(const Originals& originals, std::uint32_t index) {
+  for (auto it = originals.lower_bound(kLinkPrefix); it != originals.end() && it->first.starts_with(kLinkPrefix);
+       ++it) {
+    if (parse(it->second).index == index) return it->first;
+  }
+  return std::nullopt;
 }
 
 }  // namespace vrouter::router

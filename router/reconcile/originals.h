@@ -20,6 +20,7 @@ inline constexpr std::string_view kMade = "made";
 
 [[nodiscard]] std::string link_key(const std::string& link);
 [[nodiscard]] std::string tap_key(const std::string& tap);
+[[nodiscard]] std::string made(std::uint32_t index);  // "made index=7": once the TAP that we made is known
 [[nodiscard]] std::string sysctl_key(const std::string& key);
 [[nodiscard]] std::string gateway_key(const address_v4& gateway);
 // The address of such a key.
@@ -38,5 +39,8 @@ struct LinkOriginal {
 
 // What is known of this very link; one of a namesake that is gone (another index) counts as nothing.
 [[nodiscard]] LinkOriginal link_original(const Originals& originals, const Link& link);
+[[nodiscard]] LinkOriginal link_original(const Originals& originals, const Link& link, const std::string& key);
+// Under which key a link is known, whatever its name was then. Looks at all of them.
+[[nodiscard]] std::optional<std::string> link_key_of(const Originals& originals, std::uint32_t index);
 
 }  // namespace vrouter::router

@@ -82,9 +82,8 @@ using Operation = std::variant<CreateTap, RemoveTap, ChangeLink, PutAddress, Rem
 // restores them even after kill -9. They hold for one boot (sysctl kernel/random/boot_id): a
 // reboot forgets what we changed.
 //   "link tap0"                               "index=7 group=0 up=0 forwarding=0 rp_filter=2 disable_ipv6=0"
-//   "tap tap0"                                "made": by vrouter, to be removed
-//   "sysctl net/ipv4/conf/eth0/forwarding"    "0"
-//   "address 10.0.5.1 lo"                     "absent"
+//   "tap tap0"                                "made index=7": by vrouter, to be removed; "made": its index isn't known
+//   yet "sysctl net/ipv4/conf/eth0/forwarding"    "0" "address 10.0.5.1 lo"                     "absent"
 using Originals = std::map<std::string, std::string, std::less<>>;
 
 struct Original {

@@ -254,6 +254,54 @@ TEST_F(ReconcileGuest, AForeignTapIsNotRemovedThoughTheGuestSaysCreate) {
   EXPECT_TRUE(fake.link("tap0").has_value());
 }
 
+TEST_F(ReconcileGuest, ATapMadeByOthersUnderTheNameOfOursIsNotRemoved) {
+  fake.link_table.erase(kTap0);
+  guest().create_tap = true;
+  see();
+  run(create_guest_tap(guest(), observed));
+  adopt();
+  const auto first = fake.link("tap0")->index;
+  EXPECT_EQ(originals.at("tap tap0"), "made index=" + std::to_string(first));
+  fake.link_table.erase(first);
+  fake.add_link(77, "tap0", "tun");
+  see();
+  EXPECT_THAT(sentences(release_link(118, "tap0", observed, originals, Leave::as_found)), IsEmpty());
+  adopt();
+  EXPECT_FALSE(originals.contains("tap tap0"));
+  run(release_link(118, "tap0", observed, originals, Leave::as_found));
+  EXPECT_TRUE(fake.link("tap0").has_value());
+}
+
+TEST_F(ReconcileGuest, ARenamedTapGetsBackWhatItHadUnderItsOldName) {
+  const Link before = tap0();
+  adopt();
+  tap0().name = "away";
+  static_cast<void>(observed.on(LinkChanged{tap0()}));
+  const auto plan = diff_link(desired, "away", observed, originals);
+  run(plan);
+  EXPECT_EQ(tap0().conf, before.conf);
+  EXPECT_EQ(tap0().group, before.group);
+  EXPECT_FALSE(tap0().up) << "no guest's any more: it must not reach the host";
+  EXPECT_FALSE(originals.contains("link tap0"));
+}
+
+TEST_F(ReconcileGuest, ATapThatCameBackFromAnotherNamespaceIsAdoptedThoughItHasTheGroup) {
+  adopt();
+  Link link = tap0();
+  static_cast<void>(observed.on(LinkGone{kTap0, "tap0"}));
+  fake.route_table.clear();
+  link.up = tap0().up = false;
+  static_cast<void>(observed.on(LinkChanged{link}));
+  run(guest_plan());
+  EXPECT_TRUE(tap0().up);
+  EXPECT_EQ(fake.route_table.size(), 1U);
+  tap0().up = false;
+  static_cast<void>(observed.on(LinkChanged{tap0()}));
+  EXPECT_THAT(sentences(guest_plan()), IsEmpty()) << "set down here: left down";
+  see();
+  EXPECT_THAT(sentences(guest_plan()), IsEmpty()) << "and after a restart, too";
+}
+
 TEST_F(ReconcileGuest, DiffLinkKnowsGuestsLeftoversAndStrangers) {
   EXPECT_FALSE(diff_link(desired, "tap0", observed, originals).empty());
   EXPECT_TRUE(diff_link(desired, "eth0", observed, originals).empty());

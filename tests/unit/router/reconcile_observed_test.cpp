@@ -98,6 +98,20 @@ TEST_F(ObservedTest, ReplacedRoutesGoAppendedOnesStay) {
   EXPECT_EQ(observed.routes_on(kTap0).size(), 1U);
 }
 
+TEST_F(ObservedTest, ARouteReplacedByOneOfAnotherLinkAffectsTheLinkThatLostIt) {
+  static_cast<void>(put(route("10.0.5.2/32", kTap0)));
+  EXPECT_THAT(put(route("10.0.5.2/32", kEth0), true).links, ElementsAre("tap0"));
+}
+
+TEST_F(ObservedTest, SwitchesThatTellNothingAffectWhatTheyGovern) {
+  EXPECT_FALSE(observe_sysctls(sysctls, observed).host);
+  sysctls.values["net/bridge/bridge-nf-call-iptables"] = "1";  // its module was loaded since
+  EXPECT_TRUE(observe_sysctls(sysctls, observed).host);
+  EXPECT_FALSE(observe_sysctls(sysctls, observed).host);
+  sysctls.values["net/ipv4/conf/all/arp_ignore"] = "1";
+  EXPECT_THAT(observe_sysctls(sysctls, observed).links, ElementsAre("tap0"));
+}
+
 TEST_F(ObservedTest, UplinksCarryDefaultRoutesOfTheMainTable) {
   EXPECT_TRUE(put(route("0.0.0.0/0", kEth0, 100)).uplinks);
   EXPECT_TRUE(put(route("0.0.0.0/0", kTap0, 200)).uplinks);  // a guest's TAP is none, whatever it carries
