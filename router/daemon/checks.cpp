@@ -10,10 +10,9 @@ namespace {
 constexpr int kGuestsPerSlice = 200;
 constexpr std::chrono::milliseconds kSliceEvery{50};
 // Docker makes its bridge, then switches bridge netfilter on; so do those who load br_netfilter for one. The switch
-// tells nothing, the bridge does: looked at after it as often as this.
-constexpr int kBridgeLooks = 4;
+// tells nothing, the bridge does: looked at after it, first soon, then twice as late each time, for 2.5 s in all.
 constexpr std::chrono::milliseconds kBridgeFirst{5};
-constexpr std::chrono::milliseconds kBridgeEvery{300};
+constexpr std::chrono::milliseconds kBridgeLast{1280};
 
 }  // namespace
 
@@ -49,16 +48,19 @@ void Router::check_guests() {
 }
 
 void Router::look_at_bridges_soon() {
-  if (bridge_looks_ == 0) look_at_bridges_after(kBridgeFirst);
-  bridge_looks_ = kBridgeLooks;
+  // One that is due soon stays: bridges that change without end must not put it off without end.
+  if (bridge_rest_ != kBridgeFirst) look_at_bridges_after(kBridgeFirst);
 }
 
-void Router::look_at_bridges_after(BootClock::duration rest) {
+void Router::look_at_bridges_after(std::chrono::milliseconds rest) {
+  bridge_rest_ = rest;
   bridge_timer_.expires_after(rest);
   bridge_timer_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     if (!stopped_) follow(plane_.look_at_host());
-    if (--bridge_looks_ > 0) look_at_bridges_after(kBridgeEvery);
+    const auto next = bridge_rest_ * 2;
+    bridge_rest_ = {};
+    if (next <= kBridgeLast) look_at_bridges_after(next);
   });
 }
 

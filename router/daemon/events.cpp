@@ -207,6 +207,20 @@ asio::awaitable<bool> Router::repair_host() {
   co_return done.has_value();
 }
 
+// A neighbour that was deleted altogether comes back from the guest's lease: a guest that answers no ARP lives by it.
+Plan Router::link_plan(const std::string& tap) const {
+  auto plan = diff_link(desired_, tap, plane_.observed(), plane_.originals());
+  const auto guest = desired_.guests.find(tap);
+  const auto lease = leases_.find(tap);
+  const auto* link = plane_.observed().link(tap);
+  if (guest == desired_.guests.end() || lease == leases_.end() || link == nullptr) return plan;
+  const auto& address = guest->second.address;
+  if (!address || lease->second.address != *address) return plan;
+  if (plane_.observed().neighbour(link->index, *address) == nullptr)
+    plan.append(remember_neighbour(guest->second, lease->second.client, plane_.observed()));
+  return plan;
+}
+
 asio::awaitable<bool> Router::repair_link(std::string link) {
   auto pass = co_await gate_.enter(link);
   if (stopped_) co_return true;
@@ -225,9 +239,7 @@ asio::awaitable<bool> Router::repair_link(std::string link) {
   if (const auto in = put_rules(link); done && !in) done = std::unexpected(in.error());
   // Only a link that is there can be looked at: what was made above is, by now.
   if (done) {
-    done =
-        co_await carry_out([this, &link] { return diff_link(desired_, link, plane_.observed(), plane_.originals()); },
-                           was_ready ? link : "");
+    done = co_await carry_out([this, &link] { return link_plan(link); }, was_ready ? link : "");
   }
   const auto failure = failures_.find(link);
   if (!done && (failure == failures_.end() || failure->second != done.error())) log_error(done.error());

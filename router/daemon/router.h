@@ -123,6 +123,7 @@ class Router final : public control::Service {
   boost::asio::awaitable<bool> repair_all();  // these say whether it is right now
   boost::asio::awaitable<bool> repair_link(std::string link);
   boost::asio::awaitable<bool> repair_host();
+  [[nodiscard]] Plan link_plan(const std::string& tap) const;
   void retry_later();
   [[nodiscard]] bool rests(const std::string& name);  // what has been mended too often of late: it wakes by itself
   void mended(const std::string& name, const std::vector<Operation>& operations);
@@ -145,7 +146,7 @@ class Router final : public control::Service {
   void check_after(BootClock::duration rest);
   void check_guests();
   void look_at_bridges_soon();
-  void look_at_bridges_after(BootClock::duration rest);
+  void look_at_bridges_after(std::chrono::milliseconds rest);
 
   // --- commands.cpp, reload.cpp
   [[nodiscard]] Attempt<> check_link(const config::Guest& guest) const;
@@ -223,7 +224,7 @@ class Router final : public control::Service {
   boost::asio::steady_timer check_;
   std::string checked_;  // the TAP that was looked at last in this round
   boost::asio::steady_timer bridge_timer_;
-  int bridge_looks_ = 0;  // still to come
+  std::chrono::milliseconds bridge_rest_{};  // that the timer runs for; zero: it doesn't
 
   std::map<std::string, std::string> failures_;                     // by TAP: what the kernel refused
   std::map<std::string, std::vector<std::string>> guest_problems_;  // by TAP

@@ -149,10 +149,16 @@ TEST(TenThousand, AreBackInATimeThatIsToldAndOneRuleAmongThemCostsWhatItCostsWit
   here.expect_mended(
       "one rule among 10,000 guests", [&] { here.scene.host.must("nft flush chain inet vrouter guest_in"); },
       [&] { return chain_size() == rules; });
-  here.expect_mended(
-      "all tables of 10,000 guests", [&] { ASSERT_TRUE(here.nft->teardown().has_value()); },
-      [&] { return chain_size() == rules; }, 5s);
-  EXPECT_EQ(here.rules().elements.at({firewall::Family::inet, "taps"}).size(), 10002U);
+  const firewall::SetRef last{firewall::Family::arp, "taps"};
+  const auto complete = [&] {
+    const auto observed = here.nft->observe_sets({last}).value();
+    return observed.elements.contains(last) && observed.elements.at(last).size() == 10002;
+  };
+  const auto remove = [&] { ASSERT_TRUE(here.nft->teardown().has_value()); };
+  here.expect_mended("the rules that close 10,000 guests", remove, [&] { return chain_size() == rules; }, 5s);
+  ASSERT_TRUE(wait_until(complete));
+  here.expect_mended("all tables of 10,000 guests", remove, complete, 5s);
+  EXPECT_EQ(here.rules().elements.at({firewall::Family::inet, "spoof4"}).size(), 10002U);
 }
 
 TEST(Owned, NobodyElseCanTouchTheTables) {

@@ -18,7 +18,7 @@ RepairScene::RepairScene(const std::string& config) : scene{{.config = config}} 
     nft = std::move(firewall::open_nft().value());
   });
   for (auto* one : {&guest, &other}) {
-    if (!reaches(*one, Scene::kWorld))
+    if (!wait_until([&] { return reaches(*one, Scene::kWorld); }))
       throw LabError{"a guest doesn't reach the world: nothing below would prove anything"};
   }
 }
