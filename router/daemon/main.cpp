@@ -15,6 +15,7 @@
 #include "config/load.h"
 #include "router/control/server.h"
 #include "router/daemon/log.h"
+#include "router/daemon/memory.h"
 #include "router/daemon/notify.h"
 #include "router/daemon/router.h"
 #include "router/daemon/version.h"
@@ -122,6 +123,7 @@ int serve(const Paths& paths, std::optional<Separation> separation) {
   });
   asio::signal_set hangup{io, SIGHUP};
   asio::co_spawn(io, reload_on_hangup(hangup, *router), asio::detached);
+  const MemoryKeeper memory{io};
   log_info(std::string{"vrouterd "} + kVersion + ": " + router->summary());
   notify_ready(router->summary());
   io.run();

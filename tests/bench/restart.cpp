@@ -91,12 +91,12 @@ void kill_services(Stage& stage, int rounds, const std::string& guests, Report& 
       if (pid < 0) return report.broken("kill -9 of `vrouterd: " + service + "`", "there is no such process");
       const auto begin = Clock::now();
       ::kill(pid, SIGKILL);
-      // What was on its way when it died is not an answer of its successor's.
-      std::this_thread::sleep_for(5ms);
+      // What was on its way when it died is no answer of its successor's.
+      std::this_thread::sleep_for(1ms);
       Askers askers{stage, begin};
       series.add(askers.wait());
       // Back-off is for what dies again and again, and the next round isn't that.
-      std::this_thread::sleep_for(3s);
+      if (i + 1 < rounds) std::this_thread::sleep_for(3s);
     }
     const auto& took = service == "dhcp" ? series.dhcp : series.dns;
     report.at_most("kill -9 of `vrouterd: " + service + "` with " + guests + ", until it answers, median",

@@ -95,11 +95,18 @@ void TenThousand::the_sample_is_served() {
 }
 
 void TenThousand::memory_is_bounded() const {
-  const auto memory = memory_of(scene.host, built_program("vrouterd"));
+  Memory memory;
+  // What a list of them all took for a moment is given back within seconds.
+  const auto bounded = wait_until(
+      [&] {
+        memory = memory_of(scene.host, built_program("vrouterd"));
+        return memory.resident <= kMaxResident;
+      },
+      VROUTER_SANITIZED ? 0s : 10s);
   std::cout << "  memory of " << memory.processes << " processes: " << memory.resident << " MiB resident, "
             << memory.most << " MiB at most, " << memory.proportional << " MiB proportional\n";
   ASSERT_GT(memory.processes, 0);
-  if (!VROUTER_SANITIZED) EXPECT_LE(memory.resident, kMaxResident);
+  EXPECT_TRUE(bounded || VROUTER_SANITIZED) << memory.resident << " MiB";
 }
 
 void TenThousand::one_more_costs_no_more() {
