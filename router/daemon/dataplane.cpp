@@ -23,9 +23,10 @@ std::optional<KernelError> owned_by_another(const firewall::Observed& observed) 
   return std::nullopt;
 }
 
-// Of a transaction that was made for tables that others changed meanwhile.
+// Of what was read or made for tables that others changed meanwhile.
 bool came_too_late(const KernelError& error) {
-  return error.code == ENOENT || error.code == EEXIST || error.code == EBUSY || error.code == ENOBUFS;
+  return error.code == ENOENT || error.code == EEXIST || error.code == EBUSY || error.code == ENOBUFS ||
+         error.code == EINTR;
 }
 constexpr int kRestoreAttempts = 5;
 
@@ -85,7 +86,10 @@ Affected Dataplane::look_at(const DesiredGuest& guest) {
 Result<firewall::Transaction> Dataplane::restore_rules(const std::set<firewall::SetRef>* sets) {
   for (int attempt = 1;; ++attempt) {
     const auto observed = sets == nullptr ? ports_.nft->observe() : ports_.nft->observe_sets(*sets);
-    if (!observed) return std::unexpected(observed.error());
+    if (!observed) {  // a set, say, that went after it was listed
+      if (attempt == kRestoreAttempts || !came_too_late(observed.error())) return std::unexpected(observed.error());
+      continue;
+    }
     if (auto foreign = owned_by_another(*observed)) return std::unexpected(std::move(*foreign));
     auto transaction = firewall::diff(rules_, *observed, sets);
     if (transaction.empty()) return transaction;

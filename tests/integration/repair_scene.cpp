@@ -81,7 +81,7 @@ bool RepairScene::routed(const std::string& tap, const char* address) const {
 }
 
 firewall::Observed RepairScene::rules() const {
-  return nft->observe().value();
+  return nft->observe().value_or(firewall::Observed{});
 }
 
 Stream::Stream(TapGuest& from, const std::string& to)

@@ -38,7 +38,7 @@ struct RepairScene {
   // The kernel of the host's namespace.
   [[nodiscard]] router::Link link(const std::string& name) const;  // index 0 where there is none
   [[nodiscard]] bool routed(const std::string& tap, const char* address) const;
-  [[nodiscard]] firewall::Observed rules() const;
+  [[nodiscard]] firewall::Observed rules() const;  // nothing where they change while they are read
 
   Scene scene;
   TapGuest guest{scene.host, "tap0"};
