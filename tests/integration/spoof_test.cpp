@@ -153,9 +153,9 @@ TEST_F(Recreated, ATapTakenOutOfItsGroupWhileTheDaemonIsDeadIsReachedByNobody) {
   RawTap receiver{scene.host, "tap1"};
   scene.daemon->vrouter({"add-guest", "tap0", "10.0.5.2"});
   scene.daemon->vrouter({"add-guest", "tap1", "10.0.5.3"});
-  sender.set_static("10.0.5.2/24", "10.0.5.1");
+  sender.set_static("10.0.5.2/32", "10.0.5.1");  // a /24 would look for its sibling on its own link
   const auto arrived = [&] {
-    sender.inside().must("for i in 1 2 3; do echo x | busybox nc -u -w 1 10.0.5.3 9 & done; sleep 0.3");
+    sender.inside().must("bash -c 'for i in 1 2 3; do echo x > /dev/udp/10.0.5.3/9; done'");
     return receiver.receive(500ms, [](const Seen& seen) { return seen.to_port == 9; }).has_value();
   };
   scene.daemon->kill9();
