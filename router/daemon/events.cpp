@@ -69,10 +69,12 @@ void Router::start_repair() {
 }
 
 void Router::retry_later() {
+  if (std::exchange(retry_waiting_, true)) return;
   retry_.expires_after(repair_again_);
-  repair_again_ = std::min(repair_again_ * 2, kRepairSlowest);
   retry_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
+    retry_waiting_ = false;
+    repair_again_ = std::min(repair_again_ * 2, kRepairSlowest);
     due_.links.merge(failed_.links);
     due_.host = due_.host || failed_.host;
     due_.all = due_.all || failed_.all;
@@ -138,6 +140,8 @@ asio::awaitable<void> Router::repair() {
   mends_.sum_up(BootClock::now());
   if (failed_.empty()) {
     repair_again_ = kRepairAgain;
+    retry_waiting_ = false;
+    retry_.cancel();
   } else if (!stopped_) {
     retry_later();
   }

@@ -60,6 +60,7 @@ class Router final : public control::Service {
   [[nodiscard]] std::string summary() const;  // "2 guests, 1 ready"
   // A service's process ended, as the spawner tells.
   void on_gone(const ChildGone& gone) { services_.on_gone(gone); }
+  void on_event(const KernelEvent& event);
 
   control::Answer<control::GuestView> add_guest(config::Guest wanted, control::Peer peer) override;
   control::Answer<control::GuestView> remove_guest(std::string which, control::Peer peer) override;
@@ -114,7 +115,6 @@ class Router final : public control::Service {
   [[nodiscard]] std::string damage() const;
 
   // --- events.cpp: what the kernel and the guests report
-  void on_event(const KernelEvent& event);
   // Runs `work` from the loop, never in place; what it throws ends the daemon, whose data plane goes on.
   void spawn(std::function<boost::asio::awaitable<void>()> work);
   void follow(Affected affected);
@@ -203,6 +203,7 @@ class Router final : public control::Service {
   bool rules_in_ = false;  // nothing is adopted while the tables are not there
   bool repairing_ = false;
   boost::asio::steady_timer retry_;  // of a repair that failed
+  bool retry_waiting_ = false;       // it runs: what else is repaired meanwhile must not put it off
   boost::asio::steady_timer rest_;   // of what rests
   MendLog mends_;
   Paces repair_paces_{kRepairBurst, kRepairEvery};

@@ -350,5 +350,31 @@ TEST_F(Faulty, WhereTheNumberOfConnectionsIsNotOursToSetItIsAWarning) {
   EXPECT_TRUE(std::ranges::none_of(status->problems, [](const std::string& p) { return p.contains("conntrack"); }));
 }
 
+// A guest makes events as often as it likes, by a new MAC in each ARP: those must not put off what waits for its
+// second try.
+TEST_F(Faulty, WhatFailedIsTriedAgainThoughOtherGuestsKeepTheDaemonBusy) {
+  Machine machine;
+  begin(machine);
+  add(machine, guest_on("tap1"));
+  add(machine, guest_on("tap2"));
+  const auto busy = machine.run(machine.router->show_guest("tap2"));
+  ASSERT_TRUE(busy);
+  machine.world.faults.only = "change tap1";
+  machine.world.faults.arm(0, true);
+  machine.spoil("tap1");
+  machine.settle();
+  EXPECT_FALSE(machine.is_ready("tap1"));
+  machine.world.faults.off();
+  std::uint8_t turn = 0;
+  machine.run_until([&] {
+    const NeighbourChanged event{.neighbour = {.ifindex = machine.index_of("tap2"),
+                                               .address = *busy->guest.address,
+                                               .mac = MacAddress{{0x52, 0x54, 0, 0, 0, ++turn}}}};
+    machine.router->on_event(event);
+    return machine.is_ready("tap1");
+  });
+  EXPECT_TRUE(machine.is_ready("tap1"));
+}
+
 }  // namespace
 }  // namespace vrouter::router

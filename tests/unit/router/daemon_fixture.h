@@ -290,6 +290,18 @@ class Machine {
     while (!condition() && std::chrono::steady_clock::now() < end) io->run_one_for(std::chrono::milliseconds{50});
   }
 
+  [[nodiscard]] std::uint32_t index_of(const std::string& tap) { return world.net.link(tap).value().index; }
+  [[nodiscard]] bool is_ready(const std::string& tap) {
+    const auto shown = run(router->show_guest(tap));
+    return shown && shown->ready;
+  }
+  // Somebody takes the TAP out of the guests' group, and the kernel tells.
+  void spoil(const std::string& tap) {
+    auto& link = world.net.link_table.at(index_of(tap));
+    link.group = 0;
+    router->on_event(LinkChanged{link});
+  }
+
   World world;
   std::unique_ptr<boost::asio::io_context> io;
   std::unique_ptr<Router> router;
