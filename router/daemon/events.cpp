@@ -15,6 +15,10 @@ namespace asio = boost::asio;
 
 namespace {
 
+// The host's name at the gate: no interface has a slash in its own.
+constexpr auto kHost = "/host";
+// Repairs at once, beside each other: thousands of TAPs that come in one moment must not cost the memory of them all.
+constexpr int kRepairsAtOnce = 512;
 constexpr std::chrono::seconds kRepairAgain{1};
 constexpr std::chrono::seconds kRepairSlowest{30};
 // A client may ask twenty times a second; an operator reads one line of it, and the disk gets one write.
@@ -39,6 +43,7 @@ void Router::on_event(const KernelEvent& event) {
   if (const auto* gone = std::get_if<LinkGone>(&event)) {
     // What failed on a link that is gone says nothing of the next one of that name.
     failed_.links.erase(gone->name);
+    failed_.ended.erase(gone->name);
     const auto* guest = guests_.by_tap(gone->name);
     if (guest != nullptr && guest->ephemeral) due_.ended.insert(gone->name);  // torn down or not
     if (guest != nullptr && guest->create_tap) affected.links.push_back(gone->name);
@@ -64,6 +69,8 @@ void Router::start_repair() {
   // While the rules can't be put in, nothing else is done either: their own timer tries again.
   if (repairing_ || stopped_ || due_.empty() || !rules_problem_.empty()) return;
   if (failed_.all && !rules_in_) return;
+  const bool only_links = due_.ended.empty() && !due_.host && !due_.all;
+  if (only_links && aside_ >= kRepairsAtOnce) return;  // the next one that ends takes them up
   repairing_ = true;
   spawn([this] { return repair(); });
 }
@@ -76,6 +83,7 @@ void Router::retry_later() {
     retry_waiting_ = false;
     repair_again_ = std::min(repair_again_ * 2, kRepairSlowest);
     due_.links.merge(failed_.links);
+    due_.ended.merge(failed_.ended);
     due_.host = due_.host || failed_.host;
     due_.all = due_.all || failed_.all;
     failed_ = {};
@@ -113,10 +121,42 @@ void Router::mended(const std::string& name, const std::vector<Operation>& opera
   if (any) repair_paces_.use(name, now);
 }
 
+// Those of different links run beside each other and beside commands: any of them may wait for a disk that hangs, or
+// for a command about its TAP that does, and they share an fsync.
+void Router::repair_aside(const std::string& name) {
+  if (!waiting_.insert(name).second) return;  // one that has not begun sees what is new too
+  ++aside_;
+  spawn([this, name] { return repair_one(name); });
+}
+
+asio::awaitable<void> Router::repair_one(std::string name) {
+  const bool host = name == kHost;
+  const bool right = host ? co_await repair_host() : co_await repair_link(name);
+  if (!right && host) failed_.host = true;
+  if (!right && !host) failed_.links.insert(name);
+  --aside_;
+  repair_ended();
+  start_repair();
+}
+
+void Router::repair_ended() {
+  mends_.sum_up(BootClock::now());
+  if (!failed_.empty()) {
+    if (!stopped_) retry_later();
+  } else if (!repairing_ && aside_ == 0) {
+    repair_again_ = kRepairAgain;
+    retry_waiting_ = false;
+    retry_.cancel();
+  }
+}
+
 asio::awaitable<void> Router::repair() {
   while (!stopped_ && rules_problem_.empty() && !due_.empty()) {
     if (!due_.ended.empty()) {
-      co_await forget_ephemeral(std::move(due_.ended.extract(due_.ended.begin()).value()));
+      for (const auto& tap : std::exchange(due_.ended, {})) {
+        ++aside_;
+        spawn([this, tap] { return forget_ephemeral(tap); });
+      }
     } else if (std::exchange(due_.all, false) || !rules_in_) {
       due_ = {};
       failed_.all = !co_await repair_all();
@@ -125,26 +165,21 @@ asio::awaitable<void> Router::repair() {
       if (rests("host")) {
         resting_.host = true;
       } else {
-        failed_.host = !co_await repair_host();
+        repair_aside(kHost);
       }
+    } else if (aside_ >= kRepairsAtOnce) {
+      break;
     } else {
       const auto link = std::move(due_.links.extract(due_.links.begin()).value());
       if (rests(link)) {
         resting_.links.insert(link);
-      } else if (!co_await repair_link(link)) {
-        failed_.links.insert(link);
+      } else {
+        repair_aside(link);
       }
     }
   }
   repairing_ = false;
-  mends_.sum_up(BootClock::now());
-  if (failed_.empty()) {
-    repair_again_ = kRepairAgain;
-    retry_waiting_ = false;
-    retry_.cancel();
-  } else if (!stopped_) {
-    retry_later();
-  }
+  repair_ended();
 }
 
 asio::awaitable<bool> Router::repair_all() {
@@ -173,8 +208,8 @@ asio::awaitable<bool> Router::repair_all() {
 }
 
 asio::awaitable<bool> Router::repair_host() {
-  // Beside commands about guests, one of which may wait for a disk that hangs. (No interface has a slash in its name.)
-  auto pass = co_await gate_.enter("/host");
+  auto pass = co_await gate_.enter(kHost);
+  waiting_.erase(kHost);
   if (stopped_) co_return true;
   auto host = desired_host(config_, resolve_uplinks());
   const bool moved = host.uplinks != desired_.host.uplinks;
@@ -227,6 +262,7 @@ Plan Router::link_plan(const std::string& tap) const {
 
 asio::awaitable<bool> Router::repair_link(std::string link) {
   auto pass = co_await gate_.enter(link);
+  waiting_.erase(link);
   if (stopped_) co_return true;
   if (!rules_in_) co_return false;
   const auto desired = desired_.guests.find(link);
@@ -272,15 +308,25 @@ void Router::tell_state(const config::Guest& guest) {
 }
 
 asio::awaitable<void> Router::forget_ephemeral(std::string tap) {
-  auto pass = co_await gate_.enter(tap);
-  const auto* guest = guests_.by_tap(tap);
-  if (stopped_ || guest == nullptr || !guest->ephemeral || plane_.observed().link(tap) != nullptr) co_return;
-  auto removed = co_await remove(tap);
-  if (removed) {
-    log_info("guest " + removed->name + " went with its TAP " + tap);
-  } else {
-    log_error("guest on " + tap + ": " + removed.error());
+  {
+    auto pass = co_await gate_.enter(tap);
+    const auto* guest = guests_.by_tap(tap);
+    if (!stopped_ && guest != nullptr && guest->ephemeral && plane_.observed().link(tap) == nullptr) {
+      auto removed = co_await remove(tap);
+      if (removed) {
+        log_info("guest " + removed->name + " went with its TAP " + tap);
+      } else {
+        if (auto& told = failures_[tap]; told != removed.error()) {
+          log_error("guest on " + tap + ": " + removed.error());
+          told = removed.error();
+        }
+        failed_.ended.insert(tap);  // a disk that is full now has room again one day
+      }
+    }
   }
+  --aside_;
+  repair_ended();
+  start_repair();
 }
 
 void Router::log_lease(const dhcp::LeaseEvent& event) {

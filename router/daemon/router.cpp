@@ -385,7 +385,7 @@ asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
   desired_.host = desired_host(config_, resolve_uplinks());
   desired_.guests.clear();
   failures_.clear();
-  failed_ = {};
+  failed_ = {.links = {}, .ended = std::move(failed_.ended)};
   host_problems_.clear();
   for (const auto& [tap, guest] : guests_.all()) desired_.guests.insert_or_assign(tap, desire(guest));
   for (;;) {

@@ -120,6 +120,9 @@ class Router final : public control::Service {
   void follow(Affected affected);
   void start_repair();
   boost::asio::awaitable<void> repair();
+  void repair_aside(const std::string& name);
+  boost::asio::awaitable<void> repair_one(std::string name);
+  void repair_ended();
   boost::asio::awaitable<bool> repair_all();  // these say whether it is right now
   boost::asio::awaitable<bool> repair_link(std::string link);
   boost::asio::awaitable<bool> repair_host();
@@ -203,6 +206,8 @@ class Router final : public control::Service {
   bool rules_in_ = false;  // nothing is adopted while the tables are not there
   bool repairing_ = false;
   boost::asio::steady_timer retry_;  // of a repair that failed
+  std::set<std::string> waiting_;    // of the repairs that run beside each other: those that wait for their gate
+  int aside_ = 0;                    // how many of them there are
   bool retry_waiting_ = false;       // it runs: what else is repaired meanwhile must not put it off
   boost::asio::steady_timer rest_;   // of what rests
   MendLog mends_;
