@@ -348,14 +348,8 @@ void Router::log_lease(const dhcp::LeaseEvent& event) {
 void Router::on_lease(const dhcp::LeaseEvent& event) {
   log_lease(event);
   lease_events_.insert_or_assign(event.tap, event);
-  state::Change change;
   if (event.state != dhcp::LeaseState::bound) {
-    if (leases_.erase(event.tap) == 0) return;
-    auto& written = lease_written_[event.tap];
-    if (written != BootTime{} && BootClock::now() - written < kLeaseLogEvery) return;
-    written = BootClock::now();
-    change.remove_leases.push_back(event.tap);
-    commit_later(change);
+    if (leases_.erase(event.tap) != 0) write_lease(event.tap);
     return;
   }
   if (const auto desired = desired_.guests.find(event.tap); desired != desired_.guests.end()) {
@@ -377,12 +371,33 @@ void Router::on_lease(const dhcp::LeaseEvent& event) {
     same.expires = lease.expires;
     if (same == lease && moved < kLeaseSlack) return;
   }
-  leases_.insert_or_assign(event.tap, lease);
-  auto& written = lease_written_[event.tap];
-  if (written != BootTime{} && BootClock::now() - written < kLeaseLogEvery) return;
-  written = BootClock::now();
-  change.put_leases.push_back(std::move(lease));
+  leases_.insert_or_assign(event.tap, std::move(lease));
+  write_lease(event.tap);
+}
+
+// Whatever came last is written, at once or when it is time again: a guest's last word must not be the one that is
+// lost.
+void Router::write_lease(const std::string& tap) {
+  const auto now = BootClock::now();
+  const auto [written, first] = lease_written_.try_emplace(tap, now);
+  const auto left = kLeaseLogEvery - (now - written->second);
+  if (!first && left > BootClock::duration{}) {
+    if (leases_due_.empty()) write_leases_after(left);
+    leases_due_.insert(tap);
+    return;
+  }
+  written->second = now;
+  state::Change change;
+  change.remove_leases.push_back(tap);  // only the name counts: what holds then is written
   commit_later(change);
+}
+
+void Router::write_leases_after(BootClock::duration rest) {
+  lease_timer_.expires_after(rest);
+  lease_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    for (const auto& tap : std::exchange(leases_due_, {})) write_lease(tap);
+  });
 }
 
 }  // namespace vrouter::router

@@ -48,7 +48,8 @@ Router::Router(asio::io_context& io, Parts parts)
       rules_timer_{io},
       check_{io},
       bridge_timer_{io},
-      leases_{disk_.loaded().leases} {
+      leases_{disk_.loaded().leases},
+      lease_timer_{io} {
   adopt_config(std::move(parts.config));
   for (const auto& [tap, guest] : disk_.loaded().guests) guests_.insert(guest);
 }

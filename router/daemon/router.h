@@ -61,6 +61,7 @@ class Router final : public control::Service {
   // A service's process ended, as the spawner tells.
   void on_gone(const ChildGone& gone) { services_.on_gone(gone); }
   void on_event(const KernelEvent& event);
+  void on_lease(const dhcp::LeaseEvent& event);
 
   control::Answer<control::GuestView> add_guest(config::Guest wanted, control::Peer peer) override;
   control::Answer<control::GuestView> remove_guest(std::string which, control::Peer peer) override;
@@ -134,8 +135,9 @@ class Router final : public control::Service {
   [[nodiscard]] bool keeps_out(const std::string& tap) const;
   void fail_link(const std::string& tap, const std::string& why);
   boost::asio::awaitable<void> forget_ephemeral(std::string tap);
-  void on_lease(const dhcp::LeaseEvent& event);
   void log_lease(const dhcp::LeaseEvent& event);
+  void write_lease(const std::string& tap);
+  void write_leases_after(BootClock::duration rest);
   void tell_state(const config::Guest& guest);
 
   // --- tables.cpp: the rules, when others change them
@@ -241,7 +243,9 @@ class Router final : public control::Service {
   std::string files_problem_;                        // why the files on disk are not what is in force
   std::map<std::string, state::KnownLease> leases_;  // by TAP
   std::map<std::string, BootTime> lease_written_;    // by TAP: a flood must not keep the disk busy
-  std::map<std::string, BootTime> lease_logged_;     // by TAP: a client that asks without end must not fill the log
+  std::set<std::string> leases_due_;                 // by TAP: changed too soon after that; the timer writes them
+  boost::asio::steady_timer lease_timer_;
+  std::map<std::string, BootTime> lease_logged_;  // by TAP: a client that asks without end must not fill the log
   std::map<std::string, dhcp::LeaseEvent> lease_events_;  // by TAP, since start
 };
 
