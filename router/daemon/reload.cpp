@@ -102,6 +102,7 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
   // The operator has seen what was rebuilt, and says that it is all.
   const int damaged = std::exchange(damaged_, 0);
   const auto held = std::exchange(held_, {});
+  const bool services_waited = services_wait_;
   auto done = co_await apply_files(std::move(*loaded), guests_before);
   if (!done) {
     std::string error = "the files were not applied, what held before holds: " + done.error();
@@ -120,15 +121,14 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
         failed_.all = true;
         retry_later();
       }
+      if (services_waited) begin_services();  // of the files that hold, should they have begun meanwhile
     }
     notify_ready(summary());
     log_warning("reload refused (uid " + std::to_string(peer.uid) + "): " + error);
     co_return refused(std::move(error));
   }
   dismiss(guests_before);
-  services_.configure(config_);
-  for (const auto& [tap, guest] : guests_.all()) offer(guest);
-  services_.flush();
+  begin_services();
   files_problem_.clear();
   if (was_stopped || damaged != 0) {
     state::Change change;
@@ -185,6 +185,7 @@ void Router::dismiss(const config::GuestTable& before) {
 // forwarded unfiltered in between.
 asio::awaitable<Attempt<std::vector<std::string>>> Router::give_back() {
   services_.silence();
+  services_wait_ = false;
   desired_.guests.clear();
   std::vector<std::string> done;
   auto restored = co_await carry_out([this, &done] {
@@ -237,9 +238,7 @@ control::Answer<std::vector<std::string>> Router::teardown(control::Peer peer) {
         failed_.all = true;
         retry_later();
       }
-      services_.configure(config_);
-      for (const auto& [tap, guest] : guests_.all()) offer(guest);
-      services_.flush();
+      begin_services();
     }
     co_return refused(std::move(error));
   }

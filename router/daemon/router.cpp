@@ -347,9 +347,7 @@ Attempt<> Router::start() {
   if (!failed_.empty()) retry_later();
   start_repair();
   spawn([this] { return fit_conntrack(); });
-  services_.configure(config_);
-  for (const auto& [tap, guest] : guests_.all()) offer(guest);
-  services_.flush();
+  begin_services();
   check_after(kCheckEvery);
   return {};
 }

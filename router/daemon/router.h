@@ -60,7 +60,9 @@ class Router final : public control::Service {
   [[nodiscard]] std::string summary() const;  // "2 guests, 1 ready"
   // A service's process ended, as the spawner tells.
   void on_gone(const ChildGone& gone) { services_.on_gone(gone); }
+  // What the kernel and the guests report.
   void on_event(const KernelEvent& event);
+  void on_rules_event(const firewall::NftEvent& event);
   void on_lease(const dhcp::LeaseEvent& event);
 
   control::Answer<control::GuestView> add_guest(config::Guest wanted, control::Peer peer) override;
@@ -105,6 +107,7 @@ class Router final : public control::Service {
   void put_surroundings();  // the elements that come from them, by what differs from those in the kernel
   void admit_upstreams(const std::vector<address>& servers);  // whom the DNS process may ask
   void offer(const config::Guest& guest);                     // gathers for dhcp and dns what the guest is now
+  void begin_services();                                      // tells them all, or waits for the rules
   void serve(const config::Guest& guest);                     // and tells them
   [[nodiscard]] const Link* adopted_link(const std::string& tap) const;
 
@@ -141,7 +144,6 @@ class Router final : public control::Service {
   void tell_state(const config::Guest& guest);
 
   // --- tables.cpp: the rules, when others change them
-  void on_rules_event(const firewall::NftEvent& event);
   void mend_rules_after(BootClock::duration rest);
   void mend_rules();
   void cut_guests_off(const std::string& why);
@@ -205,7 +207,8 @@ class Router final : public control::Service {
   Due failed_;
   Due resting_;
   std::chrono::seconds repair_again_{1};
-  bool rules_in_ = false;  // nothing is adopted while the tables are not there
+  bool services_wait_ = false;  // for the rules
+  bool rules_in_ = false;       // nothing is adopted while the tables are not there
   bool repairing_ = false;
   boost::asio::steady_timer retry_;  // of a repair that failed
   std::set<std::string> waiting_;    // of the repairs that run beside each other: those that wait for their gate

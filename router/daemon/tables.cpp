@@ -55,6 +55,22 @@ void Router::mend_rules() {
   rules_pace_.use(ended);
 }
 
+// What DHCP's and DNS's processes may send, the rules alone say. A start that could not put them in may still find
+// those of the daemon before it, and then its guests are served.
+void Router::begin_services() {
+  services_wait_ = false;
+  if (users_ && !rules_in_) {
+    const auto left = plane_.nft().observe_sets({});
+    services_wait_ = !left || std::ranges::none_of(left->tables, [](const auto& table) {
+      return table.first == firewall::Family::inet && table.second.chains.contains("service_out");
+    });
+  }
+  if (services_wait_) return;
+  services_.configure(config_);
+  for (const auto& [tap, guest] : guests_.all()) offer(guest);
+  services_.flush();
+}
+
 // An adopted TAP whose rules are not there is open to all that its guest sends. Out of the group and down it passes
 // nothing, and is adopted like any other once the rules are in.
 void Router::cut_guests_off(const std::string& why) {
@@ -76,8 +92,13 @@ void Router::cut_guests_off(const std::string& why) {
     const auto applied = plane_.apply(std::vector<Operation>{std::move(cut)});
     if (applied.error) log_error(applied.error->to_string());
   }
-  for (const auto& [tap, guest] : guests_.all()) offer(guest);
-  services_.flush();
+  if (users_) {
+    services_.silence();
+    services_wait_ = true;
+  } else {
+    for (const auto& [tap, guest] : guests_.all()) offer(guest);
+    services_.flush();
+  }
   mend_rules_after(rules_again_);
   rules_again_ = std::min(rules_again_ * 2, kRulesAgainSlowest);
 }
@@ -85,6 +106,7 @@ void Router::cut_guests_off(const std::string& why) {
 void Router::rules_are_in() {
   rules_in_ = true;
   rules_again_ = std::chrono::seconds{1};
+  if (services_wait_) begin_services();
   if (std::exchange(rules_problem_, {}).empty()) return;
   log_info("the firewall's rules are back; guests are let in again");
   due_.all = true;
