@@ -42,12 +42,15 @@ boost::asio::awaitable<void> Router::fit_conntrack() {
   if (stopped_) co_return;
   const auto step = conntrack_step(guests_.size());
   if (step <= conntrack_step_) co_return;
-  conntrack_step_ = step;
   const auto wanted = conntrack_max_for(step, physical_memory());
   plane_.observe_switches();  // the module may have come with our own rules
   const auto* now = plane_.observed().sysctl(kConntrackMax);
-  // Absent: nothing is tracked on this host, or nobody may know.
-  if (now == nullptr || conntrack_suffices(*now, step)) co_return;
+  // Absent: nothing is tracked on this host yet, or nobody may know.
+  if (now == nullptr) co_return;
+  if (conntrack_suffices(*now, step)) {
+    conntrack_step_ = step;
+    co_return;
+  }
   const std::string before = *now;
   auto raised = co_await carry_out([this, wanted, before] {
     Plan plan;
@@ -58,6 +61,7 @@ boost::asio::awaitable<void> Router::fit_conntrack() {
   });
   conntrack_warning_.clear();
   if (raised) {
+    conntrack_step_ = step;
     log_info("net.netfilter.nf_conntrack_max is " + std::to_string(wanted) + " now, before " + before);
   } else {
     conntrack_warning_ =

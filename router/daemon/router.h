@@ -241,7 +241,7 @@ class Router final : public control::Service {
   std::map<std::string, std::vector<std::string>> guest_problems_;  // by TAP
   std::map<std::string, std::string> states_told_;                  // by TAP: the guest's state as last logged
   std::vector<std::string> host_problems_;
-  std::size_t conntrack_step_ = 0;  // the number of guests that the connection table was last fitted to
+  std::size_t conntrack_step_ = 0;  // the number of guests that the connection table is known to suffice for
   std::string conntrack_warning_;
   std::string files_problem_;                        // why the files on disk are not what is in force
   std::map<std::string, state::KnownLease> leases_;  // by TAP

@@ -5,6 +5,7 @@
 // nor for the disk, and a command that is half done finds the rules as it left them.
 #include <algorithm>
 
+#include "router/daemon/conntrack_limit.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
 
@@ -107,6 +108,7 @@ void Router::rules_are_in() {
   rules_in_ = true;
   rules_again_ = std::chrono::seconds{1};
   if (services_wait_) begin_services();
+  if (conntrack_step(guests_.size()) > conntrack_step_) spawn([this] { return fit_conntrack(); });
   if (std::exchange(rules_problem_, {}).empty()) return;
   log_info("the firewall's rules are back; guests are let in again");
   due_.all = true;
