@@ -232,6 +232,10 @@ asio::awaitable<Attempt<config::Guest>> Router::remove(std::string tap) {
   }
   guests_.erase(guest.tap);
   states_told_.erase(guest.tap);
+  // One that was heard of while the disk was waited for may be written after the guest went from it.
+  state::Change forgotten;
+  forgotten.remove_leases.push_back(guest.tap);
+  commit_later(forgotten);
   co_return guest;
 }
 

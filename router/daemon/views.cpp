@@ -54,7 +54,11 @@ std::optional<LeaseView> Router::lease_view(const std::string& tap) const {
              .state = e.state,
              .expires_in = std::nullopt};
     const auto left = std::chrono::duration_cast<std::chrono::seconds>(e.expires - BootClock::now());
-    if (e.state == dhcp::LeaseState::bound) shown.expires_in = std::max(left, std::chrono::seconds{0});
+    if (e.state != dhcp::LeaseState::bound) return shown;
+    if (left.count() <= 0)
+      shown.state = dhcp::LeaseState::expired;
+    else
+      shown.expires_in = left;
     return shown;
   }
   // From before this start: the disk knows the wall clock's end.
