@@ -17,26 +17,6 @@ std::optional<std::string> refusal(const control::Result<T>& result) {
   return result.error().message;
 }
 
-config::Guest guest_on(const std::string& tap) {
-  config::Guest guest;
-  guest.tap = tap;
-  return guest;
-}
-
-config::Publish port(std::uint16_t host, std::uint16_t guest) {
-  return {.host = std::nullopt, .first = host, .last = host, .guest_first = guest};
-}
-
-void begin(Machine& machine) {
-  const auto started = machine.start();
-  ASSERT_TRUE(started) << started.error();
-}
-
-void add(Machine& machine, config::Guest guest) {
-  const auto added = machine.run(machine.router->add_guest(std::move(guest), {}));
-  ASSERT_TRUE(added) << added.error().message;
-}
-
 config::Guest rich_guest(const std::string& tap) {
   auto guest = guest_on(tap);
   guest.mac = parse_mac_address("52:54:00:12:34:56").value();
@@ -348,32 +328,6 @@ TEST_F(Faulty, WhereTheNumberOfConnectionsIsNotOursToSetItIsAWarning) {
     return warning.starts_with("this host tracks at most 4096 connections");
   }));
   EXPECT_TRUE(std::ranges::none_of(status->problems, [](const std::string& p) { return p.contains("conntrack"); }));
-}
-
-// A guest makes events as often as it likes, by a new MAC in each ARP: those must not put off what waits for its
-// second try.
-TEST_F(Faulty, WhatFailedIsTriedAgainThoughOtherGuestsKeepTheDaemonBusy) {
-  Machine machine;
-  begin(machine);
-  add(machine, guest_on("tap1"));
-  add(machine, guest_on("tap2"));
-  const auto busy = machine.run(machine.router->show_guest("tap2"));
-  ASSERT_TRUE(busy);
-  machine.world.faults.only = "change tap1";
-  machine.world.faults.arm(0, true);
-  machine.spoil("tap1");
-  machine.settle();
-  EXPECT_FALSE(machine.is_ready("tap1"));
-  machine.world.faults.off();
-  std::uint8_t turn = 0;
-  machine.run_until([&] {
-    const NeighbourChanged event{.neighbour = {.ifindex = machine.index_of("tap2"),
-                                               .address = *busy->guest.address,
-                                               .mac = MacAddress{{0x52, 0x54, 0, 0, 0, ++turn}}}};
-    machine.router->on_event(event);
-    return machine.is_ready("tap1");
-  });
-  EXPECT_TRUE(machine.is_ready("tap1"));
 }
 
 }  // namespace

@@ -7,10 +7,12 @@
 #include <sched.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 #include <cerrno>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -59,6 +61,12 @@ struct World {
   FakeSysctls sysctls;
   firewall::FakeNft nft;
   state::Stored disk;
+  bool disk_hangs = false;
+  std::vector<std::move_only_function<void()>> hung;  // commits whose end nobody has heard of
+  void disk_wakes() {
+    disk_hangs = false;
+    for (auto& done : std::exchange(hung, {})) done();
+  }
 };
 
 class FaultyNet final : public KernelPort {
@@ -146,8 +154,15 @@ class FaultyStore final : public state::Store {
   explicit FaultyStore(World& world) : world_{world}, loaded_{world.disk} {}
   [[nodiscard]] const state::Stored& loaded() const noexcept override { return loaded_; }
   void commit(state::Change change, boost::asio::io_context& io, Completion done) override {
-    boost::asio::post(
-        io, [done = std::move(done), result = commit_now(std::move(change))]() mutable { done(std::move(result)); });
+    auto tell = [&io, done = std::move(done), result = commit_now(std::move(change))]() mutable {
+      boost::asio::post(io,
+                        [done = std::move(done), result = std::move(result)]() mutable { done(std::move(result)); });
+    };
+    if (world_.disk_hangs) {
+      world_.hung.emplace_back(std::move(tell));
+    } else {
+      tell();
+    }
   }
   [[nodiscard]] state::Committed commit_now(state::Change change) override {
     if (auto error = world_.faults.next("commit")) return std::unexpected("state.db: the disk is full");
@@ -254,6 +269,7 @@ class Machine {
                            std::make_unique<FaultyNft>(world)};
     Router::Parts parts;
     parts.paths = std::move(paths);
+    parts.users = users;
     parts.config = std::move(*config);
     parts.store = std::make_unique<FaultyStore>(world);
     parts.ports = std::move(ports);
@@ -276,6 +292,12 @@ class Machine {
     auto result = answer.get();
     settle();
     return result;
+  }
+  // Begins it and doesn't wait; the answer is dropped.
+  template <typename T>
+  void begin(control::Answer<T> command) {
+    boost::asio::co_spawn(*io, std::move(command), boost::asio::detached);
+    settle();
   }
   // Runs what is due now: repairs, and commits that nobody waits for.
   void settle() const {
@@ -301,13 +323,39 @@ class Machine {
     link.group = 0;
     router->on_event(LinkChanged{link});
   }
+  void lose(const std::string& tap) {
+    const auto index = index_of(tap);
+    world.net.link_table.erase(index);
+    router->on_event(LinkGone{index, tap});
+  }
 
   World world;
+  std::optional<firewall::ServiceUsers> users;  // DHCP and DNS run in this process all the same
   std::unique_ptr<boost::asio::io_context> io;
   std::unique_ptr<Router> router;
 
  private:
   TemporaryDirectory directory_;
 };
+
+[[nodiscard]] inline config::Guest guest_on(const std::string& tap) {
+  config::Guest guest;
+  guest.tap = tap;
+  return guest;
+}
+
+[[nodiscard]] inline config::Publish port(std::uint16_t host, std::uint16_t guest) {
+  return {.host = std::nullopt, .first = host, .last = host, .guest_first = guest};
+}
+
+inline void begin(Machine& machine) {
+  const auto started = machine.start();
+  ASSERT_TRUE(started) << started.error();
+}
+
+inline void add(Machine& machine, config::Guest guest) {
+  const auto added = machine.run(machine.router->add_guest(std::move(guest), {}));
+  ASSERT_TRUE(added) << added.error().message;
+}
 
 }  // namespace vrouter::router
