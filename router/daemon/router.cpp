@@ -328,6 +328,7 @@ Attempt<> Router::start() {
     // Another daemon's tables, or no right to change any: waiting would not help.
     if (!installed && installed.error().code == EPERM) return std::unexpected(sentence(installed.error()));
     if (!installed) trouble = sentence(installed.error());
+    if (installed && *installed) forget_untranslated();
   }
   if (trouble) {
     degrade(*trouble);
@@ -398,8 +399,9 @@ asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
     if (auto noted = co_await note(std::move(change)); !noted) co_return noted;
     record(plane_.originals(), plan);
   }
-  if (const auto installed = plane_.install(desired_rules()); !installed)
-    co_return std::unexpected(sentence(installed.error()));
+  const auto installed = plane_.install(desired_rules());
+  if (!installed) co_return std::unexpected(sentence(installed.error()));
+  if (*installed) forget_untranslated();
   rules_are_in();
   co_await make_taps();
   co_return apply_all(full_plan(), repairs);

@@ -147,6 +147,7 @@ class Router final : public control::Service {
   void mend_rules_after(BootClock::duration rest);
   void mend_rules();
   void cut_guests_off(const std::string& why);
+  void forget_untranslated();  // connections that began while rules were missing
   void rules_are_in();
 
   // --- checks.cpp: what tells no event

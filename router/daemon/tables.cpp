@@ -51,7 +51,10 @@ void Router::mend_rules() {
     return;
   }
   rules_are_in();
-  if (!mended->empty()) mends_.mended_rules(*mended, look.after, ended);
+  if (!mended->empty()) {
+    mends_.mended_rules(*mended, look.after, ended);
+    forget_untranslated();
+  }
   rules_pace_.slow_down(std::max<BootClock::duration>(kRulesEvery, kRulesRest * (ended - began)));
   rules_pace_.use(ended);
 }
@@ -102,6 +105,25 @@ void Router::cut_guests_off(const std::string& why) {
   }
   mend_rules_after(rules_again_);
   rules_again_ = std::min(rules_again_ * 2, kRulesAgainSlowest);
+}
+
+void Router::forget_untranslated() {
+  Translated wanted;
+  for (const auto& [name, network] : config_.networks) {
+    wanted.guests.push_back(network.prefix);
+    if (network.mode == config::Mode::nat) wanted.inner.push_back(network.prefix);
+  }
+  for (const auto& [tap, guest] : guests_.all()) {
+    for (const auto& port : guest.publish) {
+      if (port.protocol != config::Protocol::udp) continue;
+      for (int number = port.first; number <= port.last; ++number) {
+        wanted.published.insert(static_cast<std::uint16_t>(number));
+      }
+    }
+  }
+  conntrack_->flush_untranslated(std::move(wanted), [](const Result<void>& flushed) {
+    if (!flushed) log_warning(flushed.error().to_string());
+  });
 }
 
 void Router::rules_are_in() {

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
@@ -16,6 +17,7 @@
 
 extern "C" {
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 }
 
 namespace vrouter::router {
@@ -35,27 +37,62 @@ constexpr const char* kWhat = "forget tracked connections";
 
 using AddressSet = std::unordered_set<std::uint32_t>;  // network order, as the entries hold them
 
+struct Range {
+  std::uint32_t network = 0, mask = 0;  // network order
+  [[nodiscard]] bool holds(std::uint32_t address) const noexcept { return (address & mask) == network; }
+};
+
+// The union of all that was asked for since the last walk.
+struct Doomed {
+  AddressSet addresses;
+  std::vector<Range> inner, guests;
+  std::unordered_set<std::uint16_t> published;  // network order
+};
+
 struct Walk {
-  const AddressSet& addresses;
+  const Doomed& doomed;
   std::vector<Entry> matches;
 };
+
+bool any_holds(const std::vector<Range>& ranges, std::uint32_t address) {
+  return std::ranges::any_of(ranges, [address](const Range& range) { return range.holds(address); });
+}
+
+void add_ranges(const std::vector<network_v4>& networks, std::vector<Range>& ranges) {
+  for (const auto& network : networks) {
+    ranges.push_back({htonl(network.network().to_uint()), htonl(network.netmask().to_uint())});
+  }
+}
+
+// An untranslated connection's replies go to where it came from, and come from where it went.
+bool missed_its_translation(const Doomed& doomed, const nf_conntrack* entry) {
+  const auto from = nfct_get_attr_u32(entry, ATTR_ORIG_IPV4_SRC);
+  const auto to = nfct_get_attr_u32(entry, ATTR_ORIG_IPV4_DST);
+  if (any_holds(doomed.guests, to)) return false;
+  if (any_holds(doomed.inner, from)) return nfct_get_attr_u32(entry, ATTR_REPL_IPV4_DST) == from;
+  // One that was answered is another's: a program of the host's own that uses the same port number elsewhere.
+  return nfct_get_attr_u8(entry, ATTR_ORIG_L4PROTO) == IPPROTO_UDP &&
+         doomed.published.contains(nfct_get_attr_u16(entry, ATTR_ORIG_PORT_DST)) &&
+         nfct_get_attr_u32(entry, ATTR_REPL_IPV4_SRC) == to &&
+         (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_SEEN_REPLY) == 0;
+}
 
 // The original source: what the address started. The original destination: what was sent to it. The reply's source:
 // what was translated to it. The reply's destination is the original source, or a translation to the host's own.
 int collect(nf_conntrack_msg_type, nf_conntrack* entry, void* data) {
   auto& walk = *static_cast<Walk*>(data);
+  bool doomed = missed_its_translation(walk.doomed, entry);
   for (const auto attribute : {ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV4_DST, ATTR_REPL_IPV4_SRC}) {
-    if (walk.addresses.contains(nfct_get_attr_u32(entry, attribute))) {
-      walk.matches.emplace_back(entry);
-      return NFCT_CB_STOLEN;  // ours now
-    }
+    doomed = doomed || walk.doomed.addresses.contains(nfct_get_attr_u32(entry, attribute));
   }
-  return NFCT_CB_CONTINUE;
+  if (!doomed) return NFCT_CB_CONTINUE;
+  walk.matches.emplace_back(entry);
+  return NFCT_CB_STOLEN;  // ours now
 }
 
 // Dump, then delete: before kernel 6.12 a delete can't be filtered by address.
-Result<void> forget(nfct_handle* handle, const AddressSet& addresses) {
-  Walk walk{addresses, {}};
+Result<void> forget(nfct_handle* handle, const Doomed& doomed) {
+  Walk walk{doomed, {}};
   if (nfct_callback_register(handle, NFCT_T_ALL, collect, &walk) < 0) {
     return std::unexpected(KernelError{kWhat, errno, ""});
   }
@@ -83,11 +120,11 @@ class Flusher final : public ConntrackFlusher {
 
   void flush(std::vector<address_v4> addresses, Done done) override {
     for (const auto& address : addresses) ++pending_[address].flushes;
-    {
-      const std::scoped_lock lock{mutex_};
-      queue_.push_back(Request{std::move(addresses), std::move(done), Work{io_.get_executor()}});
-    }
-    wake_.notify_one();
+    ask(Request{std::move(addresses), {}, std::move(done), Work{io_.get_executor()}});
+  }
+
+  void flush_untranslated(Translated wanted, Done done) override {
+    ask(Request{{}, std::move(wanted), std::move(done), Work{io_.get_executor()}});
   }
 
   bool pending(const address_v4& address) const override { return pending_.contains(address); }
@@ -102,6 +139,7 @@ class Flusher final : public ConntrackFlusher {
   using Work = boost::asio::executor_work_guard<boost::asio::io_context::executor_type>;
   struct Request {
     std::vector<address_v4> addresses;
+    Translated translated;
     Done done;
     Work work;  // the loop goes on until the answer is there
   };
@@ -109,6 +147,14 @@ class Flusher final : public ConntrackFlusher {
     int flushes = 0;
     std::vector<Done> waiting;
   };
+
+  void ask(Request request) {
+    {
+      const std::scoped_lock lock{mutex_};
+      queue_.push_back(std::move(request));
+    }
+    wake_.notify_one();
+  }
 
   void work(const std::stop_token& stop) {
     while (true) {
@@ -118,11 +164,14 @@ class Flusher final : public ConntrackFlusher {
         if (!wake_.wait(lock, stop, [this] { return !queue_.empty(); }) || stop.stop_requested()) return;
         batch.swap(queue_);
       }
-      AddressSet addresses;
+      Doomed doomed;
       for (const auto& request : batch) {
-        for (const auto& address : request.addresses) addresses.insert(htonl(address.to_uint()));
+        for (const auto& address : request.addresses) doomed.addresses.insert(htonl(address.to_uint()));
+        add_ranges(request.translated.inner, doomed.inner);
+        add_ranges(request.translated.guests, doomed.guests);
+        for (const auto port : request.translated.published) doomed.published.insert(htons(port));
       }
-      const auto result = forget(handle_.get(), addresses);
+      const auto result = forget(handle_.get(), doomed);
       boost::asio::post(io_, [this, alive = alive_, batch = std::move(batch), result]() mutable {
         if (*alive) finish(std::move(batch), result);
       });

@@ -34,8 +34,10 @@ class ConntrackLab : public NamespaceTest {
     if (handle_ != nullptr) nfct_close(handle_);
   }
 
-  // A UDP entry; `reply_source` differs from `to` where the destination was translated.
-  void add(std::uint16_t port, const char* from, const char* to, const char* reply_source) {
+  // A UDP entry; `reply_source` differs from `to` where the destination was translated, `reply_to` from `from` where
+  // the source was.
+  void add(std::uint16_t port, const char* from, const char* to, const char* reply_source,
+           const char* reply_to = nullptr) {
     nf_conntrack* entry = nfct_new();
     nfct_set_attr_u8(entry, ATTR_L3PROTO, AF_INET);
     nfct_set_attr_u32(entry, ATTR_IPV4_SRC, ::inet_addr(from));
@@ -45,6 +47,7 @@ class ConntrackLab : public NamespaceTest {
     nfct_set_attr_u16(entry, ATTR_PORT_DST, htons(53));
     nfct_setobjopt(entry, NFCT_SOPT_SETUP_REPLY);
     if (std::string{to} != reply_source) nfct_set_attr_u32(entry, ATTR_DNAT_IPV4, ::inet_addr(reply_source));
+    if (reply_to != nullptr) nfct_set_attr_u32(entry, ATTR_SNAT_IPV4, ::inet_addr(reply_to));
     nfct_set_attr_u32(entry, ATTR_TIMEOUT, 600);
     EXPECT_EQ(nfct_query(handle_, NFCT_Q_CREATE, entry), 0) << std::strerror(errno);
     nfct_destroy(entry);
@@ -88,6 +91,29 @@ TEST_F(ConntrackLab, ForgetsWhatAnAddressStartedWasSentAndPublishes) {
   EXPECT_TRUE(done);
   EXPECT_FALSE(flusher->pending(lab_v4("10.0.5.2")));
   EXPECT_THAT(ports(), ElementsAre(1004, 1005));
+}
+
+TEST_F(ConntrackLab, ForgetsWhatBeganWhileRulesWereMissing) {
+  add(1001, "10.0.5.2", "192.0.2.80", "192.0.2.80");
+  add(1002, "10.0.5.2", "192.0.2.80", "192.0.2.80", "192.0.2.1");
+  add(1003, "10.0.5.2", "10.0.5.3", "10.0.5.3");
+  add(1004, "10.0.7.2", "192.0.2.80", "192.0.2.80");  // of a network that is routed
+  add(1005, "198.51.100.7", "192.0.2.1", "192.0.2.1");
+  add(1006, "198.51.100.7", "192.0.2.1", "10.0.5.2");
+  ASSERT_EQ(ports().size(), 6U);
+  Translated wanted;
+  wanted.inner = {boost::asio::ip::make_network_v4("10.0.5.0/24")};
+  wanted.guests = {wanted.inner.front(), boost::asio::ip::make_network_v4("10.0.7.0/24")};
+  bool done = false;
+  flusher->flush_untranslated(wanted, [&](const Result<void>& result) { done = result.has_value(); });
+  io.run();
+  EXPECT_TRUE(done);
+  EXPECT_THAT(ports(), ElementsAre(1002, 1003, 1004, 1005, 1006));
+  io.restart();
+  wanted.published = {53};
+  flusher->flush_untranslated(wanted, {});
+  io.run();
+  EXPECT_THAT(ports(), ElementsAre(1002, 1003, 1006)) << "nobody answered 1004 either: it costs nothing";
 }
 
 TEST_F(ConntrackLab, WhoeverWaitsIsCalledWhenTheLastFlushOfTheAddressIsDone) {
