@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include <boost/json.hpp>
+#include <filesystem>
 #include <thread>
 
 #include "tests/torture/census.h"
@@ -111,6 +112,7 @@ void Faults::start() {
 
 void Faults::kill9() {
   pending_.push_back({model_.excuse("kill -9 of vrouterd", kServices), kServiceBack});
+  model_.forget_leases_since(Clock::now() - kRepair);
   daemon_.kill9();
 }
 
@@ -148,6 +150,7 @@ void Faults::kill_child(const Draw& draw) {
 // It ends with its spawner, and its service manager starts it again.
 void Faults::spawner_died(pid_t pid) {
   pending_.push_back({model_.excuse("kill -9 of the spawner", kServices), kServiceBack});
+  model_.forget_leases_since(Clock::now() - kRepair);
   ::kill(pid, SIGKILL);
   if (!lab::wait_until([&] { return !daemon_.running(); }, kRepair)) {
     model_.fail("vrouterd lives on without its spawner");
@@ -218,6 +221,8 @@ void Faults::delete_route(const Draw& draw) {
 void Faults::damage_neighbour(const Draw& draw) {
   const auto guest = any_guest(draw);
   const auto& facts = model_.facts(guest);
+  // Nobody would take it away again: the host would not be what it was.
+  if (model_.member(guest) != Standing::in) return say_("ip neigh: not a guest now");
   if (draw.how % 2 == 0) {
     foreign_line("ip neigh del", only(guest), "ip neigh del " + facts.address + " dev " + facts.tap);
   } else {
@@ -292,11 +297,16 @@ void Faults::fill_disk(const Draw& draw) {
 }
 
 void Faults::slow_disk(const Draw& draw) {
-  say_("disk slow: 500 ms for each sync");
+  say_("disk slow: it hangs for 500 ms");
   const auto id = model_.excuse("disk slow", {.dhcp = true});
-  host_.write_file(kSlowDiskFile, "500");
-  change_membership(any_guest(draw), false);
-  host_.write_file(kSlowDiskFile, "0");
+  host_.write_file(kHeldDiskFile, "");
+  {
+    const std::jthread release{[this] {
+      std::this_thread::sleep_for(500ms);
+      std::filesystem::remove(host_.path(kHeldDiskFile));
+    }};
+    change_membership(any_guest(draw), false);
+  }
   model_.close(id, Clock::now() + kServiceBack);
 }
 
@@ -374,6 +384,7 @@ void Faults::reload_nonsense(const Draw& draw) {
   const auto finished = daemon_.cli({"reload"});
   if (finished.status != 1) model_.fail("reload of nonsense: " + finished.to_string());
   daemon_.set_config(config(variant_, owner_wanted_));
+  answered("reload after nonsense", daemon_.cli({"reload"}), false);
 }
 
 }  // namespace vrouter::torture

@@ -23,7 +23,8 @@ struct Draw {
 
 // The last guests' TAPs are never closed nor set down: they show that teardown gives TAPs back as well.
 inline constexpr int kKeptTaps = 5;
-inline constexpr const char* kSlowDiskFile = "/run/lab/slow-disk";
+// While it exists every flush of the daemon's hangs (tests/integration/hold_fsync.cpp).
+inline constexpr const char* kHeldDiskFile = "/run/lab/hold-disk";
 
 class Faults {
  public:

@@ -86,8 +86,8 @@ void Torture::wire() {
   lab::DaemonOptions options;
   options.config = Faults::config(0, owner_wanted_);
   options.resolv_conf = std::string{"nameserver "} + kWorldAddress + "\n";
-  options.wrapper = {"env", "LD_PRELOAD=" + lab::binary_directory() + "/tests/libslow_disk.so",
-                     std::string{"VROUTER_SLOW_DISK="} + kSlowDiskFile};
+  options.wrapper = {"env", "LD_PRELOAD=" + lab::binary_directory() + "/tests/libhold_fsync.so",
+                     std::string{"HOLD_FSYNC="} + kHeldDiskFile};
   options.print_log = false;
   daemon_ = std::make_unique<lab::Daemon>(host_, std::move(options));
   faults_ = std::make_unique<Faults>(host_, *daemon_, model_, *traffic_, owner_wanted_,

@@ -82,7 +82,7 @@ void Model::set_member(int guest, Time at, Standing standing) {
   const std::lock_guard lock{mutex_};
   auto& model = guests_.at(static_cast<std::size_t>(guest));
   model.member.set(at, standing);
-  if (standing == Standing::out) model.leased = false;
+  if (standing == Standing::out) model.leased.reset();
 }
 
 void Model::set_published(int guest, Time at, Standing standing) {
@@ -102,7 +102,14 @@ Standing Model::published(int guest) const {
 
 bool Model::leased(int guest) const {
   const std::lock_guard lock{mutex_};
-  return facts(guest).leased;
+  return facts(guest).leased.has_value();
+}
+
+void Model::forget_leases_since(Time at) {
+  const std::lock_guard lock{mutex_};
+  for (auto& guest : guests_) {
+    if (guest.leased && *guest.leased >= at) guest.leased.reset();
+  }
 }
 
 void Model::fail(std::string text, Time at) {
@@ -202,7 +209,11 @@ void Model::judge_reached(int guest, Time sent) {
 void Model::note_lease(int guest) {
   const std::lock_guard lock{mutex_};
   auto& model = guests_.at(static_cast<std::size_t>(guest));
-  if (model.member.last() == Standing::in) model.leased = true;
+  const auto now = Clock::now();
+  // One that is told while the disk is full or slow is written when it can be: the next renewal counts.
+  if (!model.leased && model.member.last() == Standing::in && excused(guest, Flow::dhcp, now) == nullptr) {
+    model.leased = now;
+  }
 }
 
 std::string Model::outages() const {

@@ -57,7 +57,7 @@ struct GuestModel {
   std::uint16_t port = 0;  // of the host, when published
   Timeline member{Standing::out};
   Timeline published{Standing::out};
-  bool leased = false;  // it was told ACK since it was added
+  std::optional<Time> leased{};  // it was told ACK, since it was added
 };
 
 struct Failure {
@@ -78,6 +78,8 @@ class Model {
   [[nodiscard]] Standing member(int guest) const;
   [[nodiscard]] Standing published(int guest) const;
   [[nodiscard]] bool leased(int guest) const;
+  // A lease that is written after the ACK may be lost with a process that dies so soon after it.
+  void forget_leases_since(Time at);
   void fail(std::string text, Time at = Clock::now());
   [[nodiscard]] std::vector<Failure> failures() const;
   [[nodiscard]] int guests() const { return static_cast<int>(guests_.size()); }

@@ -21,7 +21,7 @@ namespace {
 
 constexpr long kTickNanoseconds = 5'000'000;
 constexpr std::uint64_t kTicksPerTurn = 4;  // a guest's turn comes every 20 ms
-constexpr std::uint64_t kTrialTurns = 10, kGatewayTurns = 25, kNameTurns = 50, kLeaseTurns = 150, kPortTurns = 100;
+constexpr std::uint64_t kTrialTurns = 10, kGatewayTurns = 25, kNameTurns = 50, kLeaseTurns = 50, kPortTurns = 100;
 constexpr std::uint16_t kEchoPort = 7777, kSiblingPort = 7778, kFirstSourcePort = 40000, kDnsPort = 30053;
 constexpr std::size_t kVirtioHeader = 10, kFrameRoom = 4096;
 constexpr int kReadsPerTurn = 64;
