@@ -133,6 +133,8 @@ asio::awaitable<void> Router::repair_one(std::string name) {
   const bool host = name == kHost;
   const bool right = host ? co_await repair_host() : co_await repair_link(name);
   if (!right && host) failed_.host = true;
+  // Routes that went with the gateway's address are told of before it is: they may have been tried without it.
+  if (right && host) due_.links.merge(failed_.links);
   if (!right && !host) failed_.links.insert(name);
   --aside_;
   repair_ended();
