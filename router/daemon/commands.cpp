@@ -193,6 +193,10 @@ asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   });
   // Where the link can't be closed, the elements stay: they keep it shut.
   if (!released) co_return std::unexpected(released.error());
+  // The kernel tells nobody of a group that changes on a link that is down: without looking, the link would count as
+  // adopted, and the news of its going down would have it released again.
+  if (events_) events_->drain();
+  if (plane_.observed().link(guest.tap) != nullptr) static_cast<void>(plane_.look_at(desire(guest)));
   if (auto changed = plane_.change(elements_of(guest), {}); !changed) {
     co_return std::unexpected(changed.error().to_string());
   }

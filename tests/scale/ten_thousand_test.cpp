@@ -25,7 +25,7 @@ constexpr int kPingers = 3;          // of the sample
 constexpr double kMaxResident = 96;  // MiB, all processes together
 // Of the last adds against the first: what looks at every guest takes ten times as long for ten times as many.
 constexpr double kMaxGrowth = 4;
-constexpr double kMaxChange = VROUTER_SANITIZED ? 500 : 50;  // ms
+constexpr double kMaxChange = VROUTER_SANITIZED ? 100 : 10;  // ms
 constexpr double kMaxRepair = 1000;                          // ms
 constexpr double kMaxAnswerAgain = 10000;                    // ms
 
@@ -131,8 +131,9 @@ void TenThousand::one_more_costs_no_more() {
   say("adding one, 99 %", percentile(added, 99));
   say("adding one whose address was given up just now, median", median(same));
   say("adding one by the command line, median", median(shell));
-  EXPECT_LT(median(removed), kMaxChange);
-  EXPECT_LT(median(added), kMaxChange);
+  // Again the undisturbed ones: a removal that looked at what is known of every link took over 20 ms.
+  EXPECT_LT(percentile(removed, 10), kMaxChange);
+  EXPECT_LT(percentile(added, 10), kMaxChange);
 }
 
 void TenThousand::views_are_answered() {
