@@ -22,7 +22,8 @@ constexpr std::uint16_t kPort = 53;
 constexpr int kTcpBacklog = 128;
 // A burst of every guest at once, or what they ask while the service is started anew.
 constexpr int kUdpReceiveBuffer = 4 << 20;
-constexpr std::chrono::seconds kRetry{1};
+// A predecessor that was killed may hold its port for some milliseconds more; whoever holds it longer means it.
+constexpr std::chrono::milliseconds kRetryFirst{10}, kRetrySlowest{1000};
 
 // What the operator can do about it: "10.0.5.1 port 53 (udp): Address already in use; ...".
 std::string bind_problem(const address& local, Transport transport, const KernelError& error) {
@@ -53,6 +54,7 @@ class Binder final : public Listeners {
     std::erase_if(places_,
                   [&](const auto& place) { return std::ranges::find(addresses, place.first) == addresses.end(); });
     for (const auto& local : addresses) places_.try_emplace(local);
+    again_ = kRetryFirst;
     bind_missing();
   }
 
@@ -84,7 +86,8 @@ class Binder final : public Listeners {
     }
     retry_.cancel();
     if (all) return;
-    retry_.expires_after(kRetry);
+    retry_.expires_after(again_);
+    again_ = std::min(again_ * 2, kRetrySlowest);
     retry_.async_wait([this, alive = std::weak_ptr{alive_}](const boost::system::error_code& cancelled) {
       if (!cancelled && !alive.expired()) bind_missing();
     });
@@ -101,6 +104,7 @@ class Binder final : public Listeners {
   Bound bound_;
   std::map<address, Place> places_;
   boost::asio::steady_timer retry_;
+  std::chrono::milliseconds again_ = kRetryFirst;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a handler may be queued when we go
 };
 
@@ -133,6 +137,20 @@ std::expected<void, KernelError> bind_socket(int fd, const address& local, Trans
   // Best effort: a small buffer loses questions in a burst, and clients ask again.
   if (!set(SOL_SOCKET, SO_RCVBUFFORCE, kUdpReceiveBuffer)) set(SOL_SOCKET, SO_RCVBUF, kUdpReceiveBuffer);
   return {};
+}
+
+void mend_socket(int fd, Transport transport) noexcept {
+  ::fcntl(fd, F_SETFL, O_NONBLOCK);
+  int listening = 0;
+  socklen_t size = sizeof listening;
+  if (transport == Transport::tcp && ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 &&
+      listening != 0) {
+    return;
+  }
+  sockaddr nobody{};
+  nobody.sa_family = AF_UNSPEC;
+  ::connect(fd, &nobody, sizeof nobody);  // the address and port that it was bound to stay
+  if (transport == Transport::tcp) ::listen(fd, kTcpBacklog);
 }
 
 std::unique_ptr<Listeners> Listeners::create(boost::asio::io_context& io, MakeSocket make, Bound bound) {

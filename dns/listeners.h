@@ -26,6 +26,10 @@ using MakeSocket = std::function<std::expected<UniqueFd, KernelError>(int domain
 // questions may exceed net.core.rmem_max.
 [[nodiscard]] std::expected<void, KernelError> bind_socket(int fd, const address& local, Transport transport);
 
+// Undoes what a process that had a duplicate may have done to the socket itself, before another is given one: blocking
+// mode, and connect(2), which makes UDP deaf to everybody else and a listening socket forget to listen.
+void mend_socket(int fd, Transport transport) noexcept;
+
 // On the io_context's one thread.
 class Listeners {
  public:

@@ -133,10 +133,11 @@ void allow_common(Filter& filter) {
   // No page that can be run: neither new nor made of one that was written.
   filter.allow(SCMP_SYS(mmap), {masked(2, PROT_EXEC, 0)});
   filter.allow(SCMP_SYS(mprotect), {masked(2, PROT_EXEC, 0)});
-  // The log's descriptors are the daemon's own open file: whoever shuts it down, makes it non-blocking or reads its
-  // terminal does so for the daemon too. The number is enough to tell, since nothing here makes a second one of it.
+  // shutdown(2) is for nobody: sockets handed over are the next child's too, and would be dead for it. The log's
+  // descriptors are the daemon's own open file: whoever makes it non-blocking or reads its terminal does so for the
+  // daemon too. The number is enough to tell, since nothing here makes a second one of it.
   for (const auto& other : past_the_logs()) {
-    for (const int call : {SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(shutdown)}) filter.allow(call, {other});
+    for (const int call : {SCMP_SYS(read), SCMP_SYS(readv)}) filter.allow(call, {other});
     // Of ioctl(2), Asio needs non-blocking mode.
     filter.allow(SCMP_SYS(ioctl), {other, int_equals(1, FIONBIO)});
     filter.allow(SCMP_SYS(fcntl), {other, int_equals(1, F_SETFL)});

@@ -114,7 +114,7 @@ std::expected<void, std::string> RemoteDhcp::on_lease(const verbs::Lease& claim)
     return {};
   }
   // Only interfaces of the table get so far: the map is no larger.
-  if (!allowances_[claim.ifindex].take(now)) {
+  if (!allowances_[claim.ifindex].take(now) || !allowance_.take(now)) {
     ++dropped_.too_many;
     return {};
   }

@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "dns/listeners.h"
+
 namespace vrouter::router {
 
 namespace verbs = dns_verbs;
@@ -50,6 +52,7 @@ bool RemoteDns::send(const verbs::Order& order) {
   if (const auto* listen = std::get_if<verbs::Listen>(&order)) {
     const auto socket = sockets_.find({listen->local, listen->transport});
     if (socket == sockets_.end()) return true;  // closed since, which the next snapshot tells
+    dns::mend_socket(socket->second.get(), listen->transport);
     // Where there is none to spare, the child says so and ends, and is tried again.
     fd.reset(::fcntl(socket->second.get(), F_DUPFD_CLOEXEC, 0));
   }
@@ -155,6 +158,7 @@ std::expected<void, std::string> RemoteDns::check(const verbs::Report& report) c
 }
 
 std::expected<void, std::string> RemoteDns::on_message(std::span<const std::uint8_t> bytes) {
+  if (!allowance_.take(BootClock::now())) return {};  // the next one tells all that this one would have
   const auto report = verbs::decode_report(bytes);
   if (!report) return std::unexpected(report.error());
   if (auto right = check(*report); !right) return right;

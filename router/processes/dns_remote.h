@@ -15,11 +15,16 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "dhcp/token_bucket.h"
 #include "dns/server.h"
 #include "router/processes/dns_verbs.h"
 #include "router/processes/supervisor.h"
 
 namespace vrouter::router {
+
+// An honest child tells its statistics ten times a second; what comes faster, but for a backlog, isn't looked at.
+inline constexpr unsigned kReportBurst = 100;
+inline constexpr unsigned kReportsPerSecond = 20;
 
 // What the child is to know, kept by whoever calls apply(), and changed before that call.
 class NameTable {
@@ -73,6 +78,8 @@ class RemoteDns final : public dns::Server {
   dns::Upstreams upstreams_;
   std::set<address> servers_;  // all of them
   std::uint64_t version_ = 0;  // of the upstreams
+
+  dhcp::BasicTokenBucket<kReportBurst, kReportsPerSecond> allowance_;
 
   bool behind_ = true;          // something changed that no message told, nor those on their way will
   bool stale_sockets_ = false;  // the child may have some that we closed

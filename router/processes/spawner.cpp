@@ -30,7 +30,7 @@ namespace vrouter::router {
 namespace {
 
 // It has nothing to do but to answer; a machine that can't let it run for so long serves nobody.
-constexpr timeval kAnswerLimit{10, 0};
+constexpr timeval kAnswerLimit{3, 0};
 constexpr int kEndLimitMs = 5000;
 constexpr int kNewsPerWake = 16;
 
@@ -197,9 +197,11 @@ class ForkedSpawner final : public Spawner {
     return Answered{answer.child, std::move(packet->fd)};
   }
 
-  // An answer that comes late would be taken for the next one's. Without its line the spawner ends, and watch() tells.
+  // An answer that comes late would be taken for the next one's. One that hangs doesn't see its line close, so it is
+  // ended, and watch() tells; its children go with it.
   std::unexpected<KernelError> lose(const std::string& what, int code) {
     requests_.reset();
+    ::kill(pid_, SIGKILL);
     return failed(what + ": the spawner doesn't answer", code);
   }
 

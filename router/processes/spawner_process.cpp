@@ -202,6 +202,8 @@ class SpawnerProcess {
     const int error = became ? errno : EPERM;
     ::setfsuid(old_uid);
     ::setfsgid(old_gid);
+    // A change of user makes the kernel forget whose death is to be ours.
+    if (!die_with_daemon(daemon_)) return false;
     if (!fd) return answer(failed(what, error), 0);
     return answer({}, 0, fd.get());
   }

@@ -119,6 +119,8 @@ long try_sockets(Attempt attempt, int given) {
       return ::listen(given, 1);
     case Attempt::connect_given:
       return ::connect(given, generic(nowhere), sizeof nowhere);
+    case Attempt::shutdown_given:
+      return ::shutdown(given, SHUT_RDWR);
     case Attempt::mark_given:
       return ::setsockopt(given, SOL_SOCKET, SO_MARK, &mark, sizeof mark);
     case Attempt::bind_to_device_given:

@@ -39,6 +39,7 @@ enum class Attempt : std::uint8_t {
   listen_given,
   connect_given,  // to 127.0.0.1:9, where nobody listens
   mark_given,
+  shutdown_given,
   bind_to_device_given,
   terminal_input,
   // the log, which is the daemon's own open file
