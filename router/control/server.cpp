@@ -294,13 +294,44 @@ class UnixServer final : public Server {
   SocketFile file_;
 };
 
+class UnixEndpoint final : public Endpoint {
+ public:
+  UnixEndpoint(std::filesystem::path path, SocketFile file) : path_{std::move(path)}, file_{std::move(file)} {}
+  UnixEndpoint(const UnixEndpoint&) = delete;
+  UnixEndpoint& operator=(const UnixEndpoint&) = delete;
+  ~UnixEndpoint() override {
+    if (file_.fd) remove_socket(path_, file_);
+  }
+
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+  [[nodiscard]] SocketFile take() { return std::move(file_); }
+
+ private:
+  std::filesystem::path path_;
+  SocketFile file_;
+};
+
 }  // namespace
+
+std::expected<std::unique_ptr<Endpoint>, std::string> Endpoint::open(const std::filesystem::path& socket,
+                                                                     const std::string& group) {
+  auto file = listen_at(socket, group);
+  if (!file) return std::unexpected(std::move(file.error()));
+  return std::make_unique<UnixEndpoint>(socket, std::move(*file));
+}
+
+std::unique_ptr<Server> Server::open(boost::asio::io_context& io, Service& service, std::unique_ptr<Endpoint> endpoint,
+                                     ServerOptions options) {
+  auto& unix_endpoint = dynamic_cast<UnixEndpoint&>(*endpoint);
+  options.socket = unix_endpoint.path();
+  return std::make_unique<UnixServer>(io, service, std::move(options), unix_endpoint.take());
+}
 
 std::expected<std::unique_ptr<Server>, std::string> Server::open(boost::asio::io_context& io, Service& service,
                                                                  ServerOptions options) {
-  auto file = listen_at(options.socket, options.group);
-  if (!file) return std::unexpected(std::move(file.error()));
-  return std::make_unique<UnixServer>(io, service, std::move(options), std::move(*file));
+  auto endpoint = Endpoint::open(options.socket, options.group);
+  if (!endpoint) return std::unexpected(std::move(endpoint.error()));
+  return open(io, service, std::move(*endpoint), std::move(options));
 }
 
 }  // namespace vrouter::router::control

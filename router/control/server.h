@@ -42,10 +42,23 @@ struct ServerOptions {
   std::function<void(std::string_view)> log;  // refused clients, a missing group: a sentence each
 };
 
+// The socket file, listened on, before anybody serves: making it takes the privilege to give it to its group, serving
+// takes none. Clients wait.
+class Endpoint {
+ public:
+  // A socket file that nobody listens on is replaced; one that somebody does is an error.
+  [[nodiscard]] static std::expected<std::unique_ptr<Endpoint>, std::string> open(const std::filesystem::path& socket,
+                                                                                  const std::string& group = "vrouter");
+  virtual ~Endpoint() = default;  // removes the file, unless a server has taken it over
+};
+
 class Server {
  public:
-  // A socket file that nobody listens on is replaced; one that somebody does is an error. `service` must outlive
-  // the io_context's last handler: a call under way goes on when the server is gone, its answer is dropped.
+  // `service` must outlive the io_context's last handler: a call under way goes on when the server is gone, its answer
+  // is dropped. `options.socket` and `.group` are the endpoint's own.
+  [[nodiscard]] static std::unique_ptr<Server> open(boost::asio::io_context& io, Service& service,
+                                                    std::unique_ptr<Endpoint> endpoint, ServerOptions options);
+  // The same with an endpoint of its own.
   [[nodiscard]] static std::expected<std::unique_ptr<Server>, std::string> open(boost::asio::io_context& io,
                                                                                 Service& service,
                                                                                 ServerOptions options);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// vrouterd: forks its spawner, reads the files, opens the state and the kernel, brings the host into the desired state,
-// gives up what privilege it no longer needs, then serves. Stopping leaves the data plane as it is; `vrouter teardown`
-// is what gives the host back.
+// vrouterd: forks its spawner, makes its control socket, gives up what privilege it no longer needs, and only then
+// reads the files, opens the state and the kernel, brings the host into the desired state, and serves. Stopping leaves
+// the data plane as it is; `vrouter teardown` is what gives the host back.
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
@@ -90,6 +90,9 @@ asio::awaitable<void> reload_on_hangup(asio::signal_set& signals, Router& router
 }
 
 int serve(const Paths& paths, std::optional<Separation> separation) {
+  auto endpoint = control::Endpoint::open(paths.socket());
+  if (!endpoint) return fail(endpoint.error());
+  if (auto dropped = keep_only_network_capabilities(); !dropped) return fail(dropped.error().to_string());
   auto parts = open_parts(paths);
   if (!parts) return fail(parts.error());
   asio::io_context io{1};
@@ -113,9 +116,7 @@ int serve(const Paths& paths, std::optional<Separation> separation) {
   }
   if (auto started = router->start(); !started) return fail(started.error());
   auto control =
-      control::Server::open(io, *router, {.socket = paths.socket(), .version = kVersion, .log = log_warning});
-  if (!control) return fail(control.error());
-  if (auto dropped = keep_only_network_capabilities(); !dropped) return fail(dropped.error().to_string());
+      control::Server::open(io, *router, std::move(*endpoint), {.socket = {}, .version = kVersion, .log = log_warning});
 
   asio::signal_set stop{io, SIGTERM, SIGINT};
   stop.async_wait([&](const boost::system::error_code& error, int) {
@@ -129,7 +130,7 @@ int serve(const Paths& paths, std::optional<Separation> separation) {
   io.run();
   notify_stopping();
   log_info("stopping; the guests' traffic goes on without us");
-  control->reset();
+  control.reset();
   return status;
 }
 
