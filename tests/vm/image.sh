@@ -15,7 +15,7 @@ guest=$3
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 # What tests run besides busybox's applets. Real ones wherever the tests read what they print.
-tools=(busybox curl dash dhclient dhcpcd dig getent grep ip iperf3 nft ping run-parts sed sort ss stat sysctl tcpdump)
+tools=(bash busybox curl dash dhclient dhcpcd dig getent grep ip iperf3 nft ping run-parts sed sort ss stat sysctl tcpdump)
 strip=$(command -v llvm-strip-19 || command -v strip)
 
 root=$(mktemp -d)
