@@ -18,7 +18,12 @@ namespace {
 
 // Of the server's, and room for what else a daemon does.
 constexpr std::size_t kMostClients = 256 + 16;
-constexpr std::size_t kMemoryOfClients = 128U << 20U;
+#if __has_feature(address_sanitizer)
+constexpr std::size_t kQuarantine = 384U << 20U;  // what AddressSanitizer keeps of freed memory, and its shadow
+#else
+constexpr std::size_t kQuarantine = 0;
+#endif
+constexpr std::size_t kMemoryOfClients = (128U << 20U) + kQuarantine;
 
 class Client {
  public:
