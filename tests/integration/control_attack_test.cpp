@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "router/processes/cage_filter.h"
 #include "tests/integration/scene.h"
 
 namespace vrouter::lab {
@@ -18,11 +19,8 @@ namespace {
 
 // Of the server's, and room for what else a daemon does.
 constexpr std::size_t kMostClients = 256 + 16;
-#if __has_feature(address_sanitizer)
-constexpr std::size_t kQuarantine = 384U << 20U;  // what AddressSanitizer keeps of freed memory, and its shadow
-#else
-constexpr std::size_t kQuarantine = 0;
-#endif
+// A sanitizer's: what it keeps of freed memory, and its shadow.
+constexpr std::size_t kQuarantine = router::kSanitized ? 384U << 20U : 0;
 constexpr std::size_t kMemoryOfClients = (128U << 20U) + kQuarantine;
 
 class Client {
