@@ -4,6 +4,8 @@
 // What comes back is what the kernel last accepted from us, not what is desired: so a repair waits neither for the gate
 // nor for the disk, and a command that is half done finds the rules as it left them.
 #include <algorithm>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
 
 #include "router/daemon/conntrack_limit.h"
 #include "router/daemon/log.h"
@@ -14,6 +16,21 @@ namespace vrouter::router {
 namespace {
 
 constexpr std::chrono::seconds kRulesAgainSlowest{30};
+constexpr std::chrono::milliseconds kStragglers{200};
+
+void forget(ConntrackFlusher& flusher, Translated wanted) {
+  flusher.flush_untranslated(std::move(wanted), [](const Result<void>& flushed) {
+    if (!flushed) log_warning(flushed.error().to_string());
+  });
+}
+
+// A packet that was inside the kernel while the rules came back is tracked only when it leaves: after the first walk.
+boost::asio::awaitable<void> forget_stragglers(boost::asio::io_context& io, ConntrackFlusher& flusher,
+                                               Translated wanted) {
+  boost::asio::steady_timer later{io, kStragglers};
+  co_await later.async_wait(boost::asio::use_awaitable);
+  forget(flusher, std::move(wanted));
+}
 
 }  // namespace
 
@@ -121,9 +138,8 @@ void Router::forget_untranslated() {
       }
     }
   }
-  conntrack_->flush_untranslated(std::move(wanted), [](const Result<void>& flushed) {
-    if (!flushed) log_warning(flushed.error().to_string());
-  });
+  spawn([this, wanted] { return forget_stragglers(io_, *conntrack_, wanted); });
+  forget(*conntrack_, std::move(wanted));
 }
 
 void Router::rules_are_in() {
