@@ -1,40 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What one guest may take of us. Pure: time is an argument.
+// What one guest may take of us.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <memory>
 #include <unordered_map>
 #include <utility>
 
-#include "base/clock.h"
-
 namespace vrouter::dns {
 
 // A message costs us a few microseconds, so one guest gets at most a few percent of a core, and far more than any
 // resolver asks.
-inline constexpr double kMessagesPerSecond = 20'000;
-inline constexpr double kMessageBurst = 4'000;          // a benchmark's or a crawler's first breath
+inline constexpr unsigned kMessagesPerSecond = 20'000;
+inline constexpr unsigned kMessageBurst = 4'000;        // a benchmark's or a crawler's first breath
 inline constexpr std::size_t kMaxWaitingPerGuest = 64;  // one guest must not starve the others of upstream sockets
 inline constexpr std::size_t kMaxWaiting =
     4096;  // bounds our upstream sockets: some per question, few questions shared
-
-class TokenBucket {
- public:
-  [[nodiscard]] bool take(BootTime now) noexcept {
-    const double passed = std::chrono::duration<double>(now - last_).count();
-    tokens_ = std::min(kMessageBurst, tokens_ + std::max(0.0, passed) * kMessagesPerSecond);
-    last_ = now;
-    if (tokens_ < 1) return false;
-    tokens_ -= 1;
-    return true;
-  }
-
- private:
-  double tokens_ = kMessageBurst;
-  BootTime last_{};
-};
 
 // Counts the questions waiting for an upstream. A place is given back when its token goes, whoever drops it and
 // whenever.

@@ -8,6 +8,7 @@
 #include <span>
 #include <unordered_map>
 
+#include "base/token_bucket.h"
 #include "dns/answer_source.h"
 #include "dns/budget.h"
 #include "dns/names.h"
@@ -36,7 +37,8 @@ class QueryHandler {
   const UpstreamTable& table_;
   AnswerSource& source_;
   Statistics& counts_;
-  std::unordered_map<unsigned, TokenBucket> buckets_;  // by ifindex, of interfaces that are a guest's or the loopback
+  std::unordered_map<unsigned, TokenBucket<kMessageBurst, kMessagesPerSecond>>
+      buckets_;  // by ifindex, of interfaces that are a guest's or the loopback
   std::shared_ptr<WaitingRoom> room_ = std::make_shared<WaitingRoom>();
 };
 

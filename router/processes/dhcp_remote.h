@@ -12,9 +12,9 @@
 #include <unordered_map>
 
 #include "base/kernel_error.h"
+#include "base/token_bucket.h"
 #include "base/unique_fd.h"
 #include "dhcp/server.h"
-#include "dhcp/token_bucket.h"
 #include "router/processes/dhcp_verbs.h"
 #include "router/processes/supervisor.h"
 
@@ -89,9 +89,9 @@ class RemoteDhcp final : public dhcp::Server {
 
   bool behind_ = true;  // the table holds what no message told, nor the snapshot on its way
   std::optional<Sending> sending_;
-  std::uint64_t orders_ = 0;  // sent to this child
-  std::unordered_map<unsigned, dhcp::BasicTokenBucket<kLeaseBurst, kLeasesPerSecond>> allowances_;  // by ifindex
-  dhcp::BasicTokenBucket<kLeaseBurstOfAll, kLeasesPerSecondOfAll> allowance_;
+  std::uint64_t orders_ = 0;                                                             // sent to this child
+  std::unordered_map<unsigned, TokenBucket<kLeaseBurst, kLeasesPerSecond>> allowances_;  // by ifindex
+  TokenBucket<kLeaseBurstOfAll, kLeasesPerSecondOfAll> allowance_;
   dhcp::Statistics of_the_dead_, last_reported_;
   Dropped dropped_;
   std::unique_ptr<Supervisor> supervisor_;  // last: its handlers use the rest

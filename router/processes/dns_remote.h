@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/token_bucket.h"
 #include "base/unique_fd.h"
-#include "dhcp/token_bucket.h"
 #include "dns/server.h"
 #include "router/processes/dns_verbs.h"
 #include "router/processes/supervisor.h"
@@ -79,7 +79,7 @@ class RemoteDns final : public dns::Server {
   std::set<address> servers_;  // all of them
   std::uint64_t version_ = 0;  // of the upstreams
 
-  dhcp::BasicTokenBucket<kReportBurst, kReportsPerSecond> allowance_;
+  TokenBucket<kReportBurst, kReportsPerSecond> allowance_;
 
   bool behind_ = true;          // something changed that no message told, nor those on their way will
   bool stale_sockets_ = false;  // the child may have some that we closed
