@@ -3,21 +3,13 @@
 // ever waits for the other, whatever guests send: what can't be sent now is kept short (LeaseOutbox) or sent later.
 #include "router/processes/dhcp_job.h"
 
-#include <fmt/format.h>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <chrono>
-#include <cstdio>
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
 
 #include "dhcp/server.h"
-#include "router/processes/channel.h"
 #include "router/processes/dhcp_verbs.h"
+#include "router/processes/job_line.h"
 #include "router/processes/lease_outbox.h"
 
 namespace vrouter::router {
@@ -25,40 +17,34 @@ namespace {
 
 namespace verbs = dhcp_verbs;
 
-// For a person who looks at counters it is at once, and it costs the daemon ten messages a second at most.
-constexpr std::chrono::milliseconds kStatisticsEvery{100};
-
 class DhcpJob {
  public:
   explicit DhcpJob(UniqueFd end)
-      : channel_{Channel::open(io_, std::move(end), Channel::Accepts::messages_with_fd,
-                               {.message = [this](Message message) { receive(std::move(message)); },
-                                .closed = [this](const std::string& why) { closed(why); },
-                                .drained = [this] { leases_.drained(); }})},
-        statistics_due_{io_} {}
+      : line_{"dhcp",
+              std::move(end),
+              {.message = [this](Message message) { receive(std::move(message)); },
+               .drained = [this] { leases_.drained(); },
+               .report = [this] { return report_statistics(); }}} {}
 
-  int run() {
-    while (!status_ && io_.run_one() != 0) report_statistics();
-    return status_.value_or(1);
-  }
+  int run() { return line_.run(); }
 
  private:
   // --- what the daemon says ---
 
   void receive(Message message) {
-    if (status_) return;
     auto order = verbs::decode_order(message.bytes);
-    if (!order) return fail(order.error());
+    if (!order) return line_.fail(order.error());
     ++orders_;
     std::visit([&](auto& o) { carry_out(o, std::move(message.fd)); }, *order);
   }
 
   void carry_out(const verbs::Socket&, UniqueFd fd) {
-    if (server_) return fail("a second socket came");
-    if (!fd) return fail("the socket came without its descriptor: the daemon has none to spare; raise LimitNOFILE=");
+    if (server_) return line_.fail("a second socket came");
+    if (!fd)
+      return line_.fail("the socket came without its descriptor: the daemon has none to spare; raise LimitNOFILE=");
     auto server =
-        dhcp::Server::open(io_, std::move(fd), [this](const dhcp::LeaseEvent& event) { report_lease(event); });
-    if (!server) return fail(server.error().to_string());
+        dhcp::Server::open(line_.io(), std::move(fd), [this](const dhcp::LeaseEvent& event) { report_lease(event); });
+    if (!server) return line_.fail(server.error().to_string());
     server_ = std::move(*server);
   }
 
@@ -77,30 +63,19 @@ class DhcpJob {
   }
 
   void carry_out(const verbs::Unbind& unbind, const UniqueFd&) {
-    if (snapshot_) return fail("an unbind came within a snapshot");
+    if (snapshot_) return line_.fail("an unbind came within a snapshot");
     apply({.snapshot = false, .upserts = {}, .removed_ifindexes = {unbind.ifindex}});
   }
 
   void carry_out(const verbs::End&, const UniqueFd&) {
-    if (!snapshot_) return fail("a snapshot ended that never began");
+    if (!snapshot_) return line_.fail("a snapshot ended that never began");
     apply(*std::exchange(snapshot_, std::nullopt));
   }
 
   void apply(const dhcp::Update& update) {
-    if (!server_) return fail("a table came before the socket");
+    if (!server_) return line_.fail("a table came before the socket");
     server_->apply(update);
     leases_.apply(update);
-  }
-
-  void closed(const std::string& why) {
-    if (why != kPeerGone) return fail(why);
-    if (!status_) status_ = 0;
-  }
-
-  void fail(std::string_view why) {
-    if (status_) return;
-    status_ = 1;
-    fmt::print(stderr, "vrouterd: dhcp: ends, since the daemon's line is not as it should be: {}\n", why);
   }
 
   // --- what the daemon is told ---
@@ -116,29 +91,22 @@ class DhcpJob {
                  .expires = event.expires});
   }
 
-  // After every piece of work: what changed is told at once if nothing was for a while, else when that while is over.
-  void report_statistics() {
-    if (!server_ || waits_for_statistics_) return;
+  bool report_statistics() {
+    if (!server_) return false;
     const auto statistics = server_->statistics();
-    if (statistics == reported_) return;
+    if (statistics == reported_) return false;
     if (send(statistics)) reported_ = statistics;
-    waits_for_statistics_ = true;
-    statistics_due_.expires_after(kStatisticsEvery);
-    statistics_due_.async_wait([this](const boost::system::error_code&) { waits_for_statistics_ = false; });
+    return true;
   }
 
-  bool send(const verbs::Report& report) { return channel_->send({verbs::encode(report), {}}) == Channel::Sent::yes; }
+  bool send(const verbs::Report& report) { return line_.send(verbs::encode(report)); }
 
-  boost::asio::io_context io_{1};
-  std::optional<int> status_;
+  JobLine line_;  // first: the rest lives on its loop
   std::uint64_t orders_ = 0;
   std::unique_ptr<dhcp::Server> server_;
   std::optional<dhcp::Update> snapshot_;  // what came since Begin
   LeaseOutbox leases_{[this](const verbs::Lease& lease) { return send(lease); }};
   dhcp::Statistics reported_;
-  bool waits_for_statistics_ = false;
-  std::unique_ptr<Channel> channel_;
-  boost::asio::steady_timer statistics_due_;
 };
 
 }  // namespace

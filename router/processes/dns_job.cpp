@@ -1,57 +1,42 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/processes/dns_job.h"
 
-#include <fmt/format.h>
-
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <chrono>
-#include <cstdio>
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
 
 #include "dns/server.h"
-#include "router/processes/channel.h"
 #include "router/processes/dns_verbs.h"
+#include "router/processes/job_line.h"
 
 namespace vrouter::router {
 namespace {
 
 namespace verbs = dns_verbs;
 
-// For a person who looks at counters it is at once, and it costs the daemon ten messages a second at most.
-constexpr std::chrono::milliseconds kStatisticsEvery{100};
-
 class DnsJob {
  public:
   explicit DnsJob(UniqueFd end)
-      : server_{dns::Server::create(io_)},
-        channel_{Channel::open(io_, std::move(end), Channel::Accepts::messages_with_fd,
-                               {.message = [this](Message message) { receive(std::move(message)); },
-                                .closed = [this](const std::string& why) { closed(why); },
-                                .drained = {}})},
-        statistics_due_{io_} {}
+      : line_{"dns",
+              std::move(end),
+              {.message = [this](Message message) { receive(std::move(message)); },
+               .drained = {},
+               .report = [this] { return report_statistics(); }}} {}
 
-  int run() {
-    while (!status_ && io_.run_one() != 0) report_statistics();
-    return status_.value_or(1);
-  }
+  int run() { return line_.run(); }
 
  private:
   // --- what the daemon says ---
 
   void receive(Message message) {
-    if (status_) return;
     auto order = verbs::decode_order(message.bytes);
-    if (!order) return fail(order.error());
+    if (!order) return line_.fail(order.error());
     std::visit([&](auto& o) { carry_out(o, std::move(message.fd)); }, *order);
   }
 
   void carry_out(const verbs::Listen& listen, UniqueFd fd) {
-    if (!fd) return fail("a socket came without its descriptor: the daemon has none to spare; raise LimitNOFILE=");
+    if (!fd)
+      return line_.fail("a socket came without its descriptor: the daemon has none to spare; raise LimitNOFILE=");
     server_->listen(listen.local, listen.transport, std::move(fd));
   }
 
@@ -61,7 +46,7 @@ class DnsJob {
   }
 
   void carry_out(verbs::Zone& zone, const UniqueFd&) {
-    if (!snapshot_) return fail("a zone came outside of a snapshot");
+    if (!snapshot_) return line_.fail("a zone came outside of a snapshot");
     snapshot_->zones.push_back(std::move(zone.zone));
   }
 
@@ -76,7 +61,7 @@ class DnsJob {
   }
 
   void carry_out(verbs::Unhost& host, const UniqueFd&) {
-    if (snapshot_) return fail("an unhost came within a snapshot");
+    if (snapshot_) return line_.fail("an unhost came within a snapshot");
     dns::Update update;
     update.removed.push_back(
         {.network = std::move(host.network), .name = std::move(host.name), .ifindex = 0, .addresses = {}});
@@ -84,7 +69,7 @@ class DnsJob {
   }
 
   void carry_out(const verbs::End&, const UniqueFd&) {
-    if (!snapshot_) return fail("a snapshot ended that never began");
+    if (!snapshot_) return line_.fail("a snapshot ended that never began");
     server_->apply(*std::exchange(snapshot_, std::nullopt));
   }
 
@@ -95,40 +80,21 @@ class DnsJob {
     server_->set_upstreams({.servers = std::move(upstreams.servers), .forward = std::exchange(forward_, {})});
   }
 
-  void closed(const std::string& why) {
-    if (why != kPeerGone) return fail(why);
-    if (!status_) status_ = 0;
-  }
-
-  void fail(std::string_view why) {
-    if (status_) return;
-    status_ = 1;
-    fmt::print(stderr, "vrouterd: dns: ends, since the daemon's line is not as it should be: {}\n", why);
-  }
-
   // --- what the daemon is told ---
 
-  // After every piece of work: what changed is told at once if nothing was for a while, else when that while is over.
-  void report_statistics() {
-    if (waits_for_statistics_) return;
+  bool report_statistics() {
     verbs::Report report{version_, server_->statistics()};
-    if (report == reported_) return;
-    if (channel_->send({verbs::encode(report), {}}) == Channel::Sent::yes) reported_ = std::move(report);
-    waits_for_statistics_ = true;
-    statistics_due_.expires_after(kStatisticsEvery);
-    statistics_due_.async_wait([this](const boost::system::error_code&) { waits_for_statistics_ = false; });
+    if (report == reported_) return false;
+    if (line_.send(verbs::encode(report))) reported_ = std::move(report);
+    return true;
   }
 
-  boost::asio::io_context io_{1};
-  std::optional<int> status_;
-  std::unique_ptr<dns::Server> server_;
+  JobLine line_;  // first: the rest lives on its loop
+  std::unique_ptr<dns::Server> server_ = dns::Server::create(line_.io());
   std::optional<dns::Update> snapshot_;       // what came since Begin
   std::vector<config::ForwardZone> forward_;  // for the next Upstreams
   std::uint64_t version_ = 0;
   verbs::Report reported_;
-  bool waits_for_statistics_ = false;
-  std::unique_ptr<Channel> channel_;
-  boost::asio::steady_timer statistics_due_;
 };
 
 }  // namespace
