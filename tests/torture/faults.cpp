@@ -173,14 +173,14 @@ void Faults::kill_and_change(const Draw& draw) {
 
 // --- the host ------------------------------------------------------------------------------------------------------
 
-void Faults::foreign(const std::string& why, const Scope& scope, const std::function<void()>& change) {
+void Faults::foreign(const std::string& why, const Scope& scope, const std::function<void()>& change, Span bar) {
   say_(why);
   const auto id = model_.excuse(why + (daemon_.running() ? "" : ", vrouterd dead"), scope);
   change();
   if (daemon_.running()) {
-    model_.close(id, Clock::now() + kRepair);
+    model_.close(id, Clock::now() + bar);
   } else {
-    pending_.push_back({id, kRepair});
+    pending_.push_back({id, bar});
   }
 }
 
@@ -271,11 +271,12 @@ void Faults::toggle_forwarding(const Draw& draw) {
 }
 
 void Faults::flap_uplink(const Draw& draw) {
-  foreign("uplink down, up", kEverything, [&] {
+  const auto flap = [&] {
     host_.must("ip link set eth0 down");
     std::this_thread::sleep_for(pause_of(draw, 300));
     host_.must(fmt::format("ip link set eth0 up; ip route replace default via {}", kWorldAddress));
-  });
+  };
+  foreign("uplink down, up", kEverything, flap, kRepair + kNeighbourAskedAgain);
 }
 
 // More events than the socket's buffer holds: what was lost has to be found by a dump.

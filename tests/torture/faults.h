@@ -76,7 +76,7 @@ class Faults {
   void kill9();
   void spawner_died(pid_t pid);
   // Makes a change behind vrouterd's back, excused until a bar after it, or after the next start.
-  void foreign(const std::string& why, const Scope& scope, const std::function<void()>& change);
+  void foreign(const std::string& why, const Scope& scope, const std::function<void()>& change, Span bar = kRepair);
   void foreign_line(const std::string& why, const Scope& scope, const std::string& line);
   [[nodiscard]] Scope rules_gone() const;
   void change_membership(int guest, bool may_be_refused);
