@@ -328,7 +328,8 @@ Attempt<> Router::start() {
     // Another daemon's tables, or no right to change any: waiting would not help.
     if (!installed && installed.error().code == EPERM) return std::unexpected(sentence(installed.error()));
     if (!installed) trouble = sentence(installed.error());
-    if (installed && *installed) forget_untranslated();
+    // Even where nothing was missing: the daemon before may have been killed when it had just put rules back.
+    if (installed) forget_untranslated();
   }
   if (trouble) {
     degrade(*trouble);
