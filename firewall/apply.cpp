@@ -21,6 +21,7 @@ class Model {
     for (const auto family : t.add_tables) {
       state_.tables.try_emplace(family).first->second.ownership = t.owned ? Ownership::ours : Ownership::none;
     }
+    for (const auto& [family, counter] : t.add_counters) table(family).counters.insert(counter);
     for (const auto& [family, set] : t.add_sets) table(family).sets.insert_or_assign(set.name, set);
     for (const auto& [family, chain] : t.add_chains) table(family).chains[chain.name].base = chain.base;
     for (const auto& [family, chain] : t.refill_chains) find(family, chain.name).rules.clear();
@@ -36,6 +37,7 @@ class Model {
       state_.elements.erase(ref);
     }
     for (const auto& [family, name] : t.delete_chains) table(family).chains.erase(name);
+    for (const auto& [family, counter] : t.delete_counters) table(family).counters.erase(counter);
     for (const auto& [family, chain] : t.add_chains) fill(family, chain);
     for (const auto& [family, chain] : t.refill_chains) fill(family, chain);
     for (const auto& element : t.add_elements) add_element(element);

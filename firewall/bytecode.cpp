@@ -162,6 +162,13 @@ class Assembler {
     add(Bitwise{NFT_REG_1, NFT_REG_1, std::move(mask), Bytes(field.length, 0)});
     compare(s.value, s.negated);
   }
+  void emit(const Between& s) {
+    const auto& field = spec(s.field);
+    require(field);
+    load(field, field.length, NFT_REG_1);
+    add(Cmp{NFT_CMP_GTE, NFT_REG_1, s.first});
+    add(Cmp{NFT_CMP_LTE, NFT_REG_1, s.last});
+  }
   void emit(const AnyBit& s) {
     load(spec(s.field), spec(s.field).length, NFT_REG_1);
     add(Bitwise{NFT_REG_1, NFT_REG_1, host_order(s.bits), host_order(0)});
@@ -209,6 +216,11 @@ class Assembler {
     add(Byteorder{NFT_BYTEORDER_HTON, NFT_REG_1, NFT_REG_1, 2, 2});
     add(TcpOptionWrite{kTcpOptionMss, kTcpOptionMssOffset, 2, NFT_REG_1});
   }
+  void emit(const Limit& s) {
+    add(RateLimit{s.rate, s.unit, s.burst, NFT_LIMIT_PKTS, s.over ? std::uint32_t{NFT_LIMIT_F_INV} : 0});
+  }
+  void emit(const Log& s) { add(LogTo{s.prefix, s.group, s.snaplen}); }
+  void emit(const Count& s) { add(ObjectRef{NFT_OBJECT_COUNTER, s.counter}); }
   void emit(const Verdict& s) { add(Immediate{NFT_REG_VERDICT, Datum{{}, s}}); }
 
   std::vector<Expression> code_;

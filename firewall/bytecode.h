@@ -81,13 +81,30 @@ struct TcpOptionWrite {
   std::uint32_t option = 0, offset = 0, length = 0, sreg = 0;
   auto operator<=>(const TcpOptionWrite&) const = default;
 };
+struct RateLimit {
+  std::uint64_t rate = 0, unit = 0;
+  std::uint32_t burst = 0, type = 0, flags = 0;
+  auto operator<=>(const RateLimit&) const = default;
+};
+struct LogTo {
+  std::string prefix;
+  std::uint16_t group = 0;
+  std::uint32_t snaplen = 0;
+  auto operator<=>(const LogTo&) const = default;
+};
+struct ObjectRef {  // [ objref type TYPE name NAME ]
+  std::uint32_t type = 0;
+  std::string name;
+  auto operator<=>(const ObjectRef&) const = default;
+};
 struct Unknown {  // an expression that we never emit, by its name
   std::string name;
   auto operator<=>(const Unknown&) const = default;
 };
 
-using Expression = std::variant<MetaLoad, MetaSet, PayloadLoad, CtLoad, FibLoad, RtLoad, Cmp, Bitwise, Byteorder,
-                                SetLookup, Immediate, NatTo, Masq, RejectWith, TcpOptionWrite, Unknown>;
+using Expression =
+    std::variant<MetaLoad, MetaSet, PayloadLoad, CtLoad, FibLoad, RtLoad, Cmp, Bitwise, Byteorder, SetLookup, Immediate,
+                 NatTo, Masq, RejectWith, TcpOptionWrite, RateLimit, LogTo, ObjectRef, Unknown>;
 
 [[nodiscard]] std::vector<Expression> assemble(const Rule& rule);
 

@@ -47,6 +47,12 @@ bool mendable(const Table& desired, bool owned, const ObservedTable& observed) {
 }
 
 void diff_structure(const Table& desired, const ObservedTable& observed, Transaction& t) {
+  for (const auto& counter : desired.counters) {
+    if (!observed.counters.contains(counter)) t.add_counters.push_back({desired.family, counter});
+  }
+  for (const auto& counter : observed.counters) {
+    if (!desired.counters.contains(counter)) t.delete_counters.push_back({desired.family, counter});
+  }
   for (const auto& set : desired.sets) {
     if (!observed.sets.contains(set.name)) t.add_sets.push_back({desired.family, set});
   }
@@ -94,7 +100,8 @@ void diff_elements(const SetRef& ref, bool interval, const ElementMap& desired, 
 bool Transaction::empty() const noexcept {
   return adopt_tables.empty() && delete_tables.empty() && add_tables.empty() && add_sets.empty() &&
          add_chains.empty() && refill_chains.empty() && flush_sets.empty() && delete_elements.empty() &&
-         delete_sets.empty() && delete_chains.empty() && add_elements.empty();
+         delete_sets.empty() && delete_chains.empty() && add_elements.empty() && add_counters.empty() &&
+         delete_counters.empty();
 }
 
 Transaction diff(const Ruleset& desired, const Observed& observed, const std::set<SetRef>* sets) {

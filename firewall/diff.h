@@ -39,6 +39,7 @@ struct ObservedTable {
   Ownership ownership = Ownership::none;
   std::map<std::string, Set> sets;
   std::map<std::string, ObservedChain> chains;
+  std::set<std::string> counters = {};
   bool strange = false;  // holds objects or sets that this version can't have made
   bool operator==(const ObservedTable&) const = default;
 };
@@ -60,6 +61,11 @@ struct SetDefinition {
   Set set;
   bool operator==(const SetDefinition&) const = default;
 };
+struct CounterRef {
+  Family family = Family::inet;
+  std::string counter;
+  auto operator<=>(const CounterRef&) const = default;
+};
 struct ChainRef {
   Family family = Family::inet;
   std::string chain;
@@ -72,6 +78,7 @@ struct Transaction {
   std::vector<Family> adopt_tables;   // orphans, taken over as they are
   std::vector<Family> delete_tables;  // with all that is in them
   std::vector<Family> add_tables;     // empty; their sets, chains and elements follow below
+  std::vector<CounterRef> add_counters;
   std::vector<SetDefinition> add_sets;
   std::vector<ChainRules> add_chains;     // all chains before the first rule, which may jump to any of them
   std::vector<ChainRules> refill_chains;  // rules flushed here and put in again after the deletions
@@ -79,6 +86,7 @@ struct Transaction {
   std::vector<Element> delete_elements;
   std::vector<SetRef> delete_sets;
   std::vector<ChainRef> delete_chains;  // flushed before anything is deleted
+  std::vector<CounterRef> delete_counters;
   std::vector<Element> add_elements;
 
   [[nodiscard]] bool empty() const noexcept;

@@ -210,11 +210,19 @@ std::string bits_text(Field field, std::uint32_t bits) {
   return text;
 }
 
+std::string_view unit_text(std::uint64_t seconds) {
+  constexpr std::uint64_t kMinute = 60, kHour = 3600, kDay = 86400;
+  return seconds == kDay ? "day" : seconds == kHour ? "hour" : seconds == kMinute ? "minute" : "second";
+}
+
 struct StatementText {
   std::string operator()(const Compare& s) const {
     const auto prefix = s.prefix_length == 0 ? "" : fmt::format("/{}", s.prefix_length);
     return fmt::format("{} {}{}{}", spec(s.field).text, s.negated ? "!= " : "", compared_text(s.field, s.value),
                        prefix);
+  }
+  std::string operator()(const Between& s) const {
+    return fmt::format("{} {}-{}", spec(s.field).text, compared_text(s.field, s.first), compared_text(s.field, s.last));
   }
   std::string operator()(const AnyBit& s) const {
     return fmt::format("{} {}", spec(s.field).text, bits_text(s.field, s.bits));
@@ -235,6 +243,15 @@ struct StatementText {
   }
   std::string operator()(const TcpSyn&) const { return "tcp flags syn / syn,rst"; }
   std::string operator()(const ClampMss&) const { return "tcp option maxseg size set rt mtu"; }
+  std::string operator()(const Limit& s) const {
+    constexpr std::uint32_t kDefaultBurst = 5;  // which nft leaves out
+    return fmt::format("limit rate {}{}/{}{}", s.over ? "over " : "", s.rate, unit_text(s.unit),
+                       s.burst == kDefaultBurst ? "" : fmt::format(" burst {} packets", s.burst));
+  }
+  std::string operator()(const Log& s) const {
+    return fmt::format("log prefix \"{}\" group {} snaplen {}", s.prefix, s.group, s.snaplen);
+  }
+  std::string operator()(const Count& s) const { return fmt::format("counter name \"{}\"", s.counter); }
   std::string operator()(const Verdict& s) const { return verdict_text(s); }
 };
 
@@ -324,6 +341,7 @@ std::string render_nft(const Ruleset& ruleset) {
   std::string out;
   for (const auto& table : ruleset.tables) {
     out += fmt::format("table {} {} {{\n\tcomment \"{}\"\n\n", name(table.family), kTableName, kTableComment);
+    for (const auto& counter : table.counters) out += fmt::format("\tcounter {} {{\n\t}}\n\n", counter);
     for (const auto& set : table.sets) {
       const auto elements = ruleset.elements.find(SetRef{table.family, set.name});
       render_set(set, elements == ruleset.elements.end() ? nullptr : &elements->second, out);

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -86,6 +87,11 @@ struct Compare {
   std::uint8_t prefix_length = 0;
   auto operator<=>(const Compare&) const = default;
 };
+struct Between {  // `field first-last`, both inclusive
+  Field field{};
+  Bytes first, last;
+  auto operator<=>(const Between&) const = default;
+};
 struct AnyBit {  // one of the bits is set: `ct state established,related`
   Field field{};
   std::uint32_t bits = 0;
@@ -133,8 +139,27 @@ struct ClampMss {  // `tcp option maxseg size set rt mtu`
   auto operator<=>(const ClampMss&) const = default;
 };
 
-using Statement = std::variant<Compare, AnyBit, Lookup, VerdictMap, SetMark, MarkFromMap, Nat, Masquerade, Reject,
-                               TcpSyn, ClampMss, Verdict>;
+// `limit rate [over] RATE/UNIT burst BURST packets`: goes on with what is within it, or with `over` with what is not.
+struct Limit {
+  std::uint32_t rate = 0;
+  std::uint64_t unit = 1;  // in seconds
+  std::uint32_t burst = 5;
+  bool over = false;
+  auto operator<=>(const Limit&) const = default;
+};
+struct Log {  // `log prefix PREFIX group GROUP snaplen SNAPLEN`: to whoever listens to the group (nfnetlink_log)
+  std::string prefix;  // at most 127 bytes (NF_LOG_PREFIXLEN)
+  std::uint16_t group = 0;
+  std::uint32_t snaplen = 0;  // bytes of the packet that go along
+  auto operator<=>(const Log&) const = default;
+};
+struct Count {  // `counter name COUNTER`
+  std::string counter;
+  auto operator<=>(const Count&) const = default;
+};
+
+using Statement = std::variant<Compare, Between, AnyBit, Lookup, VerdictMap, SetMark, MarkFromMap, Nat, Masquerade,
+                               Reject, TcpSyn, ClampMss, Limit, Log, Count, Verdict>;
 
 struct Rule {
   std::vector<Statement> statements;
@@ -203,6 +228,7 @@ struct Table {
   Family family = Family::inet;
   std::vector<Set> sets;
   std::vector<Chain> chains;
+  std::set<std::string> counters = {};  // by name; what they have counted outlives every change of the rules
   auto operator<=>(const Table&) const = default;
 };
 

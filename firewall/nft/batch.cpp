@@ -146,6 +146,7 @@ Batch::Batch(const Transaction& t, std::uint32_t first_sequence)
   for (const auto family : t.adopt_tables) table(NFT_MSG_NEWTABLE, family, flags, "adopt ");
   for (const auto family : t.delete_tables) table(NFT_MSG_DELTABLE, family, 0, "delete ");
   for (const auto family : t.add_tables) table(NFT_MSG_NEWTABLE, family, flags, "add ");
+  for (const auto& counter : t.add_counters) this->counter(NFT_MSG_NEWOBJ, counter);
   for (const auto& set : t.add_sets) add_set(set);
   for (const auto& chain : t.add_chains) add_chain(chain);
   for (const auto& chain : t.refill_chains) flush_rules({chain.family, chain.chain.name});
@@ -154,6 +155,7 @@ Batch::Batch(const Transaction& t, std::uint32_t first_sequence)
   change_elements(NFT_MSG_DELSETELEM, t.delete_elements);
   for (const auto& ref : t.delete_sets) delete_set(ref);
   for (const auto& chain : t.delete_chains) delete_chain(chain);
+  for (const auto& counter : t.delete_counters) this->counter(NFT_MSG_DELOBJ, counter);
   for (const auto& chain : t.add_chains) add_rules(chain);
   for (const auto& chain : t.refill_chains) add_rules(chain);
   change_elements(NFT_MSG_NEWSETELEM, t.add_elements);
@@ -199,6 +201,21 @@ void Batch::table(Build type, Family family, std::uint32_t flags, std::string wh
   auto* message = start(type, family, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0);
   nftnl_table_nlmsg_build_payload(message, t.get());
   finish(message, what + table_text(family));
+}
+
+void Batch::counter(Build type, const CounterRef& ref) {
+  const ObjectHandle o{allocated(nftnl_obj_alloc())};
+  nftnl_obj_set_str(o.get(), NFTNL_OBJ_TABLE, kTableName.data());
+  nftnl_obj_set_str(o.get(), NFTNL_OBJ_NAME, ref.counter.c_str());
+  nftnl_obj_set_u32(o.get(), NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
+  const bool adding = type == NFT_MSG_NEWOBJ;
+  if (adding) {
+    nftnl_obj_set_u64(o.get(), NFTNL_OBJ_CTR_PKTS, 0);
+    nftnl_obj_set_u64(o.get(), NFTNL_OBJ_CTR_BYTES, 0);
+  }
+  auto* message = start(type, ref.family, adding ? NLM_F_CREATE : 0);
+  nftnl_obj_nlmsg_build_payload(message, o.get());
+  finish(message, in_table(adding ? "add counter" : "delete counter", ref.counter, ref.family));
 }
 
 void Batch::add_set(const SetDefinition& definition) {

@@ -49,6 +49,7 @@ class Batch {
   void finish(const nlmsghdr* message, std::string what, std::span<const Element> elements = {});
 
   void table(Build type, Family family, std::uint32_t flags, std::string what);
+  void counter(Build type, const CounterRef& ref);
   void add_set(const SetDefinition& definition);
   void delete_set(const SetRef& ref);
   void add_chain(const ChainRules& definition);

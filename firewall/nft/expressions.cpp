@@ -137,6 +137,28 @@ struct Writer {
     put(e, NFTNL_EXPR_EXTHDR_OP, NFT_EXTHDR_OP_TCPOPT);
     return e;
   }
+  nftnl_expr* operator()(const RateLimit& x) const {
+    auto* e = make("limit");
+    nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_RATE, x.rate);
+    nftnl_expr_set_u64(e, NFTNL_EXPR_LIMIT_UNIT, x.unit);
+    put(e, NFTNL_EXPR_LIMIT_BURST, x.burst);
+    put(e, NFTNL_EXPR_LIMIT_TYPE, x.type);
+    put(e, NFTNL_EXPR_LIMIT_FLAGS, x.flags);
+    return e;
+  }
+  nftnl_expr* operator()(const LogTo& x) const {
+    auto* e = make("log");
+    nftnl_expr_set_str(e, NFTNL_EXPR_LOG_PREFIX, x.prefix.c_str());
+    nftnl_expr_set_u16(e, NFTNL_EXPR_LOG_GROUP, x.group);
+    put(e, NFTNL_EXPR_LOG_SNAPLEN, x.snaplen);
+    return e;
+  }
+  nftnl_expr* operator()(const ObjectRef& x) const {
+    auto* e = make("objref");
+    put(e, NFTNL_EXPR_OBJREF_IMM_TYPE, x.type);
+    nftnl_expr_set_str(e, NFTNL_EXPR_OBJREF_IMM_NAME, x.name.c_str());
+    return e;
+  }
   nftnl_expr* operator()(const Unknown& x) const { return make(x.name.c_str()); }
 };
 
@@ -200,6 +222,22 @@ Expression read_masq(const nftnl_expr* e) {
   if (has(e, NFTNL_EXPR_MASQ_REG_PROTO_MIN)) return Unknown{"masq ports"};
   return Masq{u32(e, NFTNL_EXPR_MASQ_FLAGS)};
 }
+std::uint64_t u64(const nftnl_expr* e, std::uint16_t attribute) {
+  return has(e, attribute) ? nftnl_expr_get_u64(e, attribute) : 0;
+}
+Expression read_limit(const nftnl_expr* e) {
+  return RateLimit{u64(e, NFTNL_EXPR_LIMIT_RATE), u64(e, NFTNL_EXPR_LIMIT_UNIT), u32(e, NFTNL_EXPR_LIMIT_BURST),
+                   u32(e, NFTNL_EXPR_LIMIT_TYPE), u32(e, NFTNL_EXPR_LIMIT_FLAGS)};
+}
+Expression read_log(const nftnl_expr* e) {
+  if (!has(e, NFTNL_EXPR_LOG_GROUP) || !has(e, NFTNL_EXPR_LOG_PREFIX)) return Unknown{"log to the kernel's own"};
+  return LogTo{nftnl_expr_get_str(e, NFTNL_EXPR_LOG_PREFIX), nftnl_expr_get_u16(e, NFTNL_EXPR_LOG_GROUP),
+               u32(e, NFTNL_EXPR_LOG_SNAPLEN)};
+}
+Expression read_object(const nftnl_expr* e) {
+  if (!has(e, NFTNL_EXPR_OBJREF_IMM_NAME)) return Unknown{"object map"};
+  return ObjectRef{u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE), nftnl_expr_get_str(e, NFTNL_EXPR_OBJREF_IMM_NAME)};
+}
 Expression read_exthdr(const nftnl_expr* e) {
   if (u32(e, NFTNL_EXPR_EXTHDR_OP) != NFT_EXTHDR_OP_TCPOPT || !has(e, NFTNL_EXPR_EXTHDR_SREG)) return Unknown{"exthdr"};
   return TcpOptionWrite{nftnl_expr_get_u8(e, NFTNL_EXPR_EXTHDR_TYPE), u32(e, NFTNL_EXPR_EXTHDR_OFFSET),
@@ -257,6 +295,9 @@ Expression from_nftnl(const nftnl_expr* e) {
   if (name == "masq") return read_masq(e);
   if (name == "reject") return RejectWith{u32(e, NFTNL_EXPR_REJECT_TYPE), nftnl_expr_get_u8(e, NFTNL_EXPR_REJECT_CODE)};
   if (name == "exthdr") return read_exthdr(e);
+  if (name == "limit") return read_limit(e);
+  if (name == "log") return read_log(e);
+  if (name == "objref") return read_object(e);
   return Unknown{std::string{name}};
 }
 

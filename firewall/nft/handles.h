@@ -4,6 +4,7 @@
 
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
+#include <libnftnl/object.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
@@ -27,6 +28,7 @@ using TableHandle = std::unique_ptr<nftnl_table, FreeWith<nftnl_table_free>>;
 using ChainHandle = std::unique_ptr<nftnl_chain, FreeWith<nftnl_chain_free>>;
 using RuleHandle = std::unique_ptr<nftnl_rule, FreeWith<nftnl_rule_free>>;
 using SetHandle = std::unique_ptr<nftnl_set, FreeWith<nftnl_set_free>>;
+using ObjectHandle = std::unique_ptr<nftnl_obj, FreeWith<nftnl_obj_free>>;
 using UserDataHandle = std::unique_ptr<nftnl_udata_buf, FreeWith<nftnl_udata_buf_free>>;
 
 // libnftnl allocates and returns null where there is no memory.

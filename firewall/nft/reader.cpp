@@ -188,6 +188,25 @@ std::expected<void, KernelError> read_rules(NetlinkSocket& socket, Family family
   });
 }
 
+std::expected<void, KernelError> read_counters(NetlinkSocket& socket, Family family, ObservedTable& table) {
+  std::array<char, kRequestSize> buffer{};
+  auto* request = nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETOBJ, static_cast<std::uint16_t>(family), NLM_F_DUMP,
+                                        socket.next_sequence());
+  mnl_attr_put_strz(request, NFTA_OBJ_TABLE, kTableName.data());
+  const auto restart = [&] { table.counters.clear(); };
+  return socket.query(*request, what_of("counters", family), restart, [&](const nlmsghdr& message) {
+    const ObjectHandle o{allocated(nftnl_obj_alloc())};
+    if (nftnl_obj_nlmsg_parse(&message, o.get()) < 0) return;
+    const bool same_family = family_of(message) == static_cast<std::uint8_t>(family);
+    if (!is_ours(nftnl_obj_get_str(o.get(), NFTNL_OBJ_TABLE)) || !same_family) return;
+    if (nftnl_obj_get_u32(o.get(), NFTNL_OBJ_TYPE) == NFT_OBJECT_COUNTER) {
+      table.counters.insert(nftnl_obj_get_str(o.get(), NFTNL_OBJ_NAME));
+    } else {
+      table.strange = true;
+    }
+  });
+}
+
 Datum read_data(const nftnl_set_elem* e) {
   if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_VERDICT)) {
     const auto* chain = nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_CHAIN)
@@ -316,7 +335,7 @@ std::expected<Observed, KernelError> read_all(NetlinkSocket& socket, const std::
     if (!*found) continue;
     auto& table = observed.tables.emplace(family, std::move(**found)).first->second;
     const bool dormant = table.strange;
-    for (const auto read : {read_sets, read_chains, read_rules}) {
+    for (const auto read : {read_sets, read_counters, read_chains, read_rules}) {
       if (auto done = read(socket, family, table); !done) return std::unexpected(done.error());
     }
     table.strange |= dormant;

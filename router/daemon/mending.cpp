@@ -34,7 +34,8 @@ void add(std::string& text, std::size_t count, std::string_view kind) {
 
 bool changes_structure(const firewall::Transaction& t) {
   return !t.add_tables.empty() || !t.delete_tables.empty() || !t.add_sets.empty() || !t.delete_sets.empty() ||
-         !t.add_chains.empty() || !t.delete_chains.empty() || !t.refill_chains.empty() || !t.adopt_tables.empty();
+         !t.add_counters.empty() || !t.delete_counters.empty() || !t.add_chains.empty() || !t.delete_chains.empty() ||
+         !t.refill_chains.empty() || !t.adopt_tables.empty();
 }
 
 }  // namespace
@@ -101,10 +102,12 @@ std::string describe(const firewall::Transaction& t) {
   std::string back;
   add(back, t.add_chains.size() + t.refill_chains.size(), "chain");
   add(back, t.add_sets.size(), "set");
+  add(back, t.add_counters.size(), "counter");
   add(back, t.add_elements.size(), "element");
   std::string out;
   add(out, t.delete_chains.size(), "chain");
   add(out, t.delete_sets.size(), "set");
+  add(out, t.delete_counters.size(), "counter");
   add(out, t.delete_elements.size(), "element");
   if (!back.empty()) text = "put back " + back;
   if (!out.empty()) text += (text.empty() ? "took out " : ", and took out ") + out;

@@ -32,9 +32,27 @@ std::vector<config::Guest> some_guests() {
   return guests;
 }
 
+// Statements that only some policies need.
+void add_more_words(Table& table) {
+  table.counters = {"r_first", "r_second"};
+  table.sets.push_back({"verdicts", {Type::mark, Type::inet_proto, Type::inet_service}, DataKind::verdict, {}, false});
+  const Compare tcp{Field::l4proto, {6}, false, 0}, sctp{Field::l4proto, {132}, false, 0};
+  const Between ports{Field::th_dport, {0, 80}, {0, 90}};
+  const Key key{Field::mark, Field::l4proto, Field::th_dport};
+  table.chains.push_back(
+      {"words",
+       std::nullopt,
+       {{{tcp, ports, Limit{10, 60, 5, true}, Verdict{Verdict::Kind::drop, {}}}, "ten a minute"},
+        {{sctp, ports, Limit{3, 3600, 20, false}, Log{"vr:first", 7672, 128}}, "logged"},
+        {{VerdictMap{key, "verdicts"}}, "by peer, protocol and port"},
+        {{Compare{Field::mark, {0, 0, 0, 0}, false, 0}, Count{"r_second"}, Reject{Reject::Kind::admin_prohibited}},
+         "counted"}}});
+}
+
 Ruleset desired_of(const std::vector<config::Guest>& guests, bool own_table = false) {
   const auto network = network_of();
   auto ruleset = compile(config_of(network), {{"eth0"}, {"eth1"}, own_table, ServiceUsers{.dhcp = 990, .dns = 991}});
+  add_more_words(ruleset.tables.front());
   ruleset.insert(upstream_elements({boost::asio::ip::make_address("9.9.9.9")}));
   for (const auto& guest : guests) ruleset.insert(compile_guest(guest, network));
   return ruleset;
@@ -58,6 +76,8 @@ std::string changes(const Transaction& t) {
   for (const auto f : t.adopt_tables) text << "adopt " << name(f) << "\n";
   for (const auto f : t.delete_tables) text << "delete table " << name(f) << "\n";
   for (const auto f : t.add_tables) text << "add table " << name(f) << "\n";
+  for (const auto& c : t.add_counters) text << "add counter " << c.counter << "\n";
+  for (const auto& c : t.delete_counters) text << "delete counter " << c.counter << "\n";
   for (const auto& s : t.add_sets) text << "add set " << s.set.name << "\n";
   for (const auto& c : t.add_chains) text << "add chain " << c.chain.name << "\n";
   for (const auto& c : t.refill_chains) text << "refill chain " << c.chain.name << "\n";
@@ -172,6 +192,8 @@ TEST_F(NftPortTest, MendsInPlaceWhatOthersChanged) {
   const auto desired = desired_of(some_guests());
   apply_all(*port, desired);
   run("nft flush chain inet vrouter from_guest");
+  run("nft flush chain inet vrouter words; nft delete counter inet vrouter r_first");
+  run("nft add counter inet vrouter intruder");
   run("nft add chain inet vrouter intruder '{ type filter hook forward priority 5; policy drop; }'");
   run("nft delete element inet vrouter id4 '{ 10.0.5.2 }'");
   run("nft delete element inet vrouter masq4 '{ 10.0.5.0/24 }'");
@@ -181,7 +203,9 @@ TEST_F(NftPortTest, MendsInPlaceWhatOthersChanged) {
       "10.0.5.2 : 9 }'");
   const auto mend = diff(desired, observe(*port));
   EXPECT_TRUE(mend.delete_tables.empty());
-  EXPECT_EQ(mend.refill_chains.size(), 1U);
+  EXPECT_EQ(mend.refill_chains.size(), 2U);
+  EXPECT_EQ(mend.add_counters, (std::vector<CounterRef>{{Family::inet, "r_first"}}));
+  EXPECT_EQ(mend.delete_counters, (std::vector<CounterRef>{{Family::inet, "intruder"}}));
   EXPECT_EQ(mend.delete_chains.size(), 1U);
   EXPECT_EQ(mend.flush_sets.size(), 1U);
   const auto done = port->apply(mend);
