@@ -29,12 +29,16 @@ constexpr std::array kGroupKeys{
 
 // Ten times what is promised to be compiled and loaded within two seconds, and 100,000 prefixes are more than 0.2 s of
 // the kernel's time: past it, a slip of a generator is likelier than a wish.
-constexpr std::size_t kMaxGroups = 2000;
+constexpr std::size_t kMaxNamed = 2000;  // groups, and sets
 constexpr std::size_t kMaxPrefixes = 100000;
 constexpr std::size_t kMaxFileName = 100;  // it goes into names of rules, and with them into comments in the kernel
 
 std::string already(const std::string& what, const Place& where) {
   return what + " is declared already (" + where.to_string() + ')';
+}
+
+std::string too_many(const std::string& what) {
+  return "there are more than " + std::to_string(kMaxNamed) + ' ' + what + " in all files together; take some out";
 }
 
 void read_group(WrittenFile& file, const Member& member, WrittenPolicy& policy) {
@@ -55,9 +59,8 @@ void read_group(WrittenFile& file, const Member& member, WrittenPolicy& policy) 
   if (!name) return;
   if (const auto first = policy.groups.find(*name); first != policy.groups.end()) {
     problems.add(member.at, already("group " + *name, first->second.declared_at) + "; declare it once");
-  } else if (policy.groups.size() == kMaxGroups) {
-    problems.add(member.at, "this is group " + std::to_string(kMaxGroups + 1) + "; declare at most " +
-                                std::to_string(kMaxGroups) + " groups, in all files together");
+  } else if (policy.groups.size() == kMaxNamed) {
+    problems.add(member.at, too_many("groups"));
   } else {
     policy.groups.emplace(*name, std::move(group));
   }
@@ -71,8 +74,8 @@ void read_prefixes(Diagnosis& problems, const Node& array, WrittenPolicy& policy
       continue;
     }
     if (policy.prefixes++ == kMaxPrefixes) {
-      problems.add(item.at, "this is prefix " + std::to_string(kMaxPrefixes + 1) + "; write at most " +
-                                std::to_string(kMaxPrefixes) + ", in all sets together");
+      problems.add(item.at, "there are more than " + std::to_string(kMaxPrefixes) +
+                                " prefixes in all sets together; write shorter ones");
     }
     const auto prefix = parse_any_prefix(item.text);
     if (!prefix) {
@@ -101,8 +104,13 @@ void read_set(WrittenFile& file, const Member& member, WrittenPolicy& policy) {
                                       "; write [\"198.51.100.0/24\", \"2001:db8:7::1\"]");
   }
   if (!name) return;
-  const auto [first, added] = policy.sets.try_emplace(*name, std::move(set));
-  if (!added) problems.add(member.at, already("set " + *name, first->second.declared_at) + "; declare it once");
+  if (const auto first = policy.sets.find(*name); first != policy.sets.end()) {
+    problems.add(member.at, already("set " + *name, first->second.declared_at) + "; declare it once");
+  } else if (policy.sets.size() == kMaxNamed) {
+    problems.add(member.at, too_many("sets"));
+  } else {
+    policy.sets.emplace(*name, std::move(set));
+  }
 }
 
 // Rules without a name are called after their file.
@@ -118,8 +126,8 @@ void read_policy_file(const PolicyText& text, WrittenPolicy& policy) {
   auto& file = policy.files.emplace_back(Diagnosis{text.file}, Diagnosis{text.file});
   if (!usable_name(text.file)) {
     file.problems.add({},
-                      "rules are named after their file, and this name is longer than 100 bytes or has more than "
-                      "printable ASCII; rename it, such as 10-web.toml");
+                      "rules are named after their file, so its name is at most 100 printable ASCII characters without "
+                      "\" and \\; rename it, such as 10-web.toml");
   }
   const auto root = parse_document(text.text, text.file);
   if (!root) {

@@ -203,7 +203,7 @@ class Resolver {
       const bool v4 = first.protocol == kIcmp;
       problems.add(at, std::string{v4 ? "icmp" : "icmpv6"} + " is of " + (v4 ? "IPv4" : "IPv6") +
                            ", and the addresses here are " + (v4 ? "IPv6" : "IPv4") + " ones; write " +
-                           (v4 ? "icmpv6" : "icmp") + ", or ping for either");
+                           (v4 ? "icmpv6" : "icmp"));
       good = false;
     }
     return good;
