@@ -10,9 +10,11 @@
 #include <boost/asio/ip/address.hpp>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <unordered_map>
 #include <utility>
 
+#include "firewall/element_index.h"
 #include "firewall/packet_fields.h"
 
 namespace vrouter::firewall {
@@ -21,11 +23,13 @@ namespace {
 constexpr std::int32_t kConntrackPriority = -200;  // NF_IP_PRI_CONNTRACK
 // No ruleset that the kernel takes goes so far from chain to chain; it bounds one that it wouldn't take.
 constexpr std::size_t kMostChains = 256;
+constexpr std::size_t kUsualWay = 4, kUsualKey = 40;  // rules; bytes
 
 // The elements of the set or map that a statement names.
 struct Data {
   const ElementMap* elements = nullptr;  // none: the set is empty
   bool interval = false;
+  const ElementIndex* index = nullptr;  // of the same elements; none: they are looked up where they are
 };
 
 // A chain whose statements have their data at hand.
@@ -38,6 +42,7 @@ struct TableIndex {
   Family family{};
   std::unordered_map<std::string_view, Program> programs;
   std::array<std::vector<const Program*>, 5> bases;  // by hook, in order of priority
+  std::vector<std::unique_ptr<const ElementIndex>> elements;
 };
 
 template <typename T>
@@ -51,23 +56,35 @@ const std::string* set_of(const T& statement) {
   }
 }
 
-Data data_of(const Ruleset& ruleset, Family family, const Statement& statement) {
-  const auto* set = std::visit([](const auto& s) { return set_of(s); }, statement);
-  if (set == nullptr) return {};
-  const SetRef ref{family, *set};
-  const auto* definition = ruleset.find(ref);
-  const auto elements = ruleset.elements.find(ref);
-  return {elements == ruleset.elements.end() ? nullptr : &elements->second,
-          definition != nullptr && definition->interval};
+// What is known of each set before the first rule is read.
+std::map<std::string_view, Data> sets_of(const Ruleset& ruleset, const Table& table) {
+  std::map<std::string_view, Data> sets;
+  for (const auto& set : table.sets) {
+    const auto elements = ruleset.elements.find(SetRef{table.family, set.name});
+    if (elements != ruleset.elements.end()) sets[set.name] = {&elements->second, set.interval, nullptr};
+  }
+  return sets;
 }
 
-TableIndex index_of(const Ruleset& ruleset, const Table& table) {
-  TableIndex index{table.family, {}, {}};
+Data data_of(const std::map<std::string_view, Data>& sets, const Statement& statement) {
+  const auto* set = std::visit([](const auto& s) { return set_of(s); }, statement);
+  if (set == nullptr) return {};
+  const auto found = sets.find(*set);
+  return found == sets.end() ? Data{} : found->second;
+}
+
+TableIndex index_of(const Ruleset& ruleset, const Table& table, bool hashed) {
+  TableIndex index{table.family, {}, {}, {}};
+  auto sets = sets_of(ruleset, table);
+  for (auto& [name, data] : sets) {
+    if (!hashed || data.interval) continue;
+    data.index = index.elements.emplace_back(std::make_unique<const ElementIndex>(*data.elements)).get();
+  }
   for (const auto& chain : table.chains) {
     Program program{&chain, {}};
     for (const auto& rule : chain.rules) {
       auto& data = program.data.emplace_back();
-      for (const auto& statement : rule.statements) data.push_back(data_of(ruleset, table.family, statement));
+      for (const auto& statement : rule.statements) data.push_back(data_of(sets, statement));
     }
     const auto& kept = index.programs.insert_or_assign(chain.name, std::move(program)).first->second;
     if (!chain.base) continue;
@@ -80,6 +97,7 @@ TableIndex index_of(const Ruleset& ruleset, const Table& table) {
 
 const Datum* find_in(const Data& data, ElementKey& probe) {
   if (data.elements == nullptr) return nullptr;
+  if (data.index != nullptr) return data.index->find(probe.first);
   if (!data.interval) {
     const auto found = data.elements->find(probe);
     return found == data.elements->end() ? nullptr : &found->second;
@@ -131,6 +149,8 @@ class Walk {
         at_{&base, 0, 0},
         moment_{table.family, base.chain->base->hook, is_tracked(table.family, *base.chain->base)} {
     step_.family = table.family;
+    step_.way.reserve(kUsualWay);
+    probe_.first.reserve(kUsualKey);
     step_.base = base.chain;
   }
 
@@ -337,9 +357,11 @@ struct Evaluator::Index {
   std::vector<TableIndex> tables;
 };
 
-Evaluator::Evaluator(const Ruleset& ruleset) {
+Evaluator::Evaluator(const Ruleset& ruleset, Packets packets) {
   Index index;
-  for (const auto& table : ruleset.tables) index.tables.push_back(index_of(ruleset, table));
+  for (const auto& table : ruleset.tables) {
+    index.tables.push_back(index_of(ruleset, table, packets == Packets::many));
+  }
   index_ = std::make_unique<const Index>(std::move(index));
 }
 Evaluator::Evaluator(Evaluator&&) noexcept = default;

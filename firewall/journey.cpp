@@ -18,6 +18,7 @@ namespace {
 constexpr std::string_view kLoopback = "lo";
 // The skeleton's base chains that judge, by side.
 constexpr std::string_view kEgress = "fwd_egress", kIngress = "fwd_ingress", kInput = "input";
+constexpr std::size_t kUsualSteps = 8;
 constexpr std::uint16_t kSomePort = 49152;  // the first of the ephemeral ones (RFC 6335, 6)
 
 struct Route {
@@ -49,6 +50,7 @@ class Trip {
     packet_.oifgroup = group_of(packet_.oifname);
     if (packet_.ct_state == kCtNew) packet_.ct_state = first_ct_state(packet_);
     journey_.sent = packet_;
+    journey_.steps.reserve(kUsualSteps);
   }
 
   Journey run() && {

@@ -11,6 +11,8 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "config/model.h"
@@ -24,8 +26,8 @@ struct Topology {
     std::string tap;
     std::optional<MacAddress> mac = {};  // what the guest sends from; none: some MAC that is nobody's pinned one
   };
-  std::map<address, Attachment> guests;
-  std::set<std::string> adopted;                        // TAPs that are in the guests' device group
+  std::unordered_map<address, Attachment> guests;
+  std::unordered_set<std::string> adopted;              // TAPs that are in the guests' device group
   std::map<address, std::string> host;                  // this host's own addresses, and the interface that each is on
   std::string uplink;                                   // where the world is; empty: no way there
   std::set<network_v4, config::NetworkLess> networks4;  // what is no guest's in there is unreachable

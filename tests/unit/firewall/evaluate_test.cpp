@@ -81,7 +81,13 @@ struct Chains {
     return *this;
   }
   [[nodiscard]] Outcome run(Packet& packet, Hook hook = Hook::forward) const {
-    return Evaluator{ruleset}.run_hook(Family::inet, hook, packet);
+    auto again = packet;
+    const auto indexed = Evaluator{ruleset, Evaluator::Packets::many}.run_hook(Family::inet, hook, again);
+    auto outcome = Evaluator{ruleset}.run_hook(Family::inet, hook, packet);
+    EXPECT_EQ(indexed.ruling, outcome.ruling) << "an index changes nothing";
+    EXPECT_EQ(again.mark, packet.mark);
+    EXPECT_EQ(again.destination, packet.destination);
+    return outcome;
   }
 };
 
@@ -464,35 +470,6 @@ TEST(Evaluate, ArpHasATableOfItsOwn) {
   EXPECT_EQ(said("0.0.0.0", 2), "foreign");
   EXPECT_EQ(said("10.0.5.2", 2), "own");
   EXPECT_EQ(said("10.0.5.3", 1), "foreign");
-}
-
-TEST(FirstCtState, IsNewForWhatBeginsAConnection) {
-  EXPECT_EQ(first_ct_state(udp()), kCtNew);
-  EXPECT_EQ(first_ct_state(of_protocol(IPPROTO_GRE)), kCtNew);
-  auto tcp = of_protocol(IPPROTO_TCP);
-  EXPECT_EQ(first_ct_state(tcp), kCtNew);
-  tcp.tcp_flags = 0x10;
-  EXPECT_EQ(first_ct_state(tcp), kCtNew) << "picked up in its middle";
-  for (const auto flags : std::initializer_list<std::uint8_t>{0x12, 0x04, 0x14, 0x11, 0x00}) {
-    tcp.tcp_flags = flags;
-    EXPECT_EQ(first_ct_state(tcp), kCtInvalid) << int{flags};
-  }
-}
-
-TEST(FirstCtState, OfIcmpGoesByTheType) {
-  const auto state = [](std::uint8_t protocol, bool v6, std::uint8_t type) {
-    auto packet = v6 ? of_protocol(protocol, "fd00::1", "fd00::2") : of_protocol(protocol);
-    packet.icmp_type = type;
-    return first_ct_state(packet);
-  };
-  EXPECT_EQ(state(IPPROTO_ICMP, false, 8), kCtNew);
-  EXPECT_EQ(state(IPPROTO_ICMP, false, 0), kCtInvalid);
-  EXPECT_EQ(state(IPPROTO_ICMP, false, 5), kCtInvalid);
-  EXPECT_EQ(state(IPPROTO_ICMP, true, 8), kCtInvalid);
-  EXPECT_EQ(state(IPPROTO_ICMPV6, true, 128), kCtNew);
-  EXPECT_EQ(state(IPPROTO_ICMPV6, true, 135), kCtUntracked);
-  EXPECT_EQ(state(IPPROTO_ICMPV6, true, 1), kCtInvalid);
-  EXPECT_EQ(state(IPPROTO_ICMPV6, false, 128), kCtInvalid);
 }
 
 }  // namespace
