@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "firewall/journey.h"
+
+#include <netinet/in.h>  // before linux/*.h, which would define the same things
+
+#include <linux/rtnetlink.h>
+
+#include <algorithm>
+#include <boost/asio/ip/address.hpp>
+#include <cstdlib>
+#include <utility>
+
+#include "base/guest_group.h"
+
+namespace vrouter::firewall {
+namespace {
+
+constexpr std::string_view kLoopback = "lo";
+// The skeleton's base chains that judge, by side.
+constexpr std::string_view kEgress = "fwd_egress", kIngress = "fwd_ingress", kInput = "input";
+constexpr std::size_t kUsualSteps = 8;
+constexpr std::uint16_t kSomePort = 49152;  // the first of the ephemeral ones (RFC 6335, 6)
+
+struct Route {
+  enum class Kind : std::uint8_t { none, host, out };
+  Kind kind = Kind::none;
+  std::string_view out = {};
+  std::string_view why = {};  // there is none
+};
+
+Route lost(std::string_view why) {
+  return {Route::Kind::none, {}, why};
+}
+Route by(std::string_view interface) {
+  return {Route::Kind::out, interface, {}};
+}
+
+bool is_broadcast(const address& a) {
+  return a.is_v4() && a.to_v4() == address_v4::broadcast();
+}
+bool is_link_local6(const address& a) {
+  return a.is_v6() && a.to_v6().is_link_local();
+}
+
+class Trip {
+ public:
+  Trip(const Evaluator& evaluator, const Topology& topology, Packet packet)
+      : evaluator_{evaluator}, topology_{topology}, packet_{std::move(packet)} {
+    packet_.iifgroup = group_of(packet_.iifname);
+    packet_.oifgroup = group_of(packet_.oifname);
+    if (packet_.ct_state == kCtNew) packet_.ct_state = first_ct_state(packet_);
+    journey_.sent = packet_;
+    journey_.steps.reserve(kUsualSteps);
+  }
+
+  Journey run() && {
+    if (packet_.iifname.empty()) {
+      from_host();
+    } else {
+      from_outside();
+    }
+    journey_.arrived = std::move(packet_);
+    return std::move(journey_);
+  }
+
+ private:
+  void from_outside() {
+    if (!passes(Hook::prerouting)) return;
+    const auto route = incoming();
+    if (route.kind == Route::Kind::host) {
+      journey_.way = Journey::Way::to_host;
+      static_cast<void>(passes(Hook::input));
+    } else if (goes(route)) {
+      journey_.way = Journey::Way::forwarded;
+      if (passes(Hook::forward)) static_cast<void>(passes(Hook::postrouting));
+    }
+  }
+
+  void from_host() {
+    if (packet_.oifname.empty() && !goes(outgoing())) return;
+    journey_.way = Journey::Way::from_host;
+    const auto destination = packet_.destination;
+    if (!passes(Hook::output)) return;
+    if (packet_.destination != destination && !goes(outgoing())) return;
+    if (!passes(Hook::postrouting) || packet_.oifname != kLoopback) return;
+    journey_.way = Journey::Way::within_host;
+    packet_.iifname = std::exchange(packet_.oifname, {});
+    packet_.iifgroup = std::exchange(packet_.oifgroup, 0);
+    if (passes(Hook::prerouting)) static_cast<void>(passes(Hook::input));
+  }
+
+  bool passes(Hook hook) {
+    packet_.fib_daddr_type = type_of(packet_.destination);
+    if (hook == Hook::postrouting) packet_.masquerade = address_on(packet_.oifname, packet_.source.is_v4());
+    auto outcome = evaluator_.run_hook(Family::inet, hook, packet_);
+    std::ranges::move(outcome.steps, std::back_inserter(journey_.steps));
+    journey_.ruling = outcome.ruling;
+    if (outcome.ruling == Ruling::reject) journey_.answer = journey_.steps.back().answer;
+    return outcome.ruling == Ruling::accept;
+  }
+
+  bool goes(const Route& route) {
+    if (route.kind == Route::Kind::none) {
+      journey_.way = Journey::Way::nowhere;
+      journey_.lost = route.why;
+      return false;
+    }
+    packet_.oifname = route.out;
+    packet_.oifgroup = group_of(packet_.oifname);
+    return true;
+  }
+
+  // What is refused here is what ip_route_input_slow() and ip6_rcv_core() call martian.
+  [[nodiscard]] Route incoming() const {
+    const auto &from = packet_.source, &to = packet_.destination;
+    if (from.is_loopback() || to.is_loopback()) return lost("loopback addresses stay on their host");
+    if (from.is_multicast() || is_broadcast(from)) return lost("its source is no host's");
+    if (to.is_multicast() || is_broadcast(to)) return {Route::Kind::host, {}, {}};
+    if (to.is_unspecified() || (from.is_v4() && from.is_unspecified())) return lost("it has no address to go by");
+    if (from.is_v4() && topology_.host.contains(from)) return lost("its source is this host's own");
+    if (topology_.host.contains(to)) return {Route::Kind::host, {}, {}};
+    if (is_link_local6(from)) return lost("a link-local source stays on its link");
+    if (is_link_local6(to)) return by(packet_.iifname);
+    return to_elsewhere();
+  }
+
+  [[nodiscard]] Route outgoing() const {
+    const auto& to = packet_.destination;
+    if (to.is_loopback() || topology_.host.contains(to)) return by(kLoopback);
+    if (packet_.source.is_loopback()) return lost("loopback addresses stay on their host");
+    if (to.is_unspecified()) return lost("it has no address to go by");
+    return to_elsewhere();
+  }
+
+  [[nodiscard]] Route to_elsewhere() const {
+    const auto& to = packet_.destination;
+    const auto guest = topology_.guests.find(to);
+    if (guest != topology_.guests.end()) return by(guest->second.tap);
+    if (within_a_network(to)) return lost("no guest has this address");
+    if (topology_.uplink.empty()) return lost("there is no uplink");
+    return by(topology_.uplink);
+  }
+
+  [[nodiscard]] bool within_a_network(const address& a) const {
+    const auto holds = [](const auto& networks, const auto& own) {
+      return std::ranges::any_of(networks, [&own](const auto& network) { return config::contains(network, own); });
+    };
+    return a.is_v4() ? holds(topology_.networks4, a.to_v4()) : holds(topology_.networks6, a.to_v6());
+  }
+
+  // As the kernel's inet_addr_type() and nft_fib6 say it: only its own addresses and the special ones are told apart.
+  [[nodiscard]] std::uint32_t type_of(const address& a) const {
+    if (a.is_multicast()) return RTN_MULTICAST;
+    if (is_broadcast(a)) return RTN_BROADCAST;
+    if (a.is_loopback() || topology_.host.contains(a)) return RTN_LOCAL;
+    return a.is_v4() && a.is_unspecified() ? RTN_BROADCAST : RTN_UNICAST;
+  }
+
+  [[nodiscard]] std::uint32_t group_of(const std::string& interface) const {
+    return topology_.adopted.contains(interface) ? kGuestGroup : 0;
+  }
+
+  [[nodiscard]] std::optional<address> address_on(const std::string& interface, bool v4) const {
+    for (const auto& [own, where] : topology_.host) {
+      if (where == interface && own.is_v4() == v4 && !is_link_local6(own)) return own;
+    }
+    return std::nullopt;
+  }
+
+  const Evaluator& evaluator_;
+  const Topology& topology_;
+  Packet packet_;
+  Journey journey_;
+};
+
+const Step* find_step(const std::vector<Step>& steps, std::string_view base) {
+  const auto found = std::ranges::find_if(steps, [base](const Step& step) { return step.base->name == base; });
+  return found == steps.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+void Topology::add(const config::Network& network) {
+  networks4.insert(network.prefix);
+  host.emplace(network.gateway, kLoopback);
+  if (network.prefix6) networks6.insert(*network.prefix6);
+  if (network.gateway6) host.emplace(*network.gateway6, kLoopback);
+}
+
+void Topology::add(const config::Guest& guest) {
+  adopted.insert(guest.tap);
+  if (guest.address) guests.insert_or_assign(*guest.address, Attachment{guest.tap, guest.mac});
+  if (guest.address6) guests.insert_or_assign(*guest.address6, Attachment{guest.tap, guest.mac});
+}
+
+Packet first_packet(const Topology& topology, const address& from, const address& to, std::uint8_t protocol,
+                    std::uint16_t port) {
+  Packet packet;
+  packet.source = from;
+  packet.destination = to;
+  packet.protocol = protocol;
+  if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6) {
+    packet.icmp_type = static_cast<std::uint8_t>(port);
+  } else {
+    packet.source_port = kSomePort;
+    packet.destination_port = port;
+  }
+  const auto guest = topology.guests.find(from);
+  if (guest != topology.guests.end()) {
+    packet.iifname = guest->second.tap;
+    packet.ether_saddr = guest->second.mac.value_or(MacAddress{});
+  } else if (from.is_loopback() || topology.host.contains(from)) {
+    packet.skuid = 0;
+  } else {
+    packet.iifname = topology.uplink;
+    packet.ether_saddr = MacAddress{};
+  }
+  return packet;
+}
+
+bool Journey::destination_translated() const {
+  return sent.destination != arrived.destination || sent.destination_port != arrived.destination_port;
+}
+bool Journey::source_translated() const {
+  return sent.source != arrived.source || sent.source_port != arrived.source_port;
+}
+
+const Step* Journey::refusal() const {
+  return ruling == Ruling::accept ? nullptr : &steps.back();
+}
+
+const Step* Journey::egress() const {
+  return find_step(steps, kEgress);
+}
+
+const Step* Journey::ingress() const {
+  const auto* step = find_step(steps, kIngress);
+  return step != nullptr ? step : find_step(steps, kInput);
+}
+
+Journey travel(const Evaluator& evaluator, const Topology& topology, Packet packet) {
+  return Trip{evaluator, topology, std::move(packet)}.run();
+}
+
+std::string_view name(Journey::Way way) noexcept {
+  switch (way) {
+    case Journey::Way::nowhere:
+      return "nowhere";
+    case Journey::Way::to_host:
+      return "to_host";
+    case Journey::Way::forwarded:
+      return "forwarded";
+    case Journey::Way::from_host:
+      return "from_host";
+    case Journey::Way::within_host:
+      return "within_host";
+  }
+  std::abort();
+}
+
+}  // namespace vrouter::firewall
