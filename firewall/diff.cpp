@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <ranges>
+#include <string_view>
+
+#include "firewall/decompile.h"
 
 namespace vrouter::firewall {
 namespace {
@@ -126,6 +129,62 @@ Transaction diff(const Ruleset& desired, const Observed& observed, const std::se
   for (const auto family : observed.tables | std::views::keys) {
     if (std::ranges::find(desired.tables, family, &Table::family) == desired.tables.end()) {
       t.delete_tables.push_back(family);
+    }
+  }
+  return t;
+}
+
+namespace {
+
+// False: not in place.
+bool change_structure(const Table& before, const Table& after, Transaction& t) {
+  std::map<std::string_view, const Set*> sets;
+  for (const auto& set : before.sets) sets.emplace(set.name, &set);
+  for (const auto& set : after.sets) {
+    const auto had = sets.find(set.name);
+    if (had == sets.end()) {
+      t.add_sets.push_back({after.family, set});
+      continue;
+    }
+    if (*had->second != set) return false;
+    sets.erase(had);
+  }
+  for (const auto& [name, set] : sets) t.delete_sets.push_back({after.family, std::string{name}});
+  std::map<std::string_view, const Chain*> chains;
+  for (const auto& chain : before.chains) chains.emplace(chain.name, &chain);
+  for (const auto& chain : after.chains) {
+    const auto had = chains.find(chain.name);
+    if (had == chains.end()) {
+      t.add_chains.push_back({after.family, chain});
+      continue;
+    }
+    if (had->second->base != chain.base) return false;
+    if (had->second->rules != chain.rules) t.refill_chains.push_back({after.family, chain});
+    chains.erase(had);
+  }
+  for (const auto& [name, chain] : chains) t.delete_chains.push_back({after.family, std::string{name}});
+  for (const auto& counter : after.counters) {
+    if (!before.counters.contains(counter)) t.add_counters.push_back({after.family, counter});
+  }
+  for (const auto& counter : before.counters) {
+    if (!after.counters.contains(counter)) t.delete_counters.push_back({after.family, counter});
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<Transaction> change_rules(const Ruleset& before, const Ruleset& after) {
+  if (before.owned != after.owned || before.tables.size() != after.tables.size()) return std::nullopt;
+  Transaction t;
+  t.owned = after.owned;
+  for (const auto& table : after.tables) {
+    const auto had = std::ranges::find(before.tables, table.family, &Table::family);
+    if (had == before.tables.end() || !change_structure(*had, table, t)) return std::nullopt;
+    for (const auto& set : table.sets) {
+      const SetRef ref{table.family, set.name};
+      if (holds_guests(ref)) continue;
+      diff_elements(ref, set.interval, elements_of(after.elements, ref), elements_of(before.elements, ref), t);
     }
   }
   return t;

@@ -99,6 +99,11 @@ struct Transaction {
 [[nodiscard]] Transaction diff(const Ruleset& desired, const Observed& observed,
                                const std::set<SetRef>* sets = nullptr);
 
+// From what the kernel holds to what it is to hold, without reading it: tables, chains and the elements that are of no
+// guest (decompile.h); those of guests stay. Empty optional: a set or a base chain would have to be made anew, which
+// takes a look at the kernel and diff().
+[[nodiscard]] std::optional<Transaction> change_rules(const Ruleset& before, const Ruleset& after);
+
 // The element-only change from one state of a guest to another (either may be empty: add and remove). Both sorted.
 [[nodiscard]] Transaction change_elements(const std::vector<Element>& before, const std::vector<Element>& after);
 

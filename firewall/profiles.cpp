@@ -131,7 +131,9 @@ bool Profiles::lacks(const Guest& guest, const Network& network) const {
 
 ProfileId Profiles::of(const Guest& guest, const Network& network) const {
   const auto m = membership(guest, network);
-  return m ? ids_.at(*m) : built_in(network);
+  if (!m) return built_in(network);
+  const auto found = ids_.find(*m);
+  return found == ids_.end() ? kIsolatedProfile : found->second;
 }
 
 }  // namespace vrouter::firewall

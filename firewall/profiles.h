@@ -40,7 +40,7 @@ class Profiles {
 
   // Enters the guest's profile; true: there was none like it, so the rules must be compiled anew.
   bool add(const config::Guest& guest, const config::Network& network);
-  // Of a guest that was added, or that needs none of its own.
+  // Of a guest that was added, or that needs none of its own; kIsolatedProfile where it needs one and has none.
   [[nodiscard]] ProfileId of(const config::Guest& guest, const config::Network& network) const;
   // Whether add() would return true.
   [[nodiscard]] bool lacks(const config::Guest& guest, const config::Network& network) const;

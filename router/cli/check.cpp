@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "config/load.h"
+#include "firewall/prove.h"
 
 namespace vrouter::router::cli {
 namespace {
@@ -36,6 +37,16 @@ Checked check_file(const std::filesystem::path& file) {
   return config::parse_config(text, file.string());
 }
 
+// The policy's expectations, tried with the guests that the file declares.
+Checked proved(Checked loaded) {
+  if (!loaded) return loaded;
+  std::vector<const config::Guest*> guests;
+  for (const auto& guest : loaded->guests) guests.push_back(&guest);
+  auto problems = firewall::prove(*loaded, guests, loaded->warnings);
+  if (!problems.empty()) return std::unexpected(std::move(problems));
+  return loaded;
+}
+
 boost::json::object to_json(const config::Problem& problem) {
   return {{"file", problem.where.file},
           {"line", problem.where.line},
@@ -43,12 +54,18 @@ boost::json::object to_json(const config::Problem& problem) {
           {"message", problem.message}};
 }
 
+std::string words_of(const config::Policy& policy) {
+  if (policy.empty()) return {};
+  return fmt::format(", {} groups, {} rules, {} expectations hold", policy.groups.size(), policy.rules.size(),
+                     policy.expects.size());
+}
+
 }  // namespace
 
 int check(const Request& request) {
   std::vector<std::pair<std::string, Checked>> results;
   if (request.files.empty()) {
-    auto loaded = config::load_config(request.config_file, request.policy_dir);
+    auto loaded = proved(config::load_config(request.config_file, request.policy_dir));
     const bool defaults = loaded && loaded->file.empty();
     results.emplace_back(
         defaults ? request.config_file.string() + " (missing: the embedded defaults)" : request.config_file.string(),
@@ -57,11 +74,16 @@ int check(const Request& request) {
   for (const auto& file : request.files) results.emplace_back(file.string(), check_file(file));
 
   bool good = true;
-  boost::json::array problems;
+  boost::json::array problems, warnings;
   for (const auto& [file, result] : results) {
     if (result) {
       if (!request.json) {
-        fmt::print(stdout, "{}: ok, {} networks, {} guests\n", file, result->networks.size(), result->guests.size());
+        fmt::print(stdout, "{}: ok, {} networks, {} guests{}\n", file, result->networks.size(), result->guests.size(),
+                   words_of(result->policy));
+      }
+      for (const auto& warning : result->warnings) {
+        fmt::print(stderr, "{} (warning)\n", warning.to_string());
+        warnings.emplace_back(to_json(warning));
       }
       continue;
     }
@@ -72,7 +94,7 @@ int check(const Request& request) {
     }
   }
   if (request.json) {
-    const boost::json::object json{{"ok", good}, {"problems", std::move(problems)}};
+    const boost::json::object json{{"ok", good}, {"problems", std::move(problems)}, {"warnings", std::move(warnings)}};
     fmt::print(stdout, "{}\n", boost::json::serialize(json));
   }
   return good ? kDone : kRefused;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "config/policy_specs.h"
 #include "config/specs.h"
 
 namespace vrouter::router::cli {
@@ -31,10 +32,12 @@ struct Words {
   bool create_tap = false, ephemeral = false;
   int wait = 0;
   std::string guest, port;
+  std::string from, to, packet = "tcp/443";
   std::vector<std::string> files;
 };
 
 constexpr auto kGuestHelp = "TAP, name or address of a guest";
+constexpr auto kEndHelp = "A guest (TAP, name or address), another address, host or world";
 constexpr auto kPortHelp = "[HOSTADDR:]PORT[-PORT][:GUESTPORT][/tcp|udp|sctp]";
 
 void add_add_guest(CLI::App& app, Words& words) {
@@ -71,6 +74,11 @@ void add_commands(CLI::App& app, Words& words) {
       ->required();
   with_guest("unpublish", "Close a published port")->add_option("SPEC", words.port, kPortHelp)->required();
   app.add_subcommand("ruleset", "Print the rules in force, in nft syntax");
+  auto* explain = app.add_subcommand("explain", "Say whether a connection passes, and which rules decide");
+  explain->add_option("FROM", words.from, kEndHelp)->required();
+  explain->add_option("TO", words.to, kEndHelp)->required();
+  explain->add_option("PACKET", words.packet, "PROTOCOL/PORT, such as tcp/443, or icmp/echo-request")
+      ->capture_default_str();
   app.add_subcommand("reload", "Read the files again; apply them in one transaction or not at all");
   auto* check = app.add_subcommand("check", "Check the configuration; needs neither root nor vrouterd");
   check->add_option("FILES", words.files, "Files to check instead of the installed ones");
@@ -89,8 +97,9 @@ constexpr Named kCommands[] = {{"add-guest", Command::add_guest}, {"remove-guest
                                {"guests", Command::guests},       {"show", Command::show},
                                {"status", Command::status},       {"leases", Command::leases},
                                {"publish", Command::publish},     {"unpublish", Command::unpublish},
-                               {"ruleset", Command::ruleset},     {"reload", Command::reload},
-                               {"check", Command::check},         {"teardown", Command::teardown}};
+                               {"ruleset", Command::ruleset},     {"explain", Command::explain},
+                               {"reload", Command::reload},       {"check", Command::check},
+                               {"teardown", Command::teardown}};
 
 // The first word that is no option, where it is no command either.
 std::string unknown_command(int argc, const char* const* argv) {
@@ -152,6 +161,8 @@ std::expected<Request, Leave> read_words(const CLI::App& app, const Words& words
   }
   request.socket = words.socket;
   request.json = words.json;
+  request.from = words.from;
+  request.to = words.to;
   request.guest = words.guest;
   request.files.assign(words.files.begin(), words.files.end());
   request.config_file = words.config_file;
@@ -159,6 +170,7 @@ std::expected<Request, Leave> read_words(const CLI::App& app, const Words& words
   request.state_dir = words.state_dir;
   std::string wrong;
   if (request.command == Command::add_guest) wrong = read_guest(words, request.wanted);
+  if (request.command == Command::explain) take(config::parse_packet(words.packet), request.packet, "PACKET", wrong);
   if (!words.port.empty()) take(config::parse_publish(words.port), request.port, "SPEC", wrong);
   if (request.command == Command::add_guest && said->count("--wait") > 0) {
     if (words.wait < 1 || words.wait > kMaxWait) wrong = fmt::format("--wait: takes 1 to {} seconds", kMaxWait);

@@ -23,6 +23,7 @@ enum class Command {
   publish,
   unpublish,
   ruleset,
+  explain,
   reload,
   check,
   teardown
@@ -41,6 +42,8 @@ struct Request {
   std::optional<std::chrono::seconds> wait;  // add-guest --wait
   std::string guest;                         // remove-guest, show, publish, unpublish
   config::Publish port;                      // publish, unpublish
+  std::string from, to;                      // explain
+  config::Service packet;                    // explain
   std::vector<std::filesystem::path> files;  // check; empty: the installed ones
   std::filesystem::path config_file;         // check, teardown
   std::filesystem::path policy_dir;          // check

@@ -112,6 +112,17 @@ int reload(const Request& request, Client& client) {
   return status;
 }
 
+// Like `test`, it tells by its status: 0 allowed, 1 not.
+int explain(const Request& request, Client& client) {
+  const auto asked = client.explain(request.from, request.to, request.packet.to_string());
+  const int status = show(request, asked, [](const control::ExplainView& view) {
+    std::string text = fmt::format("{} from {} to {}: {}\n", view.packet, view.from, view.to, view.summary);
+    for (const auto& step : view.steps) text += fmt::format("  {}\n", step);
+    return text;
+  });
+  return status == kDone && asked->value.verdict != "allow" ? kRefused : status;
+}
+
 int ask(const Request& request, Client& client) {
   switch (request.command) {
     case Command::add_guest:
@@ -130,6 +141,8 @@ int ask(const Request& request, Client& client) {
       return reload(request, client);
     case Command::teardown:
       return show(request, client.teardown(), [](const auto& done) { return lines(done, "nothing to remove"); });
+    case Command::explain:
+      return explain(request, client);
     case Command::guests:
     case Command::show:
     case Command::status:

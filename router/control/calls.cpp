@@ -67,6 +67,9 @@ object body(const StatusView& view) {
 object body(const ReloadView& view) {
   return to_json(view);
 }
+object body(const ExplainView& view) {
+  return to_json(view);
+}
 object body(const std::string& ruleset) {
   return {{"ruleset", ruleset}};
 }
@@ -124,6 +127,12 @@ awaitable<Outcome> unpublish(Service& service, object parameters, Peer peer) {
   co_return outcome(co_await service.unpublish(std::move(wanted->guest), wanted->port, peer));
 }
 
+awaitable<Outcome> explain(Service& service, object parameters, Peer) {
+  auto asked = read_explain(parameters);
+  if (!asked) co_return wire_error(asked.error());
+  co_return outcome(co_await service.explain(std::move(asked->from), std::move(asked->to), asked->packet));
+}
+
 // The calls without parameters, by the member that answers them.
 template <auto member>
 awaitable<Outcome> without_parameters(Service& service, object parameters, Peer) {
@@ -150,6 +159,7 @@ constexpr std::array kMethods{Method{"AddGuest", true, add_guest},
                               Method{"Publish", true, publish},
                               Method{"Unpublish", true, unpublish},
                               Method{"GetRuleset", false, without_parameters<&Service::ruleset>},
+                              Method{"Explain", false, explain},
                               Method{"Reload", true, change_without_parameters<&Service::reload>},
                               Method{"Teardown", true, change_without_parameters<&Service::teardown>}};
 

@@ -241,6 +241,12 @@ Asked<std::string> Client::ruleset() {
   return read_reply(*json, fields.result(std::move(text)));
 }
 
+Asked<ExplainView> Client::explain(const std::string& from, const std::string& to, const std::string& packet) {
+  const auto json = call_object(*this, "io.vrouter.Explain", {{"from", from}, {"to", to}, {"packet", packet}});
+  if (!json) return std::unexpected(json.error());
+  return read_reply(*json, explain_from_json(*json));
+}
+
 Asked<ReloadView> Client::reload() {
   const auto json = call_object(*this, "io.vrouter.Reload", {});
   if (!json) return std::unexpected(json.error());

@@ -49,6 +49,7 @@ class Client {
   [[nodiscard]] Asked<GuestView> publish(const std::string& which, const config::Publish& port);
   [[nodiscard]] Asked<GuestView> unpublish(const std::string& which, const config::Publish& port);
   [[nodiscard]] Asked<std::string> ruleset();
+  [[nodiscard]] Asked<ExplainView> explain(const std::string& from, const std::string& to, const std::string& packet);
   [[nodiscard]] Asked<ReloadView> reload();
   [[nodiscard]] Asked<std::vector<std::string>> teardown();
 

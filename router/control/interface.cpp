@@ -120,6 +120,18 @@ method Unpublish(guest: string, port: string) -> (guest: Guest)
 # What is compiled, in nft syntax.
 method GetRuleset() -> (ruleset: string)
 
+# What would become of the first packet of a connection, and by which rules. Each end is a guest (TAP, name or address),
+# another address, "host" or "world"; packet is such as "tcp/443" or "icmp/echo-request".
+# verdict is "allow", "deny", "reject" or "unroutable".
+method Explain(from: string, to: string, packet: string) -> (
+  from: string,
+  to: string,
+  packet: string,
+  verdict: string,
+  summary: string,
+  steps: []string
+)
+
 # Reads the files again and applies them in one transaction or not at all.
 method Reload() -> (changes: []string, warnings: []string)
 

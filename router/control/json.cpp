@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "config/policy_specs.h"
 #include "config/specs.h"
 #include "router/control/fields.h"
 
@@ -356,6 +357,18 @@ Read<ReloadView> reload_from_json(const object& json) {
   return fields.result(std::move(reload));
 }
 
+object to_json(const ExplainView& explained) {
+  return {{"from", explained.from},       {"to", explained.to},           {"packet", explained.packet},
+          {"verdict", explained.verdict}, {"summary", explained.summary}, {"steps", to_json(explained.steps)}};
+}
+
+Read<ExplainView> explain_from_json(const object& json) {
+  Fields fields{json};
+  ExplainView explained{fields.text("from"),    fields.text("to"),      fields.text("packet"),
+                        fields.text("verdict"), fields.text("summary"), fields.texts("steps")};
+  return fields.result(std::move(explained));
+}
+
 object add_guest_parameters(const config::Guest& wanted) {
   object json;
   put_guest(json, wanted);
@@ -384,6 +397,16 @@ Read<PortOfGuest> read_port(const object& parameters) {
   wanted.guest = fields.text("guest");
   wanted.port = fields.parsed("port", config::parse_publish);
   return fields.result(std::move(wanted));
+}
+
+Read<AskedToExplain> read_explain(const object& parameters) {
+  Fields fields{parameters};
+  fields.only({"from", "to", "packet"});
+  AskedToExplain asked;
+  asked.from = fields.text("from");
+  asked.to = fields.text("to");
+  asked.packet = fields.parsed("packet", config::parse_packet);
+  return fields.result(std::move(asked));
 }
 
 Read<void> refuse_all(const object& parameters) {

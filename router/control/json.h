@@ -26,12 +26,14 @@ using Read = std::expected<T, FieldError>;
 [[nodiscard]] boost::json::object to_json(const GuestView& guest);
 [[nodiscard]] boost::json::object to_json(const StatusView& status);
 [[nodiscard]] boost::json::object to_json(const ReloadView& reload);
+[[nodiscard]] boost::json::object to_json(const ExplainView& explained);
 [[nodiscard]] boost::json::array to_json(const std::vector<std::string>& texts);
 
 [[nodiscard]] Read<LeaseView> lease_from_json(const boost::json::object& json);
 [[nodiscard]] Read<GuestView> guest_from_json(const boost::json::object& json);
 [[nodiscard]] Read<StatusView> status_from_json(const boost::json::object& json);
 [[nodiscard]] Read<ReloadView> reload_from_json(const boost::json::object& json);
+[[nodiscard]] Read<ExplainView> explain_from_json(const boost::json::object& json);
 [[nodiscard]] Read<std::vector<std::string>> texts_from_json(const boost::json::object& json, std::string_view field);
 
 // The parameters of the calls.
@@ -43,6 +45,11 @@ struct PortOfGuest {
   config::Publish port;
 };
 [[nodiscard]] Read<PortOfGuest> read_port(const boost::json::object& parameters);
+struct AskedToExplain {
+  std::string from, to;
+  config::Service packet;
+};
+[[nodiscard]] Read<AskedToExplain> read_explain(const boost::json::object& parameters);
 [[nodiscard]] Read<void> refuse_all(const boost::json::object& parameters);  // for calls without parameters
 
 }  // namespace vrouter::router::control

@@ -52,6 +52,8 @@ class Service {
   virtual Answer<GuestView> publish(std::string which, config::Publish port, Peer peer) = 0;
   virtual Answer<GuestView> unpublish(std::string which, config::Publish port, Peer peer) = 0;
   virtual Answer<std::string> ruleset() = 0;  // nft syntax
+  // Each end is a guest (TAP, name or address), another address, "host" or "world"; `packet` is such as "tcp/443".
+  virtual Answer<ExplainView> explain(std::string from, std::string to, config::Service packet) = 0;
   virtual Answer<ReloadView> reload(Peer peer) = 0;
   virtual Answer<std::vector<std::string>> teardown(Peer peer) = 0;  // what was undone, a sentence each
 };

@@ -86,6 +86,16 @@ struct StatusView {
   dns::Statistics dns;  // its upstreams are the resolvers in use
 };
 
+// What would become of the first packet of a connection.
+struct ExplainView {
+  std::string from, to;            // "web1 (10.0.5.2)"
+  std::string packet;              // "tcp/443"
+  std::string verdict;             // "allow", "deny", "reject" or "unroutable"
+  std::string summary;             // one sentence
+  std::vector<std::string> steps;  // what each side said, and what was translated
+  bool operator==(const ExplainView&) const = default;
+};
+
 struct ReloadView {
   std::vector<std::string> changes;  // a sentence each; empty: nothing to do
   std::vector<std::string> warnings;

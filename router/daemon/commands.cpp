@@ -161,7 +161,7 @@ asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
 
   auto done = co_await carry_out([this, desired] { return create_guest_tap(desired, plane_.observed()); });
   if (done) {
-    if (auto changed = plane_.change({}, elements_of(guest)); !changed) {
+    if (auto changed = enter(guest); !changed) {
       done = std::unexpected(changed.error().to_string());
     } else {
       desired_.guests.insert_or_assign(guest.tap, desired);

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "firewall/decompile.h"
 #include "firewall/diff.h"
 #include "router/reconcile/desired.h"
 
@@ -120,14 +121,47 @@ Result<bool> Dataplane::install(firewall::Ruleset rules) {
   return !transaction.empty();
 }
 
-Result<void> Dataplane::change(const std::vector<firewall::Element>& before,
-                               const std::vector<firewall::Element>& after) {
-  // Deleting what isn't there would fail the whole batch, and a guest that was never quite added has only some.
+// Deleting what isn't there would fail the whole batch, and a guest that was never quite added has only some.
+std::vector<firewall::Element> Dataplane::held(const std::vector<firewall::Element>& elements) const {
   std::vector<firewall::Element> present;
-  std::ranges::copy_if(before, std::back_inserter(present), [this](const firewall::Element& element) {
+  std::ranges::copy_if(elements, std::back_inserter(present), [this](const firewall::Element& element) {
     const auto set = rules_.elements.find(element.set);
     return set != rules_.elements.end() && set->second.contains(element.key);
   });
+  return present;
+}
+
+Result<void> Dataplane::restructure(firewall::Ruleset skeleton, const std::vector<firewall::Element>& before,
+                                    const std::vector<firewall::Element>& after) {
+  const auto present = held(before);
+  auto transaction = firewall::change_rules(rules_, skeleton);
+  const auto take_guests = [&](bool for_good) {
+    for (auto& [ref, elements] : rules_.elements) {
+      if (firewall::holds_guests(ref)) skeleton.elements[ref] = for_good ? std::move(elements) : elements;
+    }
+    skeleton.erase(present);
+    skeleton.insert(after);
+  };
+  if (transaction) {
+    auto guests = firewall::change_elements(present, after);
+    std::ranges::move(guests.delete_elements, std::back_inserter(transaction->delete_elements));
+    std::ranges::move(guests.add_elements, std::back_inserter(transaction->add_elements));
+    const auto applied = ports_.nft->apply(*transaction);
+    if (!applied && !came_too_late(applied.error())) return std::unexpected(applied.error());
+    if (applied) {
+      take_guests(true);
+      rules_ = std::move(skeleton);
+      return {};
+    }
+  }
+  take_guests(false);
+  if (const auto installed = install(std::move(skeleton)); !installed) return std::unexpected(installed.error());
+  return {};
+}
+
+Result<void> Dataplane::change(const std::vector<firewall::Element>& before,
+                               const std::vector<firewall::Element>& after) {
+  const auto present = held(before);
   const auto transaction = firewall::change_elements(present, after);
   if (transaction.empty()) return {};
   auto wanted_by = [&](firewall::Ruleset& rules) {

@@ -61,11 +61,16 @@ class Dataplane {
   // The same for the elements of one guest or one set; neither reads the kernel nor depends on how many there are.
   [[nodiscard]] Result<void> change(const std::vector<firewall::Element>& before,
                                     const std::vector<firewall::Element>& after);
+  // Brings tables, chains and the elements that are of no guest to those of `skeleton`, and guests' elements from
+  // `before` to `after`, in one transaction with what differs from what the kernel last accepted: it isn't read.
+  [[nodiscard]] Result<void> restructure(firewall::Ruleset skeleton, const std::vector<firewall::Element>& before,
+                                         const std::vector<firewall::Element>& after);
   [[nodiscard]] const firewall::Ruleset& rules() const noexcept { return rules_; }
   [[nodiscard]] Result<LinkTraffic> traffic(const std::string& link) { return ports_.net->traffic(link); }
   [[nodiscard]] firewall::NftPort& nft() noexcept { return *ports_.nft; }
 
  private:
+  [[nodiscard]] std::vector<firewall::Element> held(const std::vector<firewall::Element>& elements) const;
   [[nodiscard]] Kernel kernel() { return {*ports_.net, *ports_.sysctls}; }
 
   Ports ports_;

@@ -67,6 +67,7 @@ Attempt<> Router::recover() {
     change.put_guests.push_back(*completed);
     guests_.insert(std::move(*completed));
   }
+  enter_profiles();
   change.put_originals = originals_left(rules->elements, config_, plane_.observed());
   for (const auto& [key, value] : change.put_originals) plane_.originals().emplace(key, value);
   firewall::Ruleset known;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Commands about the whole host: read the files again, or give the host back.
+#include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
+#include <iterator>
 
 #include "config/load.h"
+#include "firewall/prove.h"
 #include "router/daemon/log.h"
 #include "router/daemon/notify.h"
 #include "router/daemon/router.h"
@@ -30,11 +33,22 @@ std::string not_in_force(const std::string& why) {
          why;
 }
 
+bool only_policy_differs(const config::Config& before, const config::Config& after) {
+  auto with_old_policy = after;
+  with_old_policy.policy = before.policy;
+  with_old_policy.warnings = before.warnings;
+  return with_old_policy == before;
+}
+
 std::vector<std::string> differences(const config::Config& before, const config::GuestTable& guests_before,
                                      const config::Config& after, const config::GuestTable& guests_after) {
   std::vector<std::string> changes;
   if (before.host != after.host) changes.emplace_back("host settings changed");
   if (before.dns != after.dns) changes.emplace_back("DNS servers changed");
+  if (!config::same_meaning(before.policy, after.policy)) {
+    changes.push_back("policy changed: " + std::to_string(after.policy.rules.size()) + " rules, " +
+                      std::to_string(after.policy.groups.size()) + " groups");
+  }
   for (const auto& [name, network] : after.networks) {
     const auto old = before.networks.find(name);
     if (old == before.networks.end()) {
@@ -75,6 +89,12 @@ std::expected<config::Config, std::string> Router::load_files() const {
   }
   if (const auto problems = config::check_against(*loaded, added); !problems.empty())
     return std::unexpected(lines(problems));
+  std::vector<const config::Guest*> guests;
+  const auto declared = config::declared_guests(*loaded);
+  for (const auto& [tap, guest] : declared.all()) guests.push_back(&guest);
+  for (const auto& [tap, guest] : added.all()) guests.push_back(&guest);
+  if (const auto problems = firewall::prove(*loaded, guests, loaded->warnings); !problems.empty())
+    return std::unexpected(lines(problems));
   if (!stopped_ && loaded->host.route_protocol != config_.host.route_protocol) {
     return std::unexpected(
         "host.route_protocol can't change while routes carry the old number; run `vrouter teardown`, then `vrouter "
@@ -112,6 +132,7 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
     }
     config_ = before;
     guests_ = guests_before;
+    enter_profiles();
     damaged_ = damaged;
     held_ = held;
     if (!was_stopped) {
@@ -143,6 +164,7 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
   shown.changes = differences(before, guests_before, config_, guests_);
   if (was_stopped) shown.changes.insert(shown.changes.begin(), "vrouter runs again on this host");
   shown.warnings = foreign_obstacles({});
+  for (const auto& warning : config_.warnings) shown.warnings.push_back(warning.to_string());
   log_info("reloaded (uid " + std::to_string(peer.uid) + "): " + std::to_string(shown.changes.size()) + " changes");
   notify_ready(summary());
   co_return shown;
@@ -150,7 +172,10 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
 
 asio::awaitable<Attempt<>> Router::apply_files(config::Config config, const config::GuestTable& before) {
   events_->drain();
+  const bool rules_alone = rules_in_ && failed_.empty() && only_policy_differs(config_, config);
+  const auto profiles_before = profiles_;
   adopt_config(std::move(config));
+  if (rules_alone) co_return change_policy(profiles_before);
   if (auto clear = check_collisions(); !clear) co_return clear;
   for (const auto& [tap, guest] : guests_.all()) {
     // Only for what is new: a guest whose link was spoilt since is a problem of its own, not of these files.
@@ -158,6 +183,25 @@ asio::awaitable<Attempt<>> Router::apply_files(config::Config config, const conf
     if (auto fit = check_link(guest); !fit) co_return fit;
   }
   co_return co_await reconcile_all();
+}
+
+// What differs, in one transaction, whatever else is on this host.
+Attempt<> Router::change_policy(const firewall::Profiles& before) {
+  std::vector<firewall::Element> old_elements;
+  std::vector<firewall::Element> new_elements;
+  for (const auto& [tap, desired] : desired_.guests) {
+    const auto* guest = guests_.by_tap(tap);
+    if (guest == nullptr || before.of(*guest, network_of(*guest)) == profiles_.of(*guest, network_of(*guest))) continue;
+    if (keeps_out(tap)) continue;
+    std::ranges::move(firewall::compile_guest(*guest, network_of(*guest), before), std::back_inserter(old_elements));
+    std::ranges::move(elements_of(*guest), std::back_inserter(new_elements));
+  }
+  std::ranges::sort(old_elements);
+  std::ranges::sort(new_elements);
+  if (auto done = plane_.restructure(skeleton(), old_elements, new_elements); !done) {
+    return std::unexpected(done.error().to_string());
+  }
+  return {};
 }
 
 // Guests that the files no longer declare, or whose address moved: their leases and connections are forgotten.

@@ -52,6 +52,7 @@ Router::Router(asio::io_context& io, Parts parts)
       lease_timer_{io} {
   adopt_config(std::move(parts.config));
   for (const auto& [tap, guest] : disk_.loaded().guests) guests_.insert(guest);
+  enter_profiles();
 }
 
 // --- the desired state ---------------------------------------------------------------------------------------------
@@ -63,6 +64,12 @@ void Router::adopt_config(config::Config config) {
   }
   config_ = std::move(config);
   guests_ = std::move(guests);
+  enter_profiles();
+}
+
+void Router::enter_profiles() {
+  profiles_ = firewall::Profiles{config_};
+  for (const auto& [tap, guest] : guests_.all()) profiles_.add(guest, network_of(guest));
 }
 
 const config::Network& Router::network_of(const config::Guest& guest) const {
@@ -76,7 +83,7 @@ DesiredGuest Router::desire(const config::Guest& guest) const {
 }
 
 std::vector<firewall::Element> Router::elements_of(const config::Guest& guest) const {
-  return firewall::compile_guest(guest, network_of(guest));
+  return firewall::compile_guest(guest, network_of(guest), profiles_);
 }
 
 std::vector<std::string> Router::resolve_uplinks() const {
@@ -94,12 +101,23 @@ firewall::Surroundings Router::surroundings() const {
 }
 
 firewall::Ruleset Router::skeleton() const {
-  return firewall::compile(config_, surroundings());
+  auto rules = firewall::compile(config_, surroundings(), profiles_);
+  rules.insert(upstream_rules_);
+  return rules;
+}
+
+// A guest's elements into the kernel; where the policy has no chains yet for one like it, those as well.
+Result<void> Router::enter(const config::Guest& guest) {
+  if (!profiles_.lacks(guest, network_of(guest))) return plane_.change({}, elements_of(guest));
+  const auto before = profiles_;
+  profiles_.add(guest, network_of(guest));
+  auto entered = plane_.restructure(skeleton(), {}, elements_of(guest));
+  if (!entered) profiles_ = before;
+  return entered;
 }
 
 firewall::Ruleset Router::desired_rules() const {
   auto rules = skeleton();
-  rules.insert(upstream_rules_);
   rules.insert(held_);
   for (const auto& [tap, guest] : desired_.guests) {
     const auto* known = guests_.by_tap(tap);

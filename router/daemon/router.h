@@ -24,6 +24,7 @@
 
 #include "config/guests.h"
 #include "firewall/compile.h"
+#include "firewall/journey.h"
 #include "firewall/nft/events.h"
 #include "router/control/service.h"
 #include "router/daemon/dataplane.h"
@@ -74,6 +75,7 @@ class Router final : public control::Service {
   control::Answer<control::GuestView> publish(std::string which, config::Publish port, control::Peer peer) override;
   control::Answer<control::GuestView> unpublish(std::string which, config::Publish port, control::Peer peer) override;
   control::Answer<std::string> ruleset() override;
+  control::Answer<control::ExplainView> explain(std::string from, std::string to, config::Service packet) override;
   control::Answer<control::ReloadView> reload(control::Peer peer) override;
   control::Answer<std::vector<std::string>> teardown(control::Peer peer) override;
 
@@ -82,6 +84,8 @@ class Router final : public control::Service {
 
   // --- router.cpp: the desired state, and making it so
   void adopt_config(config::Config config);
+  void enter_profiles();
+  [[nodiscard]] Result<void> enter(const config::Guest& guest);
   [[nodiscard]] firewall::Ruleset desired_rules() const;
   [[nodiscard]] firewall::Ruleset skeleton() const;
   [[nodiscard]] DesiredGuest desire(const config::Guest& guest) const;
@@ -167,9 +171,12 @@ class Router final : public control::Service {
                                                    control::Peer peer);
   [[nodiscard]] Attempt<> refuse_if_stopped() const;
   [[nodiscard]] std::expected<config::Config, std::string> load_files() const;
+  [[nodiscard]] Attempt<> change_policy(const firewall::Profiles& before);
   boost::asio::awaitable<Attempt<>> apply_files(config::Config config, const config::GuestTable& before);
   void dismiss(const config::GuestTable& before);
   boost::asio::awaitable<Attempt<std::vector<std::string>>> give_back();
+
+  [[nodiscard]] firewall::Topology topology() const;  // explain.cpp
 
   // --- views.cpp
   [[nodiscard]] control::GuestView view(const config::Guest& guest) const;
@@ -190,8 +197,9 @@ class Router final : public control::Service {
   Gate gate_;
 
   config::Config config_;
-  config::GuestTable guests_;  // every guest that holds a name, those being added too
-  Desired desired_;            // of the kernel: guests whose rules are in
+  config::GuestTable guests_;    // every guest that holds a name, those being added too
+  firewall::Profiles profiles_;  // of those guests
+  Desired desired_;              // of the kernel: guests whose rules are in
   bool stopped_ = false;
   int damaged_ = 0;                      // state::Stored::damaged: until then nothing of ours is removed
   std::vector<firewall::Element> held_;  // of guests that nobody knows any more

@@ -95,6 +95,15 @@ class FakeService final : public Service {
     co_return found->second;
   }
   Answer<std::string> ruleset() override { co_return ruleset_text; }
+  Answer<ExplainView> explain(std::string from, std::string to, config::Service packet) override {
+    if (!guests.contains(from)) co_return unknown(from);
+    co_return ExplainView{from,
+                          to,
+                          packet.to_string(),
+                          "reject",
+                          "rejected by \"no mail\" (mail.toml:3) on the sender's side",
+                          {"the sender's side: rejected by \"no mail\" (mail.toml:3) (chain r_no_mail_eg)"}};
+  }
   Answer<ReloadView> reload(Peer peer) override {
     last_peer = peer;
     if (auto failed = std::exchange(fail_next, std::nullopt)) co_return std::unexpected(*failed);

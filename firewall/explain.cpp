@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "firewall/explain.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <string_view>
+
+namespace vrouter::firewall {
+namespace {
+
+std::string_view past(Ruling ruling) {
+  switch (ruling) {
+    case Ruling::accept:
+      return "allowed";
+    case Ruling::drop:
+      return "denied";
+    case Ruling::reject:
+      return "rejected";
+  }
+  std::abort();
+}
+
+// The rule that meant it, not the chain that tells the sender.
+const RulePlace* meant(const Step& step) {
+  const RulePlace* found = nullptr;
+  for (const auto& place : step.way) {
+    if (place.chain->name != "deny") found = &place;
+  }
+  return found;
+}
+
+std::string_view side(const Step& step) {
+  const std::string_view base = step.base->name;
+  if (base == "raw_pre") return "anti-spoofing";
+  if (base == "fwd_egress") return "the sender's side";
+  if (base == "fwd_ingress") return "the receiver's side";
+  if (base == "input") return "this host's side";
+  if (base == "host_out") return "the receiver's side";
+  return {};
+}
+
+std::string by(const Step& step) {
+  const auto* place = meant(step);
+  if (place == nullptr || place->rule().comment.empty()) return {};
+  return fmt::format(" by \"{}\"", place->rule().comment);
+}
+
+std::string end(const address& at, const Packet& packet, bool source) {
+  const auto port = source ? packet.source_port : packet.destination_port;
+  const bool ports = config::has_ports(packet.protocol) && !source;
+  if (!ports) return at.to_string();
+  return at.is_v6() ? fmt::format("[{}]:{}", at.to_string(), port) : fmt::format("{}:{}", at.to_string(), port);
+}
+
+}  // namespace
+
+std::string verdict(const Journey& journey) {
+  if (!journey.lost.empty()) return "unroutable";
+  switch (journey.ruling) {
+    case Ruling::accept:
+      return "allow";
+    case Ruling::drop:
+      return "deny";
+    case Ruling::reject:
+      return "reject";
+  }
+  std::abort();
+}
+
+std::string sentence(const Journey& journey) {
+  if (!journey.lost.empty()) return "not routed: " + std::string{journey.lost};
+  const auto* refusal = journey.refusal();
+  if (refusal == nullptr) return "allowed";
+  const auto where = side(*refusal);
+  return std::string{past(journey.ruling)} + by(*refusal) + (where.empty() ? "" : fmt::format(" on {}", where));
+}
+
+std::vector<std::string> steps(const Journey& journey) {
+  std::vector<std::string> said;
+  if (journey.destination_translated()) {
+    said.push_back(fmt::format("published: {} becomes {}", end(journey.sent.destination, journey.sent, false),
+                               end(journey.arrived.destination, journey.arrived, false)));
+  }
+  for (const auto& step : journey.steps) {
+    const auto where = side(step);
+    // Of the sender's own address nothing is said where it is right, and of a side that nothing was asked.
+    if (where.empty() || (step.ruling == Ruling::accept && (step.base->name == "raw_pre" || meant(step) == nullptr))) {
+      continue;
+    }
+    said.push_back(fmt::format("{}: {}{} (chain {})", where, past(step.ruling), by(step),
+                               meant(step) == nullptr ? step.base->name : meant(step)->chain->name));
+  }
+  if (!journey.lost.empty()) said.push_back("routing: " + std::string{journey.lost});
+  if (journey.passes() && journey.source_translated()) {
+    said.push_back(fmt::format(
+        "source address: {} becomes {}", journey.sent.source.to_string(),
+        journey.arrived.source.is_unspecified() ? std::string{"this host's own"} : journey.arrived.source.to_string()));
+  }
+  return said;
+}
+
+}  // namespace vrouter::firewall

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A journey in the operator's words. Pure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "firewall/journey.h"
+
+namespace vrouter::firewall {
+
+// What became of it, and by which rule where it was refused: "rejected by \"db\" (10-db.toml:7) on the receiver's
+// side", "allowed", "not routed: ...".
+[[nodiscard]] std::string sentence(const Journey& journey);
+
+// "allow", "deny", "reject" or "unroutable".
+[[nodiscard]] std::string verdict(const Journey& journey);
+
+// Step by step: where it was translated to what, and what each side's rules said, with the rule's comment (which names
+// file and line) and the chain that holds it.
+[[nodiscard]] std::vector<std::string> steps(const Journey& journey);
+
+}  // namespace vrouter::firewall

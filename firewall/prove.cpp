@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "firewall/prove.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <list>
+#include <set>
+
+#include "firewall/compile.h"
+#include "firewall/explain.h"
+
+namespace vrouter::firewall {
+namespace {
+
+using config::Expect;
+using config::Guest;
+using config::Network;
+using config::Peer;
+
+constexpr std::size_t kOfEachProfile = 2;
+constexpr std::size_t kPrefixesTried = 16;  // of a set
+
+// Somebody out there who stands in no rule by address: of the prefixes for documentation, and two of the world's.
+constexpr const char* kStrangers[] = {"203.0.113.77",     "198.51.100.77", "192.0.2.77",           "8.8.4.4",
+                                      "2001:db8:f00::77", "3fff:f00::77",  "2606:4700:4700::1001", "2620:fe::9"};
+
+bool within(const address& a, const Peer& peer, const config::Policy& policy) {
+  const auto holds4 = [&](const network_v4& prefix) { return a.is_v4() && config::contains(prefix, a.to_v4()); };
+  const auto holds6 = [&](const network_v6& prefix) { return a.is_v6() && config::contains(prefix, a.to_v6()); };
+  if (peer.kind == Peer::Kind::net) return (peer.net4 && holds4(*peer.net4)) || (peer.net6 && holds6(*peer.net6));
+  const auto set = policy.sets.find(peer.name);
+  if (peer.kind != Peer::Kind::set || set == policy.sets.end()) return false;
+  return std::ranges::any_of(set->second.v4, holds4) || std::ranges::any_of(set->second.v6, holds6);
+}
+
+bool is_a_guests(const address& a, const config::Config& config) {
+  return std::ranges::any_of(config.networks, [&](const auto& entry) {
+    const auto& network = entry.second;
+    return a.is_v4() ? config::contains(network.prefix, a.to_v4())
+                     : network.prefix6 && config::contains(*network.prefix6, a.to_v6());
+  });
+}
+
+template <typename Prefix>
+address last_of(const Prefix& prefix) {
+  auto bytes = prefix.network().to_bytes();
+  for (std::size_t bit = prefix.prefix_length(); bit < bytes.size() * 8; ++bit) {
+    bytes[bit / 8] |= static_cast<unsigned char>(0x80U >> bit % 8);
+  }
+  return decltype(prefix.network()){bytes};
+}
+
+class Prover {
+ public:
+  Prover(const config::Config& config, const std::vector<const Guest*>& guests) : config_{config}, profiles_{config} {
+    choose(guests);
+    make_up();
+    for (const auto* guest : people_) profiles_.add(*guest, network_of(*guest));
+    ruleset_ = compile(config_, {}, profiles_);
+    for (const auto& [name, network] : config_.networks) topology_.add(network);
+    for (const auto* guest : people_) {
+      ruleset_.insert(compile_guest(*guest, network_of(*guest), profiles_));
+      topology_.add(*guest);
+    }
+    topology_.uplink = "uplink";
+  }
+
+  config::Problems run(config::Problems& untried) const {
+    config::Problems failed;
+    const Evaluator evaluator{ruleset_};
+    for (const auto& expect : config_.policy.expects) {
+      std::size_t tried = 0;
+      const auto problem = try_all(evaluator, expect, tried);
+      if (problem) failed.push_back({expect.declared_at, *problem});
+      if (tried == 0) {
+        untried.push_back({expect.declared_at,
+                           "nobody is there yet of whom this could be proved; it is tried again "
+                           "once there is"});
+      }
+    }
+    return failed;
+  }
+
+ private:
+  [[nodiscard]] const Network& network_of(const Guest& guest) const { return config_.networks.at(guest.network); }
+
+  // A few of each profile, and all whom an expectation names.
+  void choose(const std::vector<const Guest*>& guests) {
+    std::set<std::string> named;
+    for (const auto& expect : config_.policy.expects) {
+      for (const auto* peer : {&expect.from, &expect.to}) {
+        if (peer->kind == Peer::Kind::guest) named.insert(peer->name);
+      }
+    }
+    Profiles all{config_};
+    std::map<ProfileId, std::size_t> chosen;
+    for (const auto* guest : guests) {
+      all.add(*guest, network_of(*guest));
+      if (chosen[all.of(*guest, network_of(*guest))]++ < kOfEachProfile || named.contains(guest->name)) {
+        people_.push_back(guest);
+      }
+    }
+  }
+
+  // For groups in which nobody is yet.
+  void make_up() {
+    for (const auto& [name, group] : config_.policy.groups) {
+      const auto member = [&](const Guest* guest) {
+        return std::ranges::find(guest->groups, name) != guest->groups.end();
+      };
+      if (std::ranges::any_of(people_, member) || config_.networks.empty()) continue;
+      const auto default_network = config_.networks.find("default");
+      const auto& network =
+          default_network == config_.networks.end() ? config_.networks.begin()->second : default_network->second;
+      const auto free = free_address(network);
+      if (!free) continue;
+      Guest guest;
+      guest.name = "a guest of group " + name;
+      guest.tap = "expect" + std::to_string(made_up_.size());
+      guest.network = network.name;
+      guest.address = free;
+      guest.groups = {name};
+      people_.push_back(&made_up_.emplace_back(std::move(guest)));
+    }
+  }
+
+  [[nodiscard]] std::optional<address_v4> free_address(const Network& network) const {
+    const auto first = network.prefix.network().to_uint();
+    const auto last = network.prefix.broadcast().to_uint();
+    for (auto number = last; number-- > first + 1;) {
+      const address_v4 candidate{number};
+      const auto has_it = [&](const Guest* guest) { return guest->address == candidate; };
+      if (candidate != network.gateway && std::ranges::none_of(people_, has_it)) return candidate;
+    }
+    return std::nullopt;
+  }
+
+  struct Someone {
+    address at;
+    std::string who;
+  };
+
+  static void add(const Guest& guest, std::vector<Someone>& found) {
+    if (guest.address) found.push_back({*guest.address, guest.name + " (" + guest.address->to_string() + ")"});
+    if (guest.address6) found.push_back({*guest.address6, guest.name + " (" + guest.address6->to_string() + ")"});
+  }
+
+  void add_strangers(std::vector<Someone>& found) const {
+    for (const bool v6 : {false, true}) {
+      if (const auto a = stranger(config_, v6)) found.push_back({*a, "the world (" + a->to_string() + ")"});
+    }
+  }
+
+  void add_prefixes(const Peer& peer, std::vector<Someone>& found) const {
+    const auto ends = [&](const auto& prefix) {
+      const address first{prefix.network()};
+      found.push_back({first, first.to_string()});
+      if (const auto last = last_of(prefix); last != first) found.push_back({last, last.to_string()});
+    };
+    if (peer.net4) ends(*peer.net4);
+    if (peer.net6) ends(*peer.net6);
+    const auto set = config_.policy.sets.find(peer.name);
+    if (peer.kind != Peer::Kind::set || set == config_.policy.sets.end()) return;
+    for (std::size_t i = 0; i < std::min(kPrefixesTried, set->second.v4.size()); ++i) ends(set->second.v4[i]);
+    for (std::size_t i = 0; i < std::min(kPrefixesTried, set->second.v6.size()); ++i) ends(set->second.v6[i]);
+  }
+
+  // Who stands for the peer. This host is who `other` calls its gateway.
+  [[nodiscard]] std::vector<Someone> of(const Peer& peer) const {
+    std::vector<Someone> found;
+    switch (peer.kind) {
+      case Peer::Kind::set:
+      case Peer::Kind::net:
+        add_prefixes(peer, found);
+        return found;
+      case Peer::Kind::host:
+        for (const auto& [name, network] : config_.networks) {
+          found.push_back({network.gateway, "this host (" + network.gateway.to_string() + ")"});
+          if (network.gateway6) {
+            found.push_back({*network.gateway6, "this host (" + network.gateway6->to_string() + ")"});
+          }
+        }
+        return found;
+      case Peer::Kind::world:
+        add_strangers(found);
+        return found;
+      case Peer::Kind::any:
+      case Peer::Kind::group:
+      case Peer::Kind::guest:
+      case Peer::Kind::network:
+        break;
+    }
+    for (const auto* guest : people_) {
+      const Membership member{guest->network, network_of(*guest).mode, guest->groups, guest->name};
+      if (means(peer, member)) add(*guest, found);
+    }
+    if (peer.kind == Peer::Kind::any) add_strangers(found);
+    return found;
+  }
+
+  // A guest asks for the gateway of its own network.
+  [[nodiscard]] bool speaks_to(const Someone& one, const Someone& other, const Expect& expect) const {
+    if (one.at == other.at || one.at.is_v4() != other.at.is_v4()) return false;
+    const auto same_network = [&](const address& guest, const address& gateway) {
+      return std::ranges::any_of(config_.networks, [&](const auto& entry) {
+        const auto& network = entry.second;
+        return gateway.is_v4() ? gateway == address{network.gateway} && config::contains(network.prefix, guest.to_v4())
+                               : network.prefix6 && network.gateway6 && gateway == address{*network.gateway6} &&
+                                     config::contains(*network.prefix6, guest.to_v6());
+      });
+    };
+    if (expect.to.kind == Peer::Kind::host) return same_network(one.at, other.at);
+    if (expect.from.kind == Peer::Kind::host) return same_network(other.at, one.at);
+    return true;
+  }
+
+  [[nodiscard]] static bool fits(const config::Service& packet, const address& a) {
+    if (packet.protocol == IPPROTO_ICMP) return a.is_v4();
+    if (packet.protocol == IPPROTO_ICMPV6) return a.is_v6();
+    return true;
+  }
+
+  [[nodiscard]] std::optional<std::string> try_all(const Evaluator& evaluator, const Expect& expect,
+                                                   std::size_t& tried) const {
+    for (const auto& from : of(expect.from)) {
+      for (const auto& to : of(expect.to)) {
+        if (!speaks_to(from, to, expect) || !fits(expect.packet, from.at)) continue;
+        ++tried;
+        const auto& packet = expect.packet;
+        const std::uint16_t port =
+            packet.ports ? packet.ports->first : std::uint16_t{packet.icmp_type.value_or(std::uint8_t{0})};
+        const auto journey =
+            travel(evaluator, topology_, first_packet(topology_, from.at, to.at, expect.packet.protocol, port));
+        if (as_expected(journey, expect.verdict)) continue;
+        return "expected " + std::string{config::name(expect.verdict)} + ", but " + expect.packet.to_string() +
+               " from " + from.who + " to " + to.who + " is " + sentence(journey);
+      }
+    }
+    return std::nullopt;
+  }
+
+  static bool as_expected(const Journey& journey, config::Action verdict) {
+    switch (verdict) {
+      case config::Action::allow:
+        return journey.passes();
+      case config::Action::deny:
+        return journey.lost.empty() && journey.ruling == Ruling::drop;
+      case config::Action::reject:
+        return journey.lost.empty() && journey.ruling == Ruling::reject;
+    }
+    std::abort();
+  }
+
+  const config::Config& config_;
+  Profiles profiles_;
+  std::list<Guest> made_up_;
+  std::vector<const Guest*> people_;
+  Ruleset ruleset_;
+  Topology topology_;
+};
+
+}  // namespace
+
+std::optional<address> stranger(const config::Config& config, bool v6) {
+  for (const auto* text : kStrangers) {
+    const auto a = boost::asio::ip::make_address(text);
+    if (a.is_v6() != v6 || is_a_guests(a, config)) continue;
+    const auto names_it = [&](const Peer& peer) { return within(a, peer, config.policy); };
+    const bool known = std::ranges::any_of(config.policy.rules, [&](const config::PolicyRule& rule) {
+      return std::ranges::any_of(rule.from, names_it) || std::ranges::any_of(rule.to, names_it);
+    });
+    if (!known) return a;
+  }
+  return std::nullopt;
+}
+
+config::Problems prove(const config::Config& config, const std::vector<const Guest*>& guests,
+                       config::Problems& untried) {
+  if (config.policy.expects.empty()) return {};
+  return Prover{config, guests}.run(untried);
+}
+
+}  // namespace vrouter::firewall

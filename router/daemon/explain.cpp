@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `vrouter explain`: the rules that the kernel holds, asked about a packet that nobody sends.
+#include "firewall/explain.h"
+
+#include <netinet/in.h>
+
+#include "config/specs.h"
+#include "firewall/prove.h"
+#include "router/daemon/router.h"
+
+namespace vrouter::router {
+
+using control::ExplainView;
+using control::Failure;
+using control::FailureKind;
+
+namespace {
+
+// Who is asked about, in both families as far as it has them.
+struct End {
+  std::string name;  // empty: an address says it all
+  std::optional<address_v4> v4;
+  std::optional<address_v6> v6;
+};
+
+std::string text(const End& end, const address& at) {
+  return end.name.empty() ? at.to_string() : end.name + " (" + at.to_string() + ")";
+}
+
+End of_guest(const config::Guest& guest) {
+  return {guest.name, guest.address, guest.address6};
+}
+
+End of_host(const config::Network& network) {
+  return {"this host", network.gateway, network.gateway6};
+}
+
+End of_world(const config::Config& config) {
+  End end{"the world", {}, {}};
+  if (const auto a = firewall::stranger(config, false)) end.v4 = a->to_v4();
+  if (const auto a = firewall::stranger(config, true)) end.v6 = a->to_v6();
+  return end;
+}
+
+}  // namespace
+
+firewall::Topology Router::topology() const {
+  firewall::Topology topology;
+  for (const auto& [name, network] : config_.networks) topology.add(network);
+  for (const auto& [tap, guest] : guests_.all()) topology.add(guest);
+  for (const auto& [index, addresses] : plane_.observed().addresses()) {
+    const auto* link = plane_.observed().link(index);
+    if (link == nullptr || link->group == kGuestGroup) continue;
+    for (const auto& one : addresses) topology.host.insert_or_assign(one.local, link->name);
+  }
+  const auto uplinks = resolve_uplinks();
+  if (!uplinks.empty()) topology.uplink = uplinks.front();
+  return topology;
+}
+
+control::Answer<ExplainView> Router::explain(std::string from, std::string to, config::Service packet) {
+  if (stopped_) co_return std::unexpected(Failure{FailureKind::refused, refuse_if_stopped().error(), {}});
+  const auto* from_guest = guests_.find(from);
+  const auto* to_guest = guests_.find(to);
+  const auto resolve = [this](const std::string& word, const config::Guest* guest,
+                              const config::Guest* other) -> std::optional<End> {
+    if (guest != nullptr) return of_guest(*guest);
+    if (word == "host") return of_host(other != nullptr ? network_of(*other) : config_.networks.begin()->second);
+    if (word == "world") return of_world(config_);
+    const auto parsed = config::parse_address(word);
+    if (!parsed) return std::nullopt;
+    return parsed->is_v4() ? End{{}, parsed->to_v4(), {}} : End{{}, {}, parsed->to_v6()};
+  };
+  const auto sender = resolve(from, from_guest, to_guest);
+  const auto receiver = resolve(to, to_guest, from_guest);
+  if (!sender || !receiver) {
+    co_return std::unexpected(Failure{FailureKind::not_found,
+                                      (sender ? to : from) +
+                                          " is no guest and no address; name a guest, an address, \"host\" or "
+                                          "\"world\" (`vrouter guests` lists the guests)",
+                                      {}});
+  }
+  const bool v4 = sender->v4 && receiver->v4 && packet.protocol != IPPROTO_ICMPV6;
+  if (!v4 && !(sender->v6 && receiver->v6 && packet.protocol != IPPROTO_ICMP)) {
+    co_return std::unexpected(Failure{
+        FailureKind::refused,
+        "there is no address family that both ends and " + packet.to_string() + " have; name addresses of the same one",
+        {}});
+  }
+  const address source = v4 ? address{*sender->v4} : address{*sender->v6};
+  const address destination = v4 ? address{*receiver->v4} : address{*receiver->v6};
+  const std::uint16_t port = packet.ports ? packet.ports->first : std::uint16_t{packet.icmp_type.value_or(0)};
+  const auto where = topology();
+  const firewall::Evaluator evaluator{plane_.rules()};
+  const auto journey =
+      firewall::travel(evaluator, where, firewall::first_packet(where, source, destination, packet.protocol, port));
+  co_return ExplainView{text(*sender, source),      text(*receiver, destination), packet.to_string(),
+                        firewall::verdict(journey), firewall::sentence(journey),  firewall::steps(journey)};
+}
+
+}  // namespace vrouter::router
