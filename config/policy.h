@@ -89,9 +89,9 @@ struct AddressSet {
 
 struct PolicyRule {
   std::string name;            // unique; "rule 3 of 10-web.toml" where none was given
-  std::vector<Peer> from, to;  // one of each is enough
+  std::vector<Peer> from, to;  // one of each is enough; none stands twice
   Action action = Action::allow;
-  std::vector<Service> services;  // one is enough; empty: all traffic
+  std::vector<Service> services;  // one is enough; empty: all traffic; sorted, no packet is in two of them
   bool log = false;
   std::optional<RateLimit> limit;  // of allow only
   Place declared_at;

@@ -215,10 +215,19 @@ class Resolver {
   std::set<std::string_view> guests_;
 };
 
+// At most 256, so comparing all with all is no matter.
+std::vector<Peer> each_once(std::vector<WrittenPeer> written) {
+  std::vector<Peer> peers;
+  for (auto& [peer, at] : written) {
+    if (std::ranges::find(peers, peer) == peers.end()) peers.push_back(std::move(peer));
+  }
+  return peers;
+}
+
 PolicyRule finished(Written<PolicyRule>& written) {
   auto rule = std::move(written.said);
-  for (auto& [peer, at] : written.from) rule.from.push_back(std::move(peer));
-  for (auto& [peer, at] : written.to) rule.to.push_back(std::move(peer));
+  rule.from = each_once(std::move(written.from));
+  rule.to = each_once(std::move(written.to));
   for (const auto& [services, at] : written.services) {
     rule.services.insert(rule.services.end(), services.begin(), services.end());
   }

@@ -77,7 +77,7 @@ office = ["198.51.100.128/25", "2001:db8:7::1", "198.51.100.0/25", "198.51.100.7
 [[rules]]
 name  = "web to db"
 from  = "group:web"
-to    = ["group:db", "guest:w"]
+to    = ["group:db", "guest:w", "group:db"]
 allow = ["tcp/5433", "tcp/5432", "ping"]
 log   = true
 limit = "10/minute burst 20"
