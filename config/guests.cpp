@@ -13,7 +13,7 @@ namespace {
 using Field = Refusal::Field;
 using Refusals = std::vector<Refusal>;
 
-constexpr std::size_t kMaxNetworksNamed = 8;  // in one message
+constexpr std::size_t kMaxNamed = 8;  // in one message
 constexpr std::uint16_t kDnsPort = 53;
 constexpr std::uint16_t kDhcpPort = 67;
 
@@ -21,7 +21,7 @@ std::string networks_text(const Config& config) {
   std::string text;
   std::size_t count = 0;
   for (const auto& [name, network] : config.networks) {
-    if (count++ == kMaxNetworksNamed) return text + ", ...";
+    if (count++ == kMaxNamed) return text + ", ...";
     if (!text.empty()) text += ", ";
     text += name + ' ' + network.prefix.to_string();
   }
@@ -92,7 +92,27 @@ void fit_mac(const Guest& guest, Refusals& refusals) {
        .remedy = "give the address of the guest's own network card, such as 52:54:00:12:34:56"});
 }
 
-void fit_groups(const Guest& guest, Refusals& refusals) {
+std::string groups_text(const Config& config) {
+  std::string text;
+  std::size_t count = 0;
+  for (const auto& [name, group] : config.policy.groups) {
+    if (count++ == kMaxNamed) return text + ", ...";
+    if (!text.empty()) text += ", ";
+    text += name;
+  }
+  return text;
+}
+
+// A group that nothing declares would protect nothing: a slip in its name must not go unseen.
+Refusal undeclared(const Config& config, const std::string& group, std::size_t index) {
+  const auto declare = "declare [groups." + group + "] in a policy file";
+  return {.field = Field::undeclared_group,
+          .index = index,
+          .reason = "no policy file declares the group " + quoted(group),
+          .remedy = config.policy.groups.empty() ? declare : "name one of: " + groups_text(config) + "; or " + declare};
+}
+
+void fit_groups(const Config& config, const Guest& guest, Refusals& refusals) {
   std::set<std::string_view> seen;
   for (std::size_t i = 0; i < guest.groups.size(); ++i) {
     if (const auto name = parse_group_name(guest.groups[i]); !name) {
@@ -106,6 +126,8 @@ void fit_groups(const Guest& guest, Refusals& refusals) {
                           .index = i,
                           .reason = "group " + quoted(guest.groups[i]) + " is named twice",
                           .remedy = "name it once"});
+    } else if (!config.policy.groups.contains(guest.groups[i])) {
+      refusals.push_back(undeclared(config, guest.groups[i], i));
     }
   }
 }
@@ -312,7 +334,7 @@ Fitted GuestTable::fit(const Config& config, Guest guest) const {
   fit_tap(config, fitted, refusals);
   fit_name(fitted, refusals);
   fit_mac(fitted, refusals);
-  fit_groups(fitted, refusals);
+  fit_groups(config, fitted, refusals);
   if (!fitted.owner.empty() && !fitted.create_tap) {
     refusals.push_back({.field = Field::guest,
                         .reason = "only a TAP that vrouter makes can be given to user " + quoted(fitted.owner),

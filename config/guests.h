@@ -17,7 +17,8 @@ namespace vrouter::config {
 
 // Why a guest can't be: which of its fields, what is wrong with it, and what to write instead.
 struct Refusal {
-  enum class Field { guest, name, tap, network, address, address6, mac, groups, publish };
+  // `undeclared_group` is of `groups` too; apart, since policy files may be read after the guests.
+  enum class Field { guest, name, tap, network, address, address6, mac, groups, undeclared_group, publish };
   Field field = Field::guest;
   std::size_t index = 0;  // which of `groups` or `publish`
   std::string reason{};   // "10.0.5.2 is taken by guest web1 on tap0 (vrouter.toml:12:11)"

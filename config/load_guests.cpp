@@ -91,6 +91,7 @@ Position place(const Declared& declared, const Refusal& refusal) {
     case Field::mac:
       return reader.at("mac");
     case Field::groups:
+    case Field::undeclared_group:
       return declared.groups_at[refusal.index];
     case Field::publish:
       return declared.publish_at[refusal.index];
@@ -113,6 +114,14 @@ bool fits(Diagnosis& diagnosis, const Declared& declared, const std::vector<Refu
   return refusals.empty();
 }
 
+Fitted fit(const GuestTable& table, const Config& config, const Guest& guest, Known known) {
+  auto fitted = table.fit(config, guest);
+  if (!known.groups) {
+    std::erase_if(fitted.refusals, [](const Refusal& r) { return r.field == Field::undeclared_group; });
+  }
+  return fitted;
+}
+
 // Enters the guest as far as it was not refused, so that a second one that takes the same is found in the same run.
 void enter(GuestTable& table, Guest guest, const std::vector<Refusal>& refusals) {
   for (const auto& refusal : refusals) {
@@ -120,6 +129,7 @@ void enter(GuestTable& table, Guest guest, const std::vector<Refusal>& refusals)
       case Field::guest:
       case Field::mac:
       case Field::groups:
+      case Field::undeclared_group:
         break;
       case Field::name:
       case Field::tap:
@@ -139,7 +149,7 @@ void enter(GuestTable& table, Guest guest, const std::vector<Refusal>& refusals)
 
 }  // namespace
 
-void load_guests(Diagnosis& diagnosis, const Node& array, bool networks_known, Config& config) {
+void load_guests(Diagnosis& diagnosis, const Node& array, Known known, Config& config) {
   GuestTable table;
   std::vector<Declared> without_address;
   for (const auto& item : array.items) {
@@ -153,21 +163,21 @@ void load_guests(Diagnosis& diagnosis, const Node& array, bool networks_known, C
       without_address.push_back(std::move(declared));
       continue;
     }
-    auto [guest, refusals] = table.fit(config, declared.guest);
+    auto [guest, refusals] = fit(table, config, declared.guest, known);
     guest.address = declared.guest.address;
     enter(table, guest, refusals);
-    if (fits(diagnosis, declared, refusals, networks_known)) config.guests.push_back(std::move(guest));
+    if (fits(diagnosis, declared, refusals, known.networks)) config.guests.push_back(std::move(guest));
   }
   // A guest of the file must have the same address after every reload and restart, whatever stands above it there
   // and whatever was added by command meanwhile: so it can't be taken from the pool.
   for (auto& declared : without_address) {
-    auto [guest, refusals] = table.fit(config, declared.guest);
+    auto [guest, refusals] = fit(table, config, declared.guest, known);
     const auto such_as = guest.address ? guest.address->to_string() : "10.0.5.2";
     diagnosis.add(declared.reader.at(),
                   "a declared guest needs an address of its own; write address = \"" + such_as + '"');
     declared.unread.insert(Field::address);
     enter(table, std::move(guest), refusals);
-    static_cast<void>(fits(diagnosis, declared, refusals, networks_known));
+    static_cast<void>(fits(diagnosis, declared, refusals, known.networks));
   }
 }
 

@@ -17,6 +17,12 @@ void load_dhcp(Diagnosis& diagnosis, const Node& table, bool prefix_known, Netwo
 // Needs the networks, for a gateway is no upstream.
 void load_dns(Diagnosis& diagnosis, const Node& table, Config& config);
 
-void load_guests(Diagnosis& diagnosis, const Node& array, bool networks_known, Config& config);
+// Which of the things that guests name were all read. Where one was not, nothing is said to be missing.
+struct Known {
+  bool networks = true;
+  bool groups = true;
+};
+
+void load_guests(Diagnosis& diagnosis, const Node& array, Known known, Config& config);
 
 }  // namespace vrouter::config

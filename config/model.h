@@ -13,6 +13,7 @@
 
 #include "base/mac_address.h"
 #include "config/networks.h"
+#include "config/policy.h"
 #include "config/problem.h"
 
 namespace vrouter::config {
@@ -122,6 +123,8 @@ struct Config {
   std::map<std::string, Network> networks;
   Dns dns;
   std::vector<Guest> guests;  // the declared ones, in the file's order: each complete, its address included
+  Policy policy;              // of every policy file
+  Problems warnings;          // what is odd in the policy, yet may be meant: said, not refused
   bool operator==(const Config&) const = default;
 };
 

@@ -117,4 +117,8 @@ struct Policy {
   bool operator==(const Policy&) const = default;
 };
 
+// Whether both say the same, wherever in the files they say it. A rule without a name of its own is named after its
+// file and its number there, so that is compared.
+[[nodiscard]] bool same_meaning(const Policy& a, const Policy& b);
+
 }  // namespace vrouter::config

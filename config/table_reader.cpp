@@ -29,11 +29,12 @@ TableReader::TableReader(Diagnosis& diagnosis, const Node& table, std::string ti
   for (const auto& [key, at, value] : table.members) {
     if (const auto* known = spec(key)) {
       if (known->takes(value.type)) continue;
-      complain(value.at, std::string{key} + " must be " + std::string{describe(known->type)} + ", not " +
+      const auto* const or_string = known->or_string ? "a string or " : "";
+      complain(value.at, std::string{key} + " must be " + or_string + std::string{describe(known->type)} + ", not " +
                              std::string{describe(value.type)} + "; write " + key + " = " +
                              std::string{known->example});
     } else if (is_policy_key(title_, key)) {
-      complain(at, "policy (" + key + ") is not understood by this version; take it out");
+      complain(at, quoted(key) + " belongs to the policy, which has files of its own; move it to one in policy.d");
     } else if (const auto near = nearest(key, names)) {
       complain(at, "unknown key " + quoted(key) + " in " + title_ + "; did you mean " + std::string{*near} + "?");
     } else {

@@ -38,9 +38,10 @@ struct KeySpec {
   Node::Type type = Node::Type::string;
   std::string_view example;  // as TOML: what to write after "key = "
   bool or_boolean = false;
+  bool or_string = false;  // of an array: its only item may stand by itself
 
   [[nodiscard]] bool takes(Node::Type given) const noexcept {
-    return given == type || (or_boolean && given == Node::Type::boolean);
+    return given == type || (or_boolean && given == Node::Type::boolean) || (or_string && given == Node::Type::string);
   }
 };
 
@@ -68,14 +69,15 @@ class TableReader {
     return true;
   }
 
-  // An array of texts. Values that don't parse, or stand twice, are reported and left out.
+  // An array of texts, or one text where the key takes that. Values that don't parse are reported and left out.
   template <typename Value>
   std::vector<std::pair<Value, Position>> read_list(std::string_view key,
                                                     Parsed<Value> (*parse)(std::string_view)) const {
     std::vector<std::pair<Value, Position>> values;
-    const auto* array = find(key);
-    if (array == nullptr) return values;
-    for (const auto& item : array->items) {
+    const auto* node = find(key);
+    if (node == nullptr) return values;
+    const bool single = node->type == Node::Type::string;
+    for (const auto& item : single ? std::span{node, 1} : std::span{node->items}) {
       if (!is_text(key, item)) continue;
       if (auto value = parse(item.text)) {
         values.emplace_back(*std::move(value), item.at);

@@ -4,76 +4,19 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <cstring>
 #include <initializer_list>
 
+#include "firewall/policy_chains.h"
 #include "firewall/skeleton.h"
+#include "firewall/words.h"
 
 namespace vrouter::firewall {
 namespace {
 
 using config::Guest;
-using config::Mode;
 using config::Network;
 using config::Publish;
-
-Bytes bytes_of(const std::string& interface) {
-  Bytes bytes(size_of(Type::ifname), 0);
-  std::copy_n(interface.begin(), std::min(interface.size(), bytes.size() - 1), bytes.begin());
-  return bytes;
-}
-Bytes bytes_of(const MacAddress& mac) {
-  return {mac.bytes.begin(), mac.bytes.end()};
-}
-Bytes bytes_of(const address_v4& a) {
-  const auto bytes = a.to_bytes();
-  return {bytes.begin(), bytes.end()};
-}
-Bytes bytes_of(const address_v6& a) {
-  const auto bytes = a.to_bytes();
-  return {bytes.begin(), bytes.end()};
-}
-Bytes bytes_of(std::uint8_t value) {
-  return {value};
-}
-Bytes port(std::uint16_t value) {
-  return {static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)};
-}
-Bytes bytes_of(Profile profile) {
-  const auto value = static_cast<std::uint32_t>(profile);
-  Bytes bytes(sizeof value);
-  std::memcpy(bytes.data(), &value, sizeof value);
-  return bytes;
-}
-
-Bytes concat(std::initializer_list<Bytes> fields) {
-  Bytes key;
-  for (const auto& field : fields) {
-    key.insert(key.end(), field.begin(), field.end());
-    key.resize((key.size() + 3) / 4 * 4, 0);
-  }
-  return key;
-}
-
-Element element(Family family, std::string set, Bytes key, Bytes data = {}) {
-  return {SetRef{family, std::move(set)}, ElementKey{std::move(key), {}}, Datum{std::move(data), std::nullopt}};
-}
-Element inet(std::string set, Bytes key, Bytes data = {}) {
-  return element(Family::inet, std::move(set), std::move(key), std::move(data));
-}
-
-// A guest's profile follows from its network alone as long as there are no groups' rules. Routed and NAT differ in
-// the addresses that the world sees, not in what is allowed.
-Profile profile_of(const Network& network) {
-  switch (network.mode) {
-    case Mode::nat:
-    case Mode::routed:
-      return Profile::open;
-    case Mode::isolated:
-      return Profile::isolated;
-  }
-  std::abort();
-}
+using namespace words;
 
 // The same for both families: which of the twin sets, and what an address is.
 template <typename Address>
@@ -101,8 +44,9 @@ void add_published(const Address& own, const Publish& publish, std::vector<Eleme
   if (publish.host && !T::same_family(*publish.host)) return;
   const auto protocol = bytes_of(static_cast<std::uint8_t>(publish.protocol));
   for (std::uint32_t offset = 0; offset <= std::uint32_t{publish.last} - publish.first; ++offset) {
-    const auto host_port = port(static_cast<std::uint16_t>(publish.first + offset));
-    const auto target = concat({bytes_of(own), port(static_cast<std::uint16_t>(publish.guest_first + offset))});
+    const auto host_port = network_order(static_cast<std::uint16_t>(publish.first + offset));
+    const auto target =
+        concat({bytes_of(own), network_order(static_cast<std::uint16_t>(publish.guest_first + offset))});
     if (publish.host) {
       out.push_back(inet(T::kPub, concat({bytes_of(T::from(*publish.host)), protocol, host_port}), target));
     } else {
@@ -112,10 +56,10 @@ void add_published(const Address& own, const Publish& publish, std::vector<Eleme
 }
 
 template <typename Address>
-void add_address(const Guest& guest, const Address& own, const std::optional<Address>& gateway, Profile profile,
+void add_address(const Guest& guest, const Address& own, const std::optional<Address>& gateway, ProfileId profile,
                  std::vector<Element>& out) {
   using T = Twins<Address>;
-  const auto tap = bytes_of(guest.tap), ip = bytes_of(own), mark = bytes_of(profile);
+  const auto tap = bytes_of(guest.tap), ip = bytes_of(own), mark = host_order(profile);
   if (guest.mac) {
     out.push_back(inet(T::kPinned, concat({tap, bytes_of(*guest.mac), ip})));
   } else {
@@ -141,21 +85,11 @@ void add_arp(const Guest& guest, std::vector<Element>& out) {
   }
 }
 
-template <typename Prefix>
-Element interval(std::string set, const Prefix& prefix) {
-  Bytes first = bytes_of(prefix.network());
-  Bytes last = first;
-  for (std::size_t bit = prefix.prefix_length(); bit < last.size() * 8; ++bit) {
-    last[bit / 8] |= static_cast<std::uint8_t>(0x80U >> bit % 8);
-  }
-  return {SetRef{Family::inet, std::move(set)}, ElementKey{std::move(first), std::move(last)}, {}};
-}
-
 void add_networks(const config::Config& config, std::vector<Element>& out) {
   for (const auto& [name, network] : config.networks) {
     out.push_back(inet("gateways4", bytes_of(network.gateway)));
     if (network.gateway6) out.push_back(inet("gateways6", bytes_of(*network.gateway6)));
-    if (network.mode != Mode::nat) continue;
+    if (network.mode != config::Mode::nat) continue;
     out.push_back(interval("masq4", network.prefix));
     if (network.prefix6) out.push_back(interval("masq6", *network.prefix6));
   }
@@ -163,7 +97,7 @@ void add_networks(const config::Config& config, std::vector<Element>& out) {
 
 void add_constants(std::vector<Element>& out) {
   for (const auto number : std::initializer_list<std::uint16_t>{67, 547})
-    out.push_back(inet("server_ports", port(number)));
+    out.push_back(inet("server_ports", network_order(number)));
   for (const auto type : std::initializer_list<std::uint8_t>{5, 9})
     out.push_back(inet("router_types4", bytes_of(type)));  // redirect, advertisement
   for (const auto type : std::initializer_list<std::uint8_t>{134, 137, 138})
@@ -175,17 +109,13 @@ void add_constants(std::vector<Element>& out) {
     out.push_back(inet("unbound_types6", bytes_of(type)));
   constexpr std::uint16_t kDns = 53;
   for (const auto protocol : std::initializer_list<std::uint8_t>{IPPROTO_TCP, IPPROTO_UDP}) {
-    out.push_back(inet("services", concat({bytes_of(protocol), port(kDns)})));
+    out.push_back(inet("services", concat({bytes_of(protocol), network_order(kDns)})));
   }
-}
-
-Element verdict(std::string map, Profile profile, Verdict what) {
-  return {SetRef{Family::inet, std::move(map)}, ElementKey{bytes_of(profile), {}}, Datum{{}, std::move(what)}};
 }
 
 }  // namespace
 
-Ruleset compile(const config::Config& config, const Surroundings& surroundings) {
+Ruleset compile(const config::Config& config, const Surroundings& surroundings, const Profiles& profiles) {
   Ruleset ruleset{surroundings.own_table, {inet_table(), arp_table()}, {}};
   if (surroundings.users) add_output(*surroundings.users, ruleset.tables.front());
   std::vector<Element> elements;
@@ -193,21 +123,21 @@ Ruleset compile(const config::Config& config, const Surroundings& surroundings) 
   add_networks(config, elements);
   for (const auto& name : surroundings.guarded_interfaces) elements.push_back(inet("guarded4", bytes_of(name)));
   for (const auto& name : surroundings.guarded_interfaces6) elements.push_back(inet("guarded6", bytes_of(name)));
-  const Verdict accept{Verdict::Kind::accept, {}}, deny{Verdict::Kind::goto_chain, "deny"};
-  elements.push_back(verdict("prof_eg", Profile::open, accept));
-  elements.push_back(verdict("prof_eg", Profile::isolated, deny));
-  elements.push_back(verdict("prof_in", Profile::open, deny));
-  elements.push_back(verdict("prof_in", Profile::isolated, deny));
+  elements.push_back(inet_verdict("prof_eg", host_order(kOpenProfile), accept()));
+  elements.push_back(inet_verdict("prof_eg", host_order(kIsolatedProfile), go("deny")));
+  elements.push_back(inet_verdict("prof_in", host_order(kOpenProfile), go("uninvited")));
+  elements.push_back(inet_verdict("prof_in", host_order(kIsolatedProfile), go("uninvited")));
+  add_policy(config, profiles, ruleset.tables.front(), elements);
   ruleset.insert(elements);
   return ruleset;
 }
 
-std::vector<Element> compile_guest(const Guest& guest, const Network& network) {
+std::vector<Element> compile_guest(const Guest& guest, const Network& network, const Profiles& profiles) {
   std::vector<Element> elements;
   const auto tap = bytes_of(guest.tap);
   elements.push_back(inet("taps", tap));
   elements.push_back(guest.mac ? inet("macs", concat({tap, bytes_of(*guest.mac)})) : inet("loose", tap));
-  const auto profile = profile_of(network);
+  const auto profile = profiles.of(guest, network);
   if (guest.address) add_address(guest, *guest.address, std::optional{network.gateway}, profile, elements);
   if (guest.address6) add_address(guest, *guest.address6, network.gateway6, profile, elements);
   add_arp(guest, elements);

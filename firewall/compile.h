@@ -2,8 +2,10 @@
 // Configuration -> ruleset. Pure: no kernel, no clock.
 //
 // The whole desired state is the skeleton and the elements of every guest:
-//     Ruleset desired = compile(config, surroundings);
-//     for (guest : guests) desired.insert(compile_guest(guest, network));
+//     Profiles profiles{config};
+//     for (guest : guests) profiles.add(guest, network);
+//     Ruleset desired = compile(config, surroundings, profiles);
+//     for (guest : guests) desired.insert(compile_guest(guest, network, profiles));
 #pragma once
 
 #include <sys/types.h>
@@ -14,6 +16,7 @@
 #include <vector>
 
 #include "config/model.h"
+#include "firewall/profiles.h"
 #include "firewall/ruleset.h"
 
 namespace vrouter::firewall {
@@ -35,11 +38,13 @@ struct Surroundings {
   bool operator==(const Surroundings&) const = default;
 };
 
-// Tables, sets, chains, rules, and the elements that come from networks and surroundings.
-[[nodiscard]] Ruleset compile(const config::Config& config, const Surroundings& surroundings);
+// Tables, sets, chains, rules, and the elements that come from networks, policy and surroundings.
+[[nodiscard]] Ruleset compile(const config::Config& config, const Surroundings& surroundings,
+                              const Profiles& profiles = {});
 
-// All elements of one guest, sorted. `network` is the guest's own.
-[[nodiscard]] std::vector<Element> compile_guest(const config::Guest& guest, const config::Network& network);
+// All elements of one guest, sorted. `network` is the guest's own; `profiles` must have it.
+[[nodiscard]] std::vector<Element> compile_guest(const config::Guest& guest, const config::Network& network,
+                                                 const Profiles& profiles = {});
 
 // The servers that the DNS process may ask, for a ruleset compiled with `users`. Tell the kernel of a new one before
 // the process, and take an old one back after it. What repeats is named once; sorted.

@@ -19,7 +19,8 @@
 #include <linux/rtnetlink.h>
 
 #include <boost/asio/ip/address.hpp>
-#include <cstring>
+
+#include "firewall/words.h"
 
 namespace vrouter::firewall {
 namespace {
@@ -28,35 +29,13 @@ constexpr std::int32_t kRaw = -300, kMangle = -150, kDstNat = -100, kFilter = 0,
 constexpr std::uint32_t kEstablishedRelated = 1U << 1 | 1U << 2;  // NF_CT_STATE_BIT, in the order of ip_conntrack_info
 constexpr std::uint32_t kInvalid = NF_CT_STATE_INVALID_BIT;
 
-template <typename T>
-Bytes host_order(T value) {
-  Bytes bytes(sizeof value);
-  std::memcpy(bytes.data(), &value, sizeof value);
-  return bytes;
-}
-Bytes network_order(std::uint16_t value) {
-  return {static_cast<std::uint8_t>(value >> 8), static_cast<std::uint8_t>(value)};
-}
+using namespace words;
+
 Bytes ip4(const char* text) {
-  const auto bytes = boost::asio::ip::make_address_v4(text).to_bytes();
-  return {bytes.begin(), bytes.end()};
+  return bytes_of(boost::asio::ip::make_address_v4(text));
 }
 Bytes ip6(const char* text) {
-  const auto bytes = boost::asio::ip::make_address_v6(text).to_bytes();
-  return {bytes.begin(), bytes.end()};
-}
-
-Compare is(Field field, Bytes value) {
-  return {field, std::move(value), false, 0};
-}
-Compare within(Field field, Bytes value, std::uint8_t prefix_length) {
-  return {field, std::move(value), false, prefix_length};
-}
-Compare from_guest() {
-  return is(Field::iifgroup, host_order(kGuestGroup));
-}
-Compare to_guest() {
-  return is(Field::oifgroup, host_order(kGuestGroup));
+  return bytes_of(boost::asio::ip::make_address_v6(text));
 }
 Compare not_a_guest(Field group) {
   return {group, host_order(kGuestGroup), true, 0};
@@ -70,42 +49,11 @@ Compare ipv6() {
 Compare local_address() {
   return is(Field::fib_daddr_type, host_order<std::uint32_t>(RTN_LOCAL));
 }
-Compare port(Field field, std::uint16_t number) {
-  return is(field, network_order(number));
-}
-AnyBit state(std::uint32_t bits) {
-  return {Field::ct_state, bits};
-}
 AnyBit translated() {
   return {Field::ct_status, IPS_DST_NAT};
 }
-Lookup in(Key key, std::string set) {
-  return {std::move(key), std::move(set)};
-}
 
-const Verdict kAccept{Verdict::Kind::accept, {}};
-const Verdict kDrop{Verdict::Kind::drop, {}};
-const Verdict kReturn{Verdict::Kind::return_, {}};
-Verdict go(std::string chain) {
-  return {Verdict::Kind::goto_chain, std::move(chain)};
-}
-
-Rule rule(std::string comment, std::vector<Statement> statements) {
-  return {std::move(statements), std::move(comment)};
-}
-
-Set set(std::string name, std::vector<Type> key) {
-  return {std::move(name), std::move(key), DataKind::none, {}, false};
-}
-Set interval_set(std::string name, Type key) {
-  return {std::move(name), {key}, DataKind::none, {}, true};
-}
-Set map(std::string name, std::vector<Type> key, std::vector<Type> data) {
-  return {std::move(name), std::move(key), DataKind::value, std::move(data), false};
-}
-Set verdict_map(std::string name, Type key) {
-  return {std::move(name), {key}, DataKind::verdict, {}, false};
-}
+const Verdict kAccept = accept(), kDrop = drop(), kReturn = back();
 
 std::vector<Set> inet_sets() {
   using enum Type;
@@ -139,8 +87,8 @@ std::vector<Set> inet_sets() {
       set("link_types6", {icmpv6_type}),
       set("unbound_types6", {icmpv6_type}),
       set("services", {inet_proto, inet_service}),
-      verdict_map("prof_eg", mark),
-      verdict_map("prof_in", mark),
+      verdict_map("prof_eg", {mark}),
+      verdict_map("prof_in", {mark}),
   };
 }
 
@@ -290,9 +238,14 @@ std::vector<Chain> ingress_chains() {
       {"to_profile",
        std::nullopt,
        {
-           rule("published: the map is the permission", {translated(), kAccept}),
            rule("what the receiver may", {VerdictMap{{Field::mark}, "prof_in"}}),
            rule("no such receiver", {kDrop}),
+       }},
+      {"uninvited",
+       std::nullopt,
+       {
+           rule("published: the map is the permission", {translated(), kAccept}),
+           rule("no group of the receiver's, no rule", {go("deny")}),
        }},
       {"deny",
        std::nullopt,

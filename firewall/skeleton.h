@@ -9,10 +9,6 @@
 
 namespace vrouter::firewall {
 
-// A profile is what a guest may send and receive, as a packet mark; a guest's elements carry its number.
-// The mark is set in `forward` only, where routing is done, so that it steers no `ip rule`.
-enum class Profile : std::uint32_t { open = 1, isolated = 2 };
-
 [[nodiscard]] Table inet_table();
 [[nodiscard]] Table arp_table();
 // What the service processes may send: two sets and the chains.

@@ -40,8 +40,8 @@ struct ChangesLost {};
 
 using NftEvent = std::variant<ForeignChange, ChangesLost>;
 
-// One non-blocking socket in the network namespace that it was opened in. Open it before the tables are read: then no
-// change can fall between the two.
+// One non-blocking socket in the network namespace that it was opened in. Open it before the tables are read, or
+// compare the generation (NftPort) from before the reading: then no change can fall between the two unseen.
 class NftEvents {
  public:
   using Handler = std::function<void(const NftEvent&)>;

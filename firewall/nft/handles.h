@@ -4,6 +4,7 @@
 
 #include <libnftnl/chain.h>
 #include <libnftnl/expr.h>
+#include <libnftnl/gen.h>
 #include <libnftnl/object.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/set.h>
@@ -28,6 +29,7 @@ using TableHandle = std::unique_ptr<nftnl_table, FreeWith<nftnl_table_free>>;
 using ChainHandle = std::unique_ptr<nftnl_chain, FreeWith<nftnl_chain_free>>;
 using RuleHandle = std::unique_ptr<nftnl_rule, FreeWith<nftnl_rule_free>>;
 using SetHandle = std::unique_ptr<nftnl_set, FreeWith<nftnl_set_free>>;
+using GenerationHandle = std::unique_ptr<nftnl_gen, FreeWith<nftnl_gen_free>>;
 using ObjectHandle = std::unique_ptr<nftnl_obj, FreeWith<nftnl_obj_free>>;
 using UserDataHandle = std::unique_ptr<nftnl_udata_buf, FreeWith<nftnl_udata_buf_free>>;
 

@@ -30,6 +30,8 @@ class KernelNft final : public NftPort {
 
   [[nodiscard]] std::uint32_t port_id() const override { return socket_.port_id(); }
 
+  [[nodiscard]] std::optional<std::uint32_t> generation() override { return read_generation(socket_); }
+
   [[nodiscard]] std::expected<Observed, KernelError> observe() override { return noted(read_all(socket_)); }
 
   [[nodiscard]] std::expected<Observed, KernelError> observe_sets(const std::set<SetRef>& sets) override {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -27,6 +28,9 @@ class NftPort {
   [[nodiscard]] virtual Features features() const = 0;
   // The netlink port that our changes come from, by which NftEvents knows them; 0: a kernel without events.
   [[nodiscard]] virtual std::uint32_t port_id() const { return 0; }
+
+  // How many transactions nf_tables has seen in this network namespace, anybody's; empty: a kernel that doesn't tell.
+  [[nodiscard]] virtual std::optional<std::uint32_t> generation() { return std::nullopt; }
 
   // Our tables and all that is in them.
   [[nodiscard]] virtual std::expected<Observed, KernelError> observe() = 0;

@@ -327,6 +327,20 @@ std::expected<std::optional<ObservedTable>, KernelError> read_table(NetlinkSocke
   return table;
 }
 
+std::optional<std::uint32_t> read_generation(NetlinkSocket& socket) {
+  std::array<char, kRequestSize> buffer{};
+  const auto* request =
+      nftnl_nlmsg_build_hdr(buffer.data(), NFT_MSG_GETGEN, NFPROTO_UNSPEC, NLM_F_ACK, socket.next_sequence());
+  std::optional<std::uint32_t> generation;
+  const auto read = [&](const nlmsghdr& message) {
+    const GenerationHandle gen{allocated(nftnl_gen_alloc())};
+    if (nftnl_gen_nlmsg_parse(&message, gen.get()) < 0) return;
+    generation = nftnl_gen_get_u32(gen.get(), NFTNL_GEN_ID);
+  };
+  const auto done = socket.query(*request, "read the generation of nf_tables", [&] { generation.reset(); }, read);
+  return done ? generation : std::nullopt;
+}
+
 std::expected<Observed, KernelError> read_all(NetlinkSocket& socket, const std::set<SetRef>* sets) {
   Observed observed;
   for (const auto family : kFamilies) {

@@ -20,6 +20,9 @@ namespace vrouter::firewall {
 [[nodiscard]] std::expected<Observed, KernelError> read_all(NetlinkSocket& socket,
                                                             const std::set<SetRef>* sets = nullptr);
 
+// The number of nf_tables' generation; empty where it can't be read.
+[[nodiscard]] std::optional<std::uint32_t> read_generation(NetlinkSocket& socket);
+
 // Base chains of all tables but ours. Nothing inside them is parsed: what a newer nft notes there may be new to us.
 [[nodiscard]] std::expected<Foreign, KernelError> read_foreign(NetlinkSocket& socket);
 

@@ -2,10 +2,8 @@
 #include <cstdio>
 #include <exception>
 
+#include "router/cli/offline.h"
 #include "router/cli/run.h"
-#ifdef VROUTER_TEARDOWN_OFFLINE
-#include "router/daemon/offline.h"
-#endif
 
 namespace cli = vrouter::router::cli;
 
@@ -17,9 +15,7 @@ int main(int argc, char** argv) try {
     return leave.status;
   }
   cli::Hooks hooks;
-#ifdef VROUTER_TEARDOWN_OFFLINE
-  hooks.teardown_offline = vrouter::router::teardown_offline;
-#endif
+  hooks.teardown_offline = cli::teardown_offline;
   const int status = cli::run(*request, hooks);
   // A full disk or a closed pipe behind stdout must not pass for success.
   if (std::fflush(stdout) != 0 && status == cli::kDone) {

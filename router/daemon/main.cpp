@@ -17,6 +17,7 @@
 #include "router/daemon/log.h"
 #include "router/daemon/memory.h"
 #include "router/daemon/notify.h"
+#include "router/daemon/offline.h"
 #include "router/daemon/router.h"
 #include "router/daemon/version.h"
 #include "router/processes/dhcp_job.h"
@@ -141,6 +142,17 @@ int start(const Paths& paths, bool single_process) {
   return serve(paths, std::move(*separation));
 }
 
+// One sentence a line, for `vrouter teardown` to show.
+int give_host_back(const Paths& paths) {
+  const auto done = teardown_offline(paths.config, paths.state_dir);
+  if (!done) {
+    std::fprintf(stderr, "%s\n", done.error().c_str());
+    return 1;
+  }
+  for (const auto& sentence : *done) std::puts(sentence.c_str());
+  return 0;
+}
+
 int run(int argc, char** argv) {
   Paths paths;
   bool debug = false;
@@ -159,11 +171,16 @@ int run(int argc, char** argv) {
   bool single_process = false;
   app.add_flag("--single-process", single_process,
                "Serve DHCP and DNS in this process, with all its privileges: for debugging only");
+  bool teardown = false;
+  app.add_flag("--teardown", teardown,
+               "Serve nothing: give the host back as it was before vrouterd, as `vrouter teardown` does when no daemon "
+               "runs");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  if (teardown) return give_host_back(paths);
   open_log(debug);
   return start(paths, single_process);
 }

@@ -297,10 +297,6 @@ Attempt<> Router::start() {
   if (auto observed = plane_.observe(); !observed) return std::unexpected(sentence(observed.error()));
   events_ = std::move(*events);
   events_->drain();
-  auto rules_events = firewall::NftEvents::open(io_, plane_.nft().port_id(),
-                                                [this](const firewall::NftEvent& event) { on_rules_event(event); });
-  if (!rules_events) return std::unexpected(sentence(rules_events.error()));
-  rules_events_ = std::move(*rules_events);
   if (auto clear = check_collisions(); !clear) return clear;
   if (holding()) {
     if (auto recovered = recover(); !recovered) return recovered;
@@ -321,6 +317,7 @@ Attempt<> Router::start() {
   if (!change.remove_guests.empty() || !change.put_originals.empty() || disk_.loaded().stopped) {
     if (auto noted = disk_.note_now(std::move(change)); !noted) trouble = noted.error();
   }
+  auto rules_seen = plane_.nft().generation();
   if (!trouble) {
     record(plane_.originals(), plan);
     admit_upstreams(services_.upstream_servers(config_.dns));
@@ -330,7 +327,9 @@ Attempt<> Router::start() {
     if (!installed) trouble = sentence(installed.error());
     // Even where nothing was missing: the daemon before may have been killed when it had just put rules back.
     if (installed) forget_untranslated();
+    if (installed && *installed && rules_seen) ++*rules_seen;
   }
+  if (auto listening = listen_to_rules(rules_seen); !listening) return listening;
   if (trouble) {
     degrade(*trouble);
     failed_.all = true;
@@ -351,6 +350,17 @@ Attempt<> Router::start() {
   spawn([this] { return fit_conntrack(); });
   begin_services();
   check_after(kCheckEvery);
+  return {};
+}
+
+// After the tables are in: ten thousand guests' elements are not made news of in the kernel, a tenth of a cold start,
+// while nobody listens. What others did between the look at the tables and this shows in the generation.
+Attempt<> Router::listen_to_rules(std::optional<std::uint32_t> expected) {
+  auto events = firewall::NftEvents::open(io_, plane_.nft().port_id(),
+                                          [this](const firewall::NftEvent& event) { on_rules_event(event); });
+  if (!events) return std::unexpected(sentence(events.error()));
+  rules_events_ = std::move(*events);
+  if (plane_.nft().generation() != expected) on_rules_event(firewall::ChangesLost{});
   return {};
 }
 

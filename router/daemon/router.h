@@ -93,6 +93,7 @@ class Router final : public control::Service {
   [[nodiscard]] FullPlan full_plan() const;
   [[nodiscard]] Attempt<> apply_all(const FullPlan& plan, bool repairs = false);
   void drop_lost_ephemerals(state::Change& change);
+  [[nodiscard]] Attempt<> listen_to_rules(std::optional<std::uint32_t> expected);
   void degrade(const std::string& why);  // at start: what can't be done now is tried again
   boost::asio::awaitable<Attempt<>> note(state::Change change);
   void commit_later(const state::Change& change);

@@ -27,10 +27,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (name != network.name || !contains(network.prefix, network.gateway)) __builtin_trap();
     if (network.prefix6.has_value() != network.gateway6.has_value()) __builtin_trap();
   }
-  // Each by itself is accepted again, so the loader and the table agree.
+  // Each by itself is accepted again, so the loader and the table agree. Groups are the policy's, which is not read
+  // here.
+  auto with_groups = *config;
+  for (const auto& guest : config->guests) {
+    for (const auto& group : guest.groups) with_groups.policy.groups[group].name = group;
+  }
   GuestTable table;
   for (const auto& guest : config->guests) {
-    const auto again = table.complete(*config, guest);
+    const auto again = table.complete(with_groups, guest);
     if (!again || *again != guest || !guest.address) __builtin_trap();
     table.insert(guest);
   }

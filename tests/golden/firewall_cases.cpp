@@ -60,16 +60,22 @@ std::vector<std::string> golden_names() {
 
 GoldenCase read_case(const std::string& name) {
   GoldenCase result{std::filesystem::path{VROUTER_SOURCE_DIR "/tests/golden"} / name, {}, {}};
-  const auto config = config::parse_config(text_of(result.directory / "config.toml"), name + "/config.toml");
+  std::vector<config::PolicyText> policy;
+  if (const auto file = result.directory / "policy.toml"; std::filesystem::exists(file)) {
+    policy.push_back({"policy.d/policy.toml", text_of(file)});
+  }
+  const auto config = config::parse_config(text_of(result.directory / "config.toml"), name + "/config.toml", policy);
   if (!config) {
     for (const auto& problem : config.error()) ADD_FAILURE() << problem.to_string();
     return result;
   }
   const auto host = host_of(result.directory / "surroundings");
-  result.ruleset = compile(*config, host.surroundings);
+  Profiles profiles{*config};
+  for (const auto& guest : config->guests) profiles.add(guest, config->networks.at(guest.network));
+  result.ruleset = compile(*config, host.surroundings, profiles);
   result.ruleset.insert(upstream_elements(host.upstreams));
   for (const auto& guest : config->guests) {
-    result.ruleset.insert(compile_guest(guest, config->networks.at(guest.network)));
+    result.ruleset.insert(compile_guest(guest, config->networks.at(guest.network), profiles));
   }
   result.expected = text_of(result.directory / "expected.nft");
   return result;

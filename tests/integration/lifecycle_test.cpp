@@ -307,12 +307,12 @@ TEST(Lifecycle, AFullDiskRefusesTheGuestAndHarmsNobody) {
   EXPECT_TRUE(scene.daemon->cli({"add-guest", "tap2", "10.0.5.4"}).ok());
 }
 
-TEST(Lifecycle, APolicyFileIsRefusedRatherThanIgnored) {
+TEST(Lifecycle, APolicyFileThatIsWrongIsRefused) {
   Scene scene;
-  scene.daemon->set_policy("10-web.toml", "[groups.web]\ningress = \"allow\"\n");
+  scene.daemon->set_policy("10-web.toml", "[groups.web]\ningress = \"open\"\n");
   const auto refused = scene.daemon->cli({"reload"});
   EXPECT_EQ(refused.status, 1);
-  EXPECT_TRUE(contains(refused.err, "10-web.toml")) << refused.err;
+  EXPECT_TRUE(contains(refused.err, "10-web.toml:2:11: ")) << refused.err;
 }
 
 }  // namespace

@@ -48,6 +48,10 @@ def without_text(source):
     return NOT_CODE.sub(lambda match: "\n" * match.group(0).count("\n"), source)
 
 
+# Whose program is vrouter's own: `vrouter teardown` without a daemon is `vrouterd --teardown`.
+STARTS_VROUTERD = {"router/cli/offline.cpp"}
+
+
 def check_include(name, delimiter, header):
     room = name.split("/")[0]
     target = header.split("/")[0]
@@ -69,7 +73,7 @@ def check_file(name, source):
         if match and (problem := check_include(name, *match.groups())):
             yield f"{name}:{number}: {problem}"
     for number, line in enumerate(without_text(source).splitlines(), 1):
-        if match := CALLS.search(line):
+        if (match := CALLS.search(line)) and name not in STARTS_VROUTERD:
             yield f"{name}:{number}: calls {match.group(1)}(): product code starts no programs"
 
 

@@ -40,6 +40,7 @@ RIGHT = {
     "router/kernel/links.cpp": "#include <netlink/route/link.h>\n#include <libnetfilter_conntrack/libnetfilter_conntrack.h>",
     "router/daemon/main.cpp": '#include "dhcp/server.h"\n#include "dns/server.h"\n#include "firewall/ruleset.h"',
     "router/state/store.cpp": "#include <SQLiteCpp/Database.h>\nvoid f(SQLite::Database& d) { d.exec(sql); }",
+    "router/cli/offline.cpp": "auto e = posix_spawn(&p, path, nullptr, nullptr, a, e);",
     "router/cli/words.cpp": '// never system("x")\n/* popen(\n) */\nconst char* k = "execve(\\"x\\")";\n'
                             "boost::system::error_code e; auto f = R\"(system(1))\"; void my_system(int); auto t = host->system(1);",
 }

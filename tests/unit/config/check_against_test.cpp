@@ -45,6 +45,17 @@ TEST_F(CheckAgainst, DeclaredGuestsInTheTableArePassedOver) {
   EXPECT_THAT(check_against(config, added_), testing::IsEmpty());
 }
 
+TEST_F(CheckAgainst, GroupsMustStillBeDeclared) {
+  auto guest = *added_.by_tap("tap2");
+  guest.groups = {"web"};
+  added_.insert(guest);
+  const PolicyText policy{.file = "p", .text = "[groups.web]\n"};
+  EXPECT_THAT(check_against(parse_config("", "f", std::span{&policy, 1}).value(), added_), testing::IsEmpty());
+  EXPECT_THAT(problems(""), testing::ElementsAre(
+                                "f: guest vm2, added by command on tap2, no longer fits: no policy file declares the "
+                                "group 'web'; change this, or first run: vrouter remove-guest tap2"));
+}
+
 TEST_F(CheckAgainst, NamesTheDeclaredGuestInTheWay) {
   EXPECT_THAT(problems("[[guests]]\ntap = \"tap1\"\naddress = \"10.0.5.9\"\n"),
               testing::ElementsAre("f:1:1: guest vm1, added by command on tap1, no longer fits: there is already guest "

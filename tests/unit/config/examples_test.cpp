@@ -12,21 +12,23 @@ namespace vrouter::config {
 namespace {
 
 const std::filesystem::path kExamples = std::filesystem::path{VROUTER_SOURCE_DIR} / "config/examples";
-const std::filesystem::path kNoPolicy = kExamples / "no-such-policy.d";
+const std::filesystem::path kPolicy = kExamples / "policy.d";
 
 TEST(Examples, LoadWithoutAProblem) {
   std::size_t loaded = 0;
   for (const auto& entry : std::filesystem::directory_iterator{kExamples}) {
-    const auto config = load_config(entry.path(), kNoPolicy);
+    if (entry.is_directory()) continue;
+    const auto config = load_config(entry.path(), kPolicy);
     ASSERT_TRUE(config.has_value()) << config.error().front().to_string();
     EXPECT_FALSE(config->guests.empty()) << entry.path();
+    EXPECT_TRUE(config->warnings.empty()) << config->warnings.front().to_string();
     ++loaded;
   }
   EXPECT_EQ(loaded, 3U);
 }
 
 TEST(Examples, FullHasTheDefaultsItClaims) {
-  const auto config = load_config(kExamples / "full.toml", kNoPolicy);
+  const auto config = load_config(kExamples / "full.toml", kPolicy);
   ASSERT_TRUE(config.has_value());
   auto network = config->networks.at("default");
   ASSERT_TRUE(network.pool && network.dhcp.range);
@@ -43,10 +45,29 @@ TEST(Examples, FullHasTheDefaultsItClaims) {
 }
 
 TEST(Examples, TwoNetworksAreTwo) {
-  const auto config = load_config(kExamples / "two-networks.toml", kNoPolicy);
+  const auto config = load_config(kExamples / "two-networks.toml", kPolicy);
   ASSERT_TRUE(config.has_value());
   EXPECT_EQ(config->networks.size(), 2U);
   EXPECT_EQ(config->networks.at("lab").mode, Mode::isolated);
+}
+
+TEST(Examples, PoliciesAreOneAndEachByItself) {
+  const auto together = load_config(kExamples / "full.toml", kPolicy);
+  ASSERT_TRUE(together.has_value());
+  std::size_t rules = 0, expects = 0, files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator{kPolicy}) {
+    std::ifstream stream{entry.path()};
+    const PolicyText text{.file = entry.path().string(), .text = {std::istreambuf_iterator<char>{stream}, {}}};
+    const auto alone = parse_config("", "", std::span{&text, 1});
+    ASSERT_TRUE(alone.has_value()) << alone.error().front().to_string();
+    EXPECT_FALSE(alone->policy.rules.empty() || alone->policy.expects.empty()) << entry.path();
+    rules += alone->policy.rules.size();
+    expects += alone->policy.expects.size();
+    ++files;
+  }
+  EXPECT_EQ(files, 2U);
+  EXPECT_EQ(together->policy.rules.size(), rules);
+  EXPECT_EQ(together->policy.expects.size(), expects);
 }
 
 }  // namespace

@@ -200,6 +200,21 @@ TEST_F(Guests, MayNotHaveAGroupMacNorAnOwnerlessTapsOwner) {
   EXPECT_TRUE(table_.complete(config_, guest).has_value());
 }
 
+TEST_F(Guests, AreOnlyInGroupsThatThePolicyDeclares) {
+  auto guest = guest_of({});
+  guest.groups = {"web", "wbe"};
+  EXPECT_EQ(table_.complete(config_, guest).error(),
+            "no policy file declares the group 'web'; declare [groups.web] in a policy file");
+  config_.policy.groups["web"].name = "web";
+  config_.policy.groups["db"].name = "db";
+  EXPECT_EQ(table_.complete(config_, guest).error(),
+            "no policy file declares the group 'wbe'; name one of: db, web; or declare [groups.wbe] in a policy file");
+  guest.groups = {"web", "db"};
+  EXPECT_EQ(table_.complete(config_, guest)->groups, guest.groups);
+  guest.groups = {"web", "db", "web"};
+  EXPECT_EQ(table_.complete(config_, guest).error(), "group 'web' is named twice; name it once");
+}
+
 TEST_F(Guests, MayNotPublishWhatIsNotTheirs) {
   add({.tap = "tap7", .name = "web1", .publish = {"8080:80", "192.0.2.1:5000-5010/udp"}});
   constexpr std::pair<const char*, const char*> kCases[] = {

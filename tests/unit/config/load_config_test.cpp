@@ -57,18 +57,63 @@ TEST_F(LoadConfig, ReadsTheFileAndNamesItInPlaces) {
   EXPECT_THAT(problems(), testing::ElementsAre(testing::StartsWith("vrouter.toml:2:7: mtu 1 can't be")));
 }
 
-TEST_F(LoadConfig, RefusesEveryPolicyFile) {
-  write("policy.d/b.toml", "");
-  write("policy.d/a.toml", "");
-  write("policy.d/README", "");
-  write("vrouter.toml", "x = 1\n");
-  constexpr auto kSaid =
-      ": policy files are not understood by this version, which would leave its rules out; remove it";
-  EXPECT_THAT(problems(),
-              testing::ElementsAre(testing::StartsWith("vrouter.toml:1:1: unknown key 'x'"),
-                                   std::string{"policy.d/a.toml"} + kSaid, std::string{"policy.d/b.toml"} + kSaid));
+TEST_F(LoadConfig, ReadsThePolicyByNameOfItsFiles) {
+  write("policy.d/20-b.toml", "[[rules]]\nto = \"group:web\"\nallow = \"any\"\n");
+  write("policy.d/10-a.toml", "[groups.web]\n[[rules]]\nname = \"a\"\nfrom = \"set:x\"\nallow = \"tcp/80\"\n");
+  write("policy.d/30-c.toml", "[sets]\nx = [\"10.0.5.0/24\"]\n");
+  write("policy.d/README", "no TOML");
+  write("policy.d/.#10-a.toml", "no TOML");
+  write("vrouter.toml", "[[guests]]\ntap = \"tap0\"\naddress = \"10.0.5.2\"\ngroups = [\"web\"]\n");
+  const auto config = load_config(directory_ / "vrouter.toml", directory_ / "policy.d");
+  ASSERT_TRUE(config.has_value()) << config.error().front().to_string();
+  ASSERT_EQ(config->policy.rules.size(), 2U);
+  EXPECT_EQ(config->policy.rules[0].name, "a");
+  EXPECT_EQ(config->policy.rules[1].name, "rule 1 of 20-b.toml");
+  EXPECT_EQ(config->policy.rules[1].declared_at, (Place{(directory_ / "policy.d/20-b.toml").string(), 1, 1}));
+  EXPECT_TRUE(config->warnings.empty());
+}
+
+TEST_F(LoadConfig, SaysAllThatIsWrongInAllFilesInTheirOrder) {
+  write("policy.d/b.toml", "[[rules]]\n");
+  write("policy.d/a.toml", "x = 1\n[[rules]]\nfrom = \"network:lab\"\nallow = \"any\"\n");
+  write("vrouter.toml", "x = 1\n[[guests]]\ntap = \"tap0\"\naddress = \"10.0.5.2\"\ngroups = [\"web\"]\n");
+  EXPECT_THAT(problems(), testing::ElementsAre(
+                              testing::StartsWith("vrouter.toml:1:1: unknown key 'x'"),
+                              "vrouter.toml:5:11: no policy file declares the group 'web'; declare [groups.web] in "
+                              "a policy file",
+                              testing::StartsWith("policy.d/a.toml:1:1: unknown key 'x'"),
+                              testing::StartsWith("policy.d/a.toml:3:8: there is no network 'lab'; "),
+                              testing::StartsWith("policy.d/b.toml:1:1: a rule needs allow, deny or reject; "),
+                              testing::StartsWith("policy.d/b.toml:1:1: a rule needs from or to; ")));
   std::filesystem::remove(directory_ / "vrouter.toml");
-  EXPECT_EQ(problems().size(), 2U);
+  EXPECT_EQ(problems().size(), 4U);
+}
+
+TEST_F(LoadConfig, SaysNothingOfNamesWhileAFileIsUnreadable) {
+  write("policy.d/a.toml", "[[rules]]\nfrom = \"group:web\"\nto = \"set:x\"\nallow = \"any\"\n");
+  write("policy.d/b.toml", "[groups\n");
+  std::filesystem::create_directory(directory_ / "policy.d/c.toml");
+  write("vrouter.toml", "[[guests]]\ntap = \"tap0\"\naddress = \"10.0.5.2\"\ngroups = [\"web\"]\n");
+  EXPECT_THAT(problems(),
+              testing::ElementsAre(testing::StartsWith("policy.d/b.toml:1:8: this is no TOML: "),
+                                   "policy.d/c.toml: the file is a directory; move it out of the policy directory"));
+  write("vrouter.toml", "[networks\n");
+  EXPECT_THAT(problems(), testing::ElementsAre(testing::StartsWith("vrouter.toml:1:10: this is no TOML: "),
+                                               testing::StartsWith("policy.d/b.toml:1:8: this is no TOML: "),
+                                               testing::StartsWith("policy.d/c.toml: the file is a directory")));
+}
+
+TEST_F(LoadConfig, RefusesAPolicyTooLargeToBeMeant) {
+  write("policy.d/a.toml", "#" + std::string((16U << 20) - 2, 'x'));
+  EXPECT_TRUE(problems().empty());
+  write("policy.d/b.toml", "#");
+  EXPECT_TRUE(problems().empty());
+  write("policy.d/b.toml", "##");
+  EXPECT_THAT(problems(), testing::ElementsAre("policy.d/b.toml: with this file the policy is larger than 16 MiB; say "
+                                               "more with less, by groups and sets"));
+  write("policy.d/a.toml", "#" + std::string(16U << 20, 'x'));
+  EXPECT_THAT(problems(), testing::ElementsAre("policy.d/a.toml: the file is larger than 16 MiB; move it out of the "
+                                               "policy directory"));
 }
 
 TEST_F(LoadConfig, RefusesWhatCantBeRead) {

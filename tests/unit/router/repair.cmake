@@ -1,1 +1,1 @@
-vrouter_test(mending_test LABEL unit SOURCES daemon_mending_test.cpp USES daemon offline reconcile control firewall)
+vrouter_test(mending_test LABEL unit SOURCES daemon_mending_test.cpp USES daemon reconcile control firewall)

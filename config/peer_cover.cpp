@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "config/peer_cover.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "config/address_sets.h"
+
+namespace vrouter::config {
+namespace {
+
+using Kind = Peer::Kind;
+using Family = PeerCover::Family;
+
+bool is_addresses(const Peer& peer) {
+  return peer.kind == Kind::set || peer.kind == Kind::net;
+}
+
+// What a peer or a network has of one family, chosen by the type of prefix.
+std::vector<network_v4> prefixes(const PeerCover& cover, const Peer& peer, const network_v4* /*family*/) {
+  return cover.prefixes4(peer);
+}
+std::vector<network_v6> prefixes(const PeerCover& cover, const Peer& peer, const network_v6* /*family*/) {
+  return cover.prefixes6(peer);
+}
+std::vector<network_v4> prefixes(const Network& network, const network_v4* /*family*/) {
+  return {network.prefix};
+}
+std::vector<network_v6> prefixes(const Network& network, const network_v6* /*family*/) {
+  return network.prefix6 ? std::vector{*network.prefix6} : std::vector<network_v6>{};
+}
+std::vector<network_v4> prefixes(const Guest& guest, const network_v4* /*family*/) {
+  return guest.address ? std::vector{network_v4{*guest.address, 32}} : std::vector<network_v4>{};
+}
+std::vector<network_v6> prefixes(const Guest& guest, const network_v6* /*family*/) {
+  return guest.address6 ? std::vector{network_v6{*guest.address6, 128}} : std::vector<network_v6>{};
+}
+
+}  // namespace
+
+PeerCover::PeerCover(const Config& config) : config_{&config} {
+  for (const auto& guest : config.guests) guests_.emplace(guest.name, &guest);
+}
+
+const Guest* PeerCover::guest(std::string_view name) const {
+  const auto found = guests_.find(name);
+  return found == guests_.end() ? nullptr : found->second;
+}
+
+std::vector<network_v4> PeerCover::prefixes4(const Peer& peer) const {
+  if (peer.kind == Kind::set) return config_->policy.sets.at(peer.name).v4;
+  return peer.net4 ? std::vector{*peer.net4} : std::vector<network_v4>{};
+}
+
+std::vector<network_v6> PeerCover::prefixes6(const Peer& peer) const {
+  if (peer.kind == Kind::set) return config_->policy.sets.at(peer.name).v6;
+  return peer.net6 ? std::vector{*peer.net6} : std::vector<network_v6>{};
+}
+
+bool PeerCover::has(const Peer& peer, Family family) const {
+  if (peer.kind == Kind::network) return family == Family::v4 || config_->networks.at(peer.name).prefix6;
+  if (!is_addresses(peer)) return true;
+  return family == Family::v4 ? !prefixes4(peer).empty() : !prefixes6(peer).empty();
+}
+
+template <typename Prefix>
+bool PeerCover::addresses_cover(const std::vector<Prefix>& outer, const Peer& inner) const {
+  constexpr const Prefix* kFamily = nullptr;
+  if (inner.kind == Kind::host) return false;  // is meant only where it is named
+  if (outer.size() == 1 && outer.front().prefix_length() == 0) return true;
+  if (is_addresses(inner)) return includes(outer, prefixes(*this, inner, kFamily));
+  if (inner.kind == Kind::network) return includes(outer, prefixes(config_->networks.at(inner.name), kFamily));
+  if (inner.kind != Kind::guest) return false;
+  const auto* declared = guest(inner.name);
+  return declared != nullptr && includes(outer, prefixes(*declared, kFamily));
+}
+
+// An address inside a network's prefix is a guest's of that network or nobody's: the gateway is the host.
+bool PeerCover::network_covers(const Network& outer, const Peer& inner, Family family) const {
+  if (is_addresses(inner)) {
+    return family == Family::v4 ? includes({outer.prefix}, prefixes4(inner))
+                                : outer.prefix6 && includes({*outer.prefix6}, prefixes6(inner));
+  }
+  if (inner.kind != Kind::guest && inner.kind != Kind::group) return false;
+  if (config_->networks.size() == 1) return true;
+  if (inner.kind == Kind::group) return false;
+  const auto* declared = guest(inner.name);
+  return declared != nullptr && declared->network == outer.name;
+}
+
+bool PeerCover::outside_every_network(const Peer& inner, Family family) const {
+  const auto v4 = prefixes4(inner);
+  const auto v6 = prefixes6(inner);
+  return std::ranges::none_of(config_->networks, [&](const auto& entry) {
+    const auto& network = entry.second;
+    return family == Family::v4 ? overlaps(v4, network.prefix) : network.prefix6 && overlaps(v6, *network.prefix6);
+  });
+}
+
+bool PeerCover::covers(const Peer& outer, const Peer& inner, Family family) const {
+  if (outer == inner) return true;
+  switch (outer.kind) {
+    case Kind::any:
+      return inner.kind != Kind::host;
+    case Kind::world:
+      return is_addresses(inner) && outside_every_network(inner, family);
+    case Kind::host:
+    case Kind::guest:
+      return false;
+    case Kind::group: {
+      const auto* declared = inner.kind == Kind::guest ? guest(inner.name) : nullptr;
+      return declared != nullptr && std::ranges::find(declared->groups, outer.name) != declared->groups.end();
+    }
+    case Kind::network:
+      return network_covers(config_->networks.at(outer.name), inner, family);
+    case Kind::set:
+    case Kind::net:
+      return family == Family::v4 ? addresses_cover(prefixes4(outer), inner) : addresses_cover(prefixes6(outer), inner);
+  }
+  std::abort();
+}
+
+}  // namespace vrouter::config

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Theory. Each profile has a chain per side on which a rule speaks of its guests: in the forward hook what they may
+// start (eg) and what may reach them (in), in the input hook what they may want of this host, in the output hook what
+// this host may want of them. A chain asks for the peer's profile first (its mark) and then goes through the rules in
+// their order, the first that matches ending it:
+//   - neighbouring rules about peers and ports become one verdict map, keyed by mark, protocol and port, whatever
+//     their number; rules that no packet could match both of may change places to become neighbours;
+//   - what can't be a key (prefixes, wide ranges, other protocols) is a line.
+// Every rule has chains of its own, one per side, which limit, log, count and judge: all profiles go there.
+#include "firewall/policy_chains.h"
+
+#include <algorithm>
+#include <cctype>
+#include <variant>
+
+#include "firewall/policy_parts.h"
+#include "firewall/words.h"
+
+namespace vrouter::firewall {
+namespace {
+
+using config::Action;
+using config::PolicyRule;
+using namespace words;
+
+constexpr std::uint16_t kLogGroup = 7672;  // of nfnetlink_log
+constexpr std::uint32_t kLogBytes = 128;   // headers, and no more of what guests say to each other
+constexpr std::uint32_t kLogRate = 50;     // a second and rule
+constexpr std::uint32_t kLogBurst = 100;
+constexpr std::size_t kMaxSlug = 24, kMaxComment = 127;
+
+// For names of chains and comments, which nft must be able to read back.
+std::string slug(std::string_view text) {
+  std::string made;
+  for (const char c : text.substr(0, kMaxSlug)) {
+    made += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
+  }
+  return made;
+}
+std::string hex(std::uint64_t value, int digits) {
+  std::string text;
+  for (int i = digits - 1; i >= 0; --i) text += "0123456789abcdef"[value >> (4 * i) & 0xf];
+  return text;
+}
+std::string said(std::string text) {
+  std::ranges::replace_if(text, [](unsigned char c) { return c < 0x20 || c >= 0x7f || c == '"' || c == '\\'; }, '\'');
+  return text.substr(0, kMaxComment);
+}
+std::string place(const config::Place& at) {
+  const auto slash = at.file.rfind('/');
+  return (slash == std::string::npos ? at.file : at.file.substr(slash + 1)) + ':' + std::to_string(at.line);
+}
+std::string comment_of(const PolicyRule& rule) {
+  // The place is what an operator needs most: it stays when the name is long.
+  const auto where = " (" + place(rule.declared_at) + ")";
+  return said(rule.name.substr(0, kMaxComment - std::min(where.size(), kMaxComment)) + where);
+}
+
+// What the rule says, without where: what it has counted stays its own when others come and go around it.
+std::string key_of(const PolicyRule& rule) {
+  std::string text = rule.name + '\n' + std::string{config::name(rule.action)};
+  for (const auto& peer : rule.from) text += "\nfrom " + peer.to_string();
+  for (const auto& peer : rule.to) text += "\nto " + peer.to_string();
+  for (const auto& service : rule.services) text += '\n' + service.to_string();
+  constexpr int kDigits = 8;
+  return "r_" + slug(rule.name) + '_' + hex(stable_hash(text), kDigits);
+}
+
+Verdict verdict_of(Action action) {
+  switch (action) {
+    case Action::allow:
+      return accept();
+    case Action::deny:
+      return drop();
+    case Action::reject:
+      return go("deny");
+  }
+  std::abort();
+}
+
+int strictness(Action action) {
+  switch (action) {
+    case Action::allow:
+      return 0;
+    case Action::reject:
+      return 1;
+    case Action::deny:
+      return 2;
+  }
+  std::abort();
+}
+
+std::uint64_t seconds(config::RateLimit::Unit unit) {
+  switch (unit) {
+    case config::RateLimit::Unit::second:
+      return 1;
+    case config::RateLimit::Unit::minute:
+      return 60;
+    case config::RateLimit::Unit::hour:
+      return 3600;
+    case config::RateLimit::Unit::day:
+      return 86400;
+  }
+  std::abort();
+}
+
+// What a part can be a key of.
+enum class Shape { peers_and_ports, ports, peers, line };
+
+Shape shape_of(const Part& part) {
+  if (part.own || part.peer.address) return Shape::line;
+  const bool ports = !part.service.ports.empty();
+  if (!ports && !part.service.all) return Shape::line;
+  if (part.peer.any) return ports ? Shape::ports : Shape::line;
+  return ports ? Shape::peers_and_ports : Shape::peers;
+}
+
+Key key_fields(Shape shape) {
+  switch (shape) {
+    case Shape::peers_and_ports:
+      return {Field::mark, Field::l4proto, Field::th_dport};
+    case Shape::ports:
+      return {Field::l4proto, Field::th_dport};
+    case Shape::peers:
+      return {Field::mark};
+    case Shape::line:
+      break;
+  }
+  std::abort();
+}
+std::vector<Type> key_types(Shape shape) {
+  switch (shape) {
+    case Shape::peers_and_ports:
+      return {Type::mark, Type::inet_proto, Type::inet_service};
+    case Shape::ports:
+      return {Type::inet_proto, Type::inet_service};
+    case Shape::peers:
+      return {Type::mark};
+    case Shape::line:
+      break;
+  }
+  std::abort();
+}
+
+// One look-up, or one line.
+struct Item {
+  Shape shape = Shape::line;
+  std::vector<Part> parts;
+};
+
+// The parts in the order of their rules, those of one shape together where no packet can tell the difference.
+std::vector<Item> arrange(const std::vector<Part>& parts) {
+  std::vector<Item> items;
+  for (const auto& part : parts) {
+    const auto shape = shape_of(part);
+    const auto in_the_way = [&](const Item& item) {
+      return std::ranges::any_of(item.parts,
+                                 [&](const Part& other) { return other.rule != part.rule && !disjoint(other, part); });
+    };
+    auto place = items.rend();
+    for (auto item = items.rbegin(); shape != Shape::line && item != items.rend(); ++item) {
+      if (item->shape == shape) {
+        place = item;
+        break;
+      }
+      if (in_the_way(*item)) break;
+    }
+    if (place == items.rend()) {
+      items.push_back({shape, {part}});
+    } else {
+      place->parts.push_back(part);
+    }
+  }
+  return items;
+}
+
+class PolicyCompiler {
+ public:
+  PolicyCompiler(const config::Config& config, const Profiles& profiles, Table& inet, std::vector<Element>& elements)
+      : scope_{config, profiles}, policy_{config.policy}, inet_{inet}, elements_{elements} {}
+
+  void run() {
+    add_maps();
+    const auto is_host = [](const config::Peer& peer) { return peer.kind == config::Peer::Kind::host; };
+    const auto to_host = [&](const PolicyRule& rule) { return std::ranges::any_of(rule.to, is_host); };
+    const auto from_host = [&](const PolicyRule& rule) { return std::ranges::any_of(rule.from, is_host); };
+    if (std::ranges::any_of(policy_.rules, to_host)) judge_input();
+    if (std::ranges::any_of(policy_.rules, from_host)) judge_output();
+    for (const auto& rule : policy_.rules) keys_.emplace(&rule, key_of(rule));
+    for (const auto& [membership, id] : scope_.profiles.all()) add_profile(membership, id);
+  }
+
+ private:
+  void add_maps() {
+    for (const auto& [chain, field4, field6] : {std::tuple{"peer_is_source", Field::ip_saddr, Field::ip6_saddr},
+                                                std::tuple{"peer_is_destination", Field::ip_daddr, Field::ip6_daddr}}) {
+      inet_.chains.push_back(
+          {chain,
+           std::nullopt,
+           {rule("no guest's", {SetMark{kNoGuest}}), rule("the peer's profile", {MarkFromMap{{field4}, "id4"}}),
+            rule("the peer's profile", {MarkFromMap{{field6}, "id6"}})}});
+    }
+  }
+
+  // After DHCP, which no rule takes from a guest, and before what is open where no rule speaks.
+  void judge_input() {
+    inet_.sets.push_back(verdict_map("prof_host", {Type::mark}));
+    const auto chain = std::ranges::find(inet_.chains, "guest_to_host", &Chain::name);
+    const auto gateway = std::ranges::find_if(chain->rules, [](const Rule& rule) {
+      const auto* verdict = std::get_if<Verdict>(&rule.statements.back());
+      return verdict != nullptr && verdict->chain == "gateway";
+    });
+    chain->rules.insert(gateway, {rule("the sender's profile", {jump("peer_is_source")}),
+                                  rule("what rules say", {VerdictMap{{Field::mark}, "prof_host"}})});
+  }
+  void judge_output() {
+    constexpr std::uint32_t kEstablishedRelated = 1U << 1 | 1U << 2;  // NF_CT_STATE_BIT
+    inet_.sets.push_back(verdict_map("prof_hosted", {Type::mark}));
+    inet_.chains.push_back({"host_out",
+                            Base{ChainType::filter, Hook::output, 0},
+                            {rule("what this host wants of guests", {to_guest(), go("host_to_guest")})}});
+    inet_.chains.push_back({"host_to_guest",
+                            std::nullopt,
+                            {rule("under way already", {state(kEstablishedRelated), accept()}),
+                             rule("the receiver's profile", {jump("peer_is_destination")}),
+                             rule("what rules say", {VerdictMap{{Field::mark}, "prof_hosted"}})}});
+  }
+
+  void add_profile(const Membership& membership, ProfileId id) {
+    std::string groups;
+    for (const auto& group : membership.groups) groups += (groups.empty() ? "" : "_") + group;
+    if (!membership.guest.empty()) groups += (groups.empty() ? "" : "_") + membership.guest;
+    constexpr int kDigits = 8;
+    const auto name = "p_" + slug(groups.empty() ? membership.network : groups) + '_' + hex(id, kDigits);
+    for (const auto side : kSides) add_side(name, membership, id, side);
+  }
+
+  void add_side(const std::string& profile, const Membership& membership, ProfileId id, Side side) {
+    std::vector<Part> parts;
+    for (const auto& rule : policy_.rules) {
+      auto more = take_apart(rule, membership, side, scope_);
+      std::ranges::move(more, std::back_inserter(parts));
+    }
+    const bool forwarded = side == Side::egress || side == Side::ingress;
+    if (parts.empty() && !forwarded) return;
+    Chain chain{profile + '_' + std::string{suffix(side)}, std::nullopt, {}};
+    if (std::ranges::any_of(parts, [](const Part& part) { return !part.peer.marks.empty(); })) {
+      chain.rules.push_back(
+          rule("who is the peer?", {jump(side == Side::ingress ? "peer_is_source" : "peer_is_destination")}));
+    }
+    for (const auto& item : arrange(parts)) add_item(item, side, chain);
+    if (side == Side::ingress) {
+      chain.rules.push_back(rule("published: the map is the permission", {AnyBit{Field::ct_status, kDnat}, accept()}));
+    }
+    if (forwarded) chain.rules.push_back(default_of(membership, side));
+    const auto map = side == Side::egress    ? "prof_eg"
+                     : side == Side::ingress ? "prof_in"
+                     : side == Side::to_host ? "prof_host"
+                                             : "prof_hosted";
+    elements_.push_back(inet_verdict(map, host_order(id), forwarded ? go(chain.name) : jump(chain.name)));
+    inet_.chains.push_back(std::move(chain));
+  }
+
+  void add_item(const Item& item, Side side, Chain& chain) {
+    if (item.shape == Shape::line) {
+      for (const auto& part : item.parts) add_line(part, side, chain);
+      return;
+    }
+    std::map<Bytes, Verdict> verdicts;
+    for (const auto& part : item.parts) {
+      const auto verdict = go(judge(*part.rule, side));
+      for (auto& key : keys_of(part, item.shape)) verdicts.try_emplace(std::move(key), verdict);
+    }
+    if (verdicts.size() == 1 && item.parts.size() == 1) return add_line(item.parts.front(), side, chain);
+    // The kernel changes no map's key: a map of another shape has another name.
+    const auto name = chain.name + '_' + letter_of(item.shape) + std::to_string(chain.rules.size());
+    inet_.sets.push_back(verdict_map(name, key_types(item.shape)));
+    for (auto& [key, verdict] : verdicts) elements_.push_back(inet_verdict(name, key, verdict));
+    const auto& first = *item.parts.front().rule;
+    const bool several = std::ranges::any_of(item.parts, [&](const Part& part) { return part.rule != &first; });
+    chain.rules.push_back(rule(several ? "rules by " + words_of(item.shape) : comment_of(first),
+                               {VerdictMap{key_fields(item.shape), name}}));
+  }
+
+  static char letter_of(Shape shape) { return shape == Shape::peers ? 'm' : shape == Shape::ports ? 'p' : 'x'; }
+  static std::string words_of(Shape shape) {
+    return shape == Shape::peers ? "peer" : shape == Shape::ports ? "port" : "peer and port";
+  }
+
+  static std::vector<Bytes> keys_of(const Part& part, Shape shape) {
+    std::vector<Bytes> keys;
+    if (shape == Shape::peers) {
+      for (const auto mark : part.peer.marks) keys.push_back(host_order(mark));
+      return keys;
+    }
+    for (const auto& [protocol, port] : part.service.ports) {
+      if (shape == Shape::ports) {
+        keys.push_back(concat({bytes_of(protocol), network_order(port)}));
+        continue;
+      }
+      for (const auto mark : part.peer.marks) {
+        keys.push_back(concat({host_order(mark), bytes_of(protocol), network_order(port)}));
+      }
+    }
+    return keys;
+  }
+
+  void add_line(const Part& part, Side side, Chain& chain) {
+    std::vector<Statement> line;
+    if (part.own) line.push_back(*part.own);
+    if (part.peer.address) line.push_back(*part.peer.address);
+    if (part.peer.marks.size() == 1) {
+      line.emplace_back(is(Field::mark, host_order(*part.peer.marks.begin())));
+    } else if (!part.peer.marks.empty()) {
+      line.emplace_back(in({Field::mark}, peers_set(part, side)));
+    }
+    if (part.service.ports.size() == 1) {
+      const auto& [number, port_number] = *part.service.ports.begin();
+      line.emplace_back(protocol(number));
+      line.emplace_back(port(Field::th_dport, port_number));
+    } else if (!part.service.ports.empty()) {
+      line.emplace_back(in({Field::l4proto, Field::th_dport}, ports_set(part)));
+    }
+    line.insert(line.end(), part.service.match.begin(), part.service.match.end());
+    line.emplace_back(go(judge(*part.rule, side)));
+    chain.rules.push_back(rule(comment_of(*part.rule), std::move(line)));
+    use_address_set(part.own);
+    use_address_set(part.peer.address);
+  }
+
+  // Shared by all profiles: what it holds depends on the rule alone.
+  std::string peers_set(const Part& part, Side side) {
+    const auto name = keys_.at(part.rule) + (side == Side::ingress ? "_from" : "_to");
+    if (made_.insert(name).second) {
+      inet_.sets.push_back(set(name, {Type::mark}));
+      for (const auto mark : part.peer.marks) elements_.push_back(inet(name, host_order(mark)));
+    }
+    return name;
+  }
+  std::string ports_set(const Part& part) {
+    const auto name = keys_.at(part.rule) + "_ports";
+    if (made_.insert(name).second) {
+      inet_.sets.push_back(set(name, {Type::inet_proto, Type::inet_service}));
+      for (const auto& [protocol, port] : part.service.ports) {
+        elements_.push_back(inet(name, concat({bytes_of(protocol), network_order(port)})));
+      }
+    }
+    return name;
+  }
+  void use_address_set(const std::optional<Statement>& condition) {
+    const auto* lookup = condition ? std::get_if<Lookup>(&*condition) : nullptr;
+    if (lookup == nullptr || !made_.insert(lookup->set).second) return;
+    const bool v6 = lookup->key.front() == Field::ip6_saddr || lookup->key.front() == Field::ip6_daddr;
+    inet_.sets.push_back(interval_set(lookup->set, v6 ? Type::ipv6_addr : Type::ipv4_addr));
+    for (const auto& [name, addresses] : policy_.sets) {
+      if (address_set_name(name, v6) != lookup->set) continue;
+      for (const auto& prefix : addresses.v4) {
+        if (!v6) elements_.push_back(interval(lookup->set, prefix));
+      }
+      for (const auto& prefix : addresses.v6) {
+        if (v6) elements_.push_back(interval(lookup->set, prefix));
+      }
+    }
+  }
+
+  // The chain that does what the rule says.
+  std::string judge(const PolicyRule& policy_rule, Side side) {
+    const auto name = keys_.at(&policy_rule) + '_' + std::string{suffix(side)};
+    if (!made_.insert(name).second) return name;
+    const auto comment = comment_of(policy_rule);
+    Chain chain{name, std::nullopt, {}};
+    if (const auto& limit = policy_rule.limit) {
+      chain.rules.push_back(rule(said("over its limit: " + comment),
+                                 {Limit{limit->count, seconds(limit->unit), limit->burst, true}, drop()}));
+    }
+    if (policy_rule.log) {
+      const auto prefix = said("vr:" + std::string{config::name(policy_rule.action)} + ":" + comment);
+      chain.rules.push_back(rule(comment, {Limit{kLogRate, 1, kLogBurst, false}, Log{prefix, kLogGroup, kLogBytes}}));
+    }
+    chain.rules.push_back(rule(comment, {Count{name}, verdict_of(policy_rule.action)}));
+    inet_.counters.insert(name);
+    inet_.chains.push_back(std::move(chain));
+    return name;
+  }
+
+  [[nodiscard]] Rule default_of(const Membership& membership, Side side) const {
+    const bool egress = side == Side::egress;
+    if (membership.groups.empty()) {
+      const bool open = egress && membership.mode != config::Mode::isolated;
+      return rule("default of network " + membership.network, {open ? accept() : go("deny")});
+    }
+    const config::Group* strictest = nullptr;
+    const auto of = [egress](const config::Group& group) { return egress ? group.egress : group.ingress; };
+    for (const auto& name : membership.groups) {
+      const auto group = policy_.groups.find(name);
+      if (group == policy_.groups.end()) continue;
+      if (strictest == nullptr || strictness(of(group->second)) > strictness(of(*strictest))) {
+        strictest = &group->second;
+      }
+    }
+    // The loader lets no guest into a group that isn't declared; should one be, nothing passes.
+    if (strictest == nullptr) return rule("a group that is not declared", {drop()});
+    return rule(said("default of group " + strictest->name + " (" + place(strictest->declared_at) + ")"),
+                {verdict_of(of(*strictest))});
+  }
+
+  static constexpr std::uint32_t kDnat = 0x20;  // IPS_DST_NAT, linux/netfilter/nf_conntrack_common.h
+
+  PolicyScope scope_;
+  const config::Policy& policy_;
+  Table& inet_;
+  std::vector<Element>& elements_;
+  std::map<const PolicyRule*, std::string> keys_;
+  std::set<std::string> made_;
+};
+
+}  // namespace
+
+void add_policy(const config::Config& config, const Profiles& profiles, Table& inet, std::vector<Element>& elements) {
+  if (!config.policy.empty()) PolicyCompiler{config, profiles, inet, elements}.run();
+}
+
+}  // namespace vrouter::firewall

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a policy adds to the skeleton. Not for other rooms.
+#pragma once
+
+#include <vector>
+
+#include "config/model.h"
+#include "firewall/profiles.h"
+#include "firewall/ruleset.h"
+
+namespace vrouter::firewall {
+
+// Chains, sets and counters for every rule and profile, and their elements. Nothing where there is no policy.
+void add_policy(const config::Config& config, const Profiles& profiles, Table& inet, std::vector<Element>& elements);
+
+}  // namespace vrouter::firewall

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What guests are to the policy. Guests that no rule tells apart share a profile: a number, which their elements carry
+// and which a packet carries as its mark while it is judged. Chains belong to profiles, never to guests.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/model.h"
+
+namespace vrouter::firewall {
+
+using ProfileId = std::uint32_t;
+
+inline constexpr ProfileId kNoGuest = 0;  // the mark of what is no guest
+// The profiles that need no chains of their own: guests in no group, that no rule names.
+inline constexpr ProfileId kOpenProfile = 1;      // egress open, ingress rejected
+inline constexpr ProfileId kIsolatedProfile = 2;  // both rejected
+
+// All that rules can tell guests apart by.
+struct Membership {
+  std::string network;
+  config::Mode mode = config::Mode::nat;
+  std::vector<std::string> groups;  // sorted
+  std::string guest;                // where a rule names this very guest; else empty
+
+  auto operator<=>(const Membership&) const = default;
+};
+
+class Profiles {
+ public:
+  Profiles() = default;  // of the empty policy
+  // Those of a configuration's policy, for guests that are to be added.
+  explicit Profiles(const config::Config& config);
+
+  // Enters the guest's profile; true: there was none like it, so the rules must be compiled anew.
+  bool add(const config::Guest& guest, const config::Network& network);
+  // Of a guest that was added, or that needs none of its own.
+  [[nodiscard]] ProfileId of(const config::Guest& guest, const config::Network& network) const;
+  // Whether add() would return true.
+  [[nodiscard]] bool lacks(const config::Guest& guest, const config::Network& network) const;
+
+  // Those with chains of their own.
+  [[nodiscard]] const std::map<Membership, ProfileId>& all() const noexcept { return ids_; }
+
+ private:
+  [[nodiscard]] std::optional<Membership> membership(const config::Guest& guest, const config::Network& network) const;
+
+  bool no_policy_ = true;
+  std::set<std::string> named_;      // guests that rules name
+  std::set<std::string> concerned_;  // networks whose guests rules mean, be they in no group
+  std::map<Membership, ProfileId> ids_;
+  std::set<ProfileId> taken_;
+};
+
+// Whether the peer means guests of this membership, whatever their addresses.
+[[nodiscard]] bool means(const config::Peer& peer, const Membership& guest);
+// Whether it may mean a guest of the network that is in no group: by its kind, or by addresses of the network's.
+[[nodiscard]] bool may_mean(const config::Peer& peer, const config::Network& network, const config::Policy& policy);
+
+// 64 bits by which a text is known from one start to the next (FNV-1a).
+[[nodiscard]] std::uint64_t stable_hash(std::string_view text) noexcept;
+
+}  // namespace vrouter::firewall
