@@ -35,6 +35,7 @@ struct Data {
 // A chain whose statements have their data at hand.
 struct Program {
   const Chain* chain = nullptr;
+  Base base{};                          // of a base chain
   std::vector<std::vector<Data>> data;  // by rule and statement
 };
 
@@ -81,16 +82,16 @@ TableIndex index_of(const Ruleset& ruleset, const Table& table, bool hashed) {
     data.index = index.elements.emplace_back(std::make_unique<const ElementIndex>(*data.elements)).get();
   }
   for (const auto& chain : table.chains) {
-    Program program{&chain, {}};
+    Program program{&chain, chain.base.value_or(Base{}), {}};
     for (const auto& rule : chain.rules) {
       auto& data = program.data.emplace_back();
       for (const auto& statement : rule.statements) data.push_back(data_of(sets, statement));
     }
     const auto& kept = index.programs.insert_or_assign(chain.name, std::move(program)).first->second;
     if (!chain.base) continue;
-    auto& bases = index.bases.at(static_cast<std::size_t>(chain.base->hook));
-    const auto priority = [](const Program* p) { return p->chain->base->priority; };
-    bases.insert(std::ranges::upper_bound(bases, chain.base->priority, {}, priority), &kept);
+    auto& bases = index.bases.at(static_cast<std::size_t>(kept.base.hook));
+    const auto priority = [](const Program* p) { return p->base.priority; };
+    bases.insert(std::ranges::upper_bound(bases, kept.base.priority, {}, priority), &kept);
   }
   return index;
 }
@@ -126,7 +127,7 @@ std::uint32_t host_order(const Bytes& bytes) {
 }
 
 bool is_nat(const Program& base) {
-  return base.chain->base->type == ChainType::nat;
+  return base.base.type == ChainType::nat;
 }
 
 // Which end of a connection NAT writes in a hook: HOOK2MANIP in the kernel's nf_nat.
@@ -147,7 +148,7 @@ class Walk {
       : table_{table},
         packet_{packet},
         at_{&base, 0, 0},
-        moment_{table.family, base.chain->base->hook, is_tracked(table.family, *base.chain->base)} {
+        moment_{table.family, base.base.hook, is_tracked(table.family, base.base)} {
     step_.family = table.family;
     step_.way.reserve(kUsualWay);
     probe_.first.reserve(kUsualKey);

@@ -91,7 +91,7 @@ class Trip {
 
   bool passes(Hook hook) {
     packet_.fib_daddr_type = type_of(packet_.destination);
-    if (hook == Hook::postrouting) packet_.masquerade = address_on(packet_.oifname, packet_.source.is_v4());
+    if (hook == Hook::postrouting) packet_.masquerade = address_behind(packet_.oifname);
     auto outcome = evaluator_.run_hook(Family::inet, hook, packet_);
     std::ranges::move(outcome.steps, std::back_inserter(journey_.steps));
     journey_.ruling = outcome.ruling;
@@ -160,11 +160,16 @@ class Trip {
     return topology_.adopted.contains(interface) ? kGuestGroup : 0;
   }
 
-  [[nodiscard]] std::optional<address> address_on(const std::string& interface, bool v4) const {
-    for (const auto& [own, where] : topology_.host) {
-      if (where == interface && own.is_v4() == v4 && !is_link_local6(own)) return own;
-    }
-    return std::nullopt;
+  // What masquerading takes: an address of the way out, or of lo where that has none (inet_select_addr()).
+  [[nodiscard]] std::optional<address> address_behind(const std::string& interface) const {
+    const auto of = [this](std::string_view name) -> std::optional<address> {
+      for (const auto& [own, where] : topology_.host) {
+        if (where == name && own.is_v4() == packet_.source.is_v4() && !is_link_local6(own)) return own;
+      }
+      return std::nullopt;
+    };
+    const auto own = of(interface);
+    return own ? own : of(kLoopback);
   }
 
   const Evaluator& evaluator_;

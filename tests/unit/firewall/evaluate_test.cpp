@@ -325,10 +325,14 @@ TEST(Evaluate, DestinationNatWritesAddressAndPortAndAccepts) {
 }
 
 TEST(Evaluate, NatWithoutTheKeyBreaksAndOfAnotherFamilyPassesOn) {
+  auto chains = publishing("10.0.5.2");
+  auto& rules = chains.ruleset.tables[0].chains[0].rules;
+  rules[0].statements.emplace_back(kDrop);
+  rules[1] = rule({kAccept}, "next rule");
   auto packet = udp("192.0.2.9", "192.0.2.1", 8081);
-  EXPECT_EQ(publishing("10.0.5.2").run(packet, Hook::prerouting).ruling, Ruling::drop);
+  EXPECT_EQ(chains.run(packet, Hook::prerouting).steps.at(0).comment(), "next rule");
   auto v6 = udp("fd00::9", "fd00::1", 8080);
-  EXPECT_EQ(publishing("10.0.5.2").run(v6, Hook::prerouting).ruling, Ruling::drop) << "the rule after it";
+  EXPECT_EQ(chains.run(v6, Hook::prerouting).ruling, Ruling::drop) << "the statement behind it";
   EXPECT_EQ(v6.destination, make_address("fd00::1"));
 }
 
@@ -365,6 +369,10 @@ TEST(Evaluate, NatIsAskedOncePerEndAndOfNewConnectionsOnly) {
   packet.ct_state = kCtNew;
   EXPECT_EQ(chains.run(packet, Hook::prerouting).steps.size(), 1U);
   EXPECT_TRUE(chains.run(packet, Hook::prerouting).steps.empty()) << "its destination is settled";
+  const Chains keeping{{rule({kAccept})}, kDnat};
+  packet = udp();
+  EXPECT_EQ(keeping.run(packet, Hook::prerouting).steps.size(), 1U);
+  EXPECT_TRUE(keeping.run(packet, Hook::prerouting).steps.empty()) << "it is kept for good";
 }
 
 TEST(Evaluate, TheSecondNatChainIsNotAskedOnceTheFirstTranslated) {
