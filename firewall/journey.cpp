@@ -16,8 +16,8 @@ namespace vrouter::firewall {
 namespace {
 
 constexpr std::string_view kLoopback = "lo";
-// The skeleton's base chains that judge, by side.
-constexpr std::string_view kEgress = "fwd_egress", kIngress = "fwd_ingress", kInput = "input";
+// The base chains that judge, by side.
+constexpr std::string_view kEgress = "fwd_egress", kIngress = "fwd_ingress", kInput = "input", kHostOut = "host_out";
 constexpr std::size_t kUsualSteps = 8;
 constexpr std::uint16_t kSomePort = 49152;  // the first of the ephemeral ones (RFC 6335, 6)
 
@@ -116,7 +116,9 @@ class Trip {
     if (from.is_loopback() || to.is_loopback()) return lost("loopback addresses stay on their host");
     if (from.is_multicast() || is_broadcast(from)) return lost("its source is no host's");
     if (to.is_multicast() || is_broadcast(to)) return {Route::Kind::host, {}, {}};
-    if (to.is_unspecified() || (from.is_v4() && from.is_unspecified())) return lost("it has no address to go by");
+    if (from.is_v4() && from.is_unspecified() && to.is_unspecified())
+      return {Route::Kind::host, {}, {}};  // as BOOTP had it
+    if (from.is_v4() && (from.is_unspecified() || to.is_unspecified())) return lost("it has no address to go by");
     if (from.is_v4() && topology_.host.contains(from)) return lost("its source is this host's own");
     if (topology_.host.contains(to)) return {Route::Kind::host, {}, {}};
     if (is_link_local6(from)) return lost("a link-local source stays on its link");
@@ -126,9 +128,8 @@ class Trip {
 
   [[nodiscard]] Route outgoing() const {
     const auto& to = packet_.destination;
-    if (to.is_loopback() || topology_.host.contains(to)) return by(kLoopback);
+    if (to.is_loopback() || to.is_unspecified() || topology_.host.contains(to)) return by(kLoopback);
     if (packet_.source.is_loopback()) return lost("loopback addresses stay on their host");
-    if (to.is_unspecified()) return lost("it has no address to go by");
     return to_elsewhere();
   }
 
@@ -235,7 +236,8 @@ const Step* Journey::refusal() const {
 }
 
 const Step* Journey::egress() const {
-  return find_step(steps, kEgress);
+  const auto* step = find_step(steps, kEgress);
+  return step != nullptr ? step : find_step(steps, kHostOut);
 }
 
 const Step* Journey::ingress() const {

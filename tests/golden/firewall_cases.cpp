@@ -59,7 +59,7 @@ std::vector<std::string> golden_names() {
 }
 
 GoldenCase read_case(const std::string& name) {
-  GoldenCase result{std::filesystem::path{VROUTER_SOURCE_DIR "/tests/golden"} / name, {}, {}};
+  GoldenCase result{std::filesystem::path{VROUTER_SOURCE_DIR "/tests/golden"} / name, {}, {}, {}};
   std::vector<config::PolicyText> policy;
   if (const auto file = result.directory / "policy.toml"; std::filesystem::exists(file)) {
     policy.push_back({"policy.d/policy.toml", text_of(file)});
@@ -77,6 +77,7 @@ GoldenCase read_case(const std::string& name) {
   for (const auto& guest : config->guests) {
     result.ruleset.insert(compile_guest(guest, config->networks.at(guest.network), profiles));
   }
+  result.config = *config;
   result.expected = text_of(result.directory / "expected.nft");
   return result;
 }

@@ -14,6 +14,7 @@ namespace vrouter::firewall::testing {
 
 struct GoldenCase {
   std::filesystem::path directory;
+  config::Config config;
   Ruleset ruleset;
   std::string expected;  // empty: no such file yet
 };

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include <algorithm>
+#include <set>
 
 namespace vrouter::firewall::testing {
 namespace {
@@ -14,21 +15,53 @@ bool has_known_ports(std::uint8_t protocol) {
   return protocol == IPPROTO_TCP || protocol == IPPROTO_UDP || protocol == IPPROTO_SCTP;
 }
 
-// ICMP tells no errors about errors, nor about what many were sent (RFC 1122, 3.2.2; RFC 4443, 2.4).
+bool is_icmp(std::uint8_t protocol) {
+  return protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6;
+}
+
+address_v4 last_of(const network_v4& network) {
+  return network.broadcast();
+}
+address_v6 last_of(const network_v6& network) {
+  auto bytes = network.network().to_bytes();
+  for (std::size_t bit = network.prefix_length(); bit < 128; ++bit) {
+    bytes[bit / 8] |= static_cast<std::uint8_t>(0x80U >> bit % 8);
+  }
+  return address_v6{bytes};
+}
+
+// The address before or behind; around the end to the other.
+template <typename Address>
+Address beside(const Address& a, bool behind) {
+  auto bytes = a.to_bytes();
+  for (auto byte = bytes.rbegin(); byte != bytes.rend(); ++byte) {
+    *byte = static_cast<std::uint8_t>(behind ? *byte + 1 : *byte - 1);
+    if (*byte != (behind ? 0x00 : 0xff)) break;
+  }
+  return Address{bytes};
+}
+
+template <typename Address>
+void add_edges(const Address& first, const Address& last, std::set<address>& edges) {
+  edges.insert({first, last, beside(first, false), beside(last, true)});
+}
+
+// Nobody is told of what many were sent, or of what comes from nowhere; and of ICMP's errors there are no errors
+// (RFC 1122, 3.2.2; RFC 4443, 2.4).
 bool may_be_told(const firewall::Packet& packet) {
   const auto& to = packet.destination;
-  if (to.is_multicast() || (to.is_v4() && to.to_v4() == address_v4::broadcast())) return false;
+  if (packet.source.is_unspecified() || to.is_multicast() || (to.is_v4() && to.to_v4() == address_v4::broadcast()))
+    return false;
   const auto type = packet.icmp_type;
   if (packet.protocol == IPPROTO_ICMP) return type != 3 && type != 4 && type != 5 && type != 11 && type != 12;
   return packet.protocol != IPPROTO_ICMPV6 || (type >= 128 && type != 137);
 }
 
 Fate refusal_of(const Journey& journey) {
-  if (journey.ruling == Ruling::drop) return {};
-  if (journey.answer == Reject::Kind::tcp_reset) {
-    return {journey.sent.protocol == IPPROTO_TCP ? Fate::Kind::reset : Fate::Kind::nothing};
-  }
-  return {may_be_told(journey.sent) ? Fate::Kind::prohibited : Fate::Kind::nothing};
+  if (journey.ruling == Ruling::drop || !may_be_told(journey.sent)) return {};
+  if (journey.answer == Reject::Kind::admin_prohibited) return {Fate::Kind::prohibited};
+  const bool from_somewhere = !journey.sent.destination.is_unspecified();  // a reset comes from where the SYN went
+  return {journey.sent.protocol == IPPROTO_TCP && from_somewhere ? Fate::Kind::reset : Fate::Kind::nothing};
 }
 
 std::string text_of(const firewall::Packet& p) {
@@ -49,6 +82,15 @@ std::string text_of(const Journey& journey, const Fate& kernel) {
   return text;
 }
 
+// An address of a network that no guest has: nothing can come from there, and no answer goes there.
+bool is_unused(const Topology& topology, const address& a) {
+  if (topology.guests.contains(a) || topology.host.contains(a)) return false;
+  const auto within = [](const auto& networks, const auto& own) {
+    return std::ranges::any_of(networks, [&own](const auto& network) { return config::contains(network, own); });
+  };
+  return a.is_v4() ? within(topology.networks4, a.to_v4()) : within(topology.networks6, a.to_v6());
+}
+
 // The source port of the flow with that number, among 50,000.
 std::uint16_t port_of(std::uint32_t number) {
   constexpr std::uint32_t kFirst = 10000, kCount = 50000;
@@ -67,8 +109,12 @@ Topology topology_of(const config::Config& config) {
 }
 
 Ruleset ruleset_of(const config::Config& config, const Surroundings& surroundings) {
-  auto ruleset = compile(config, surroundings);
-  for (const auto& guest : config.guests) ruleset.insert(compile_guest(guest, config.networks.at(guest.network)));
+  Profiles profiles{config};
+  for (const auto& guest : config.guests) profiles.add(guest, config.networks.at(guest.network));
+  auto ruleset = compile(config, surroundings, profiles);
+  for (const auto& guest : config.guests) {
+    ruleset.insert(compile_guest(guest, config.networks.at(guest.network), profiles));
+  }
   return ruleset;
 }
 
@@ -121,13 +167,52 @@ std::vector<Disagreement> disagreements(const config::Config& config, const Surr
   return disagreements(host, ruleset_of(config, surroundings), topology, std::move(flows));
 }
 
-std::vector<firewall::Packet> all_flows(const Topology& topology, const std::vector<Kind>& kinds) {
-  std::vector<address> ends{make_address("198.51.100.7"), make_address("2001:db8:9::7")};
-  for (const auto& [guest, attachment] : topology.guests) ends.push_back(guest);
-  for (const auto& [own, interface] : topology.host) ends.push_back(own);
-  std::ranges::sort(ends);
+std::vector<Kind> kinds_of(const config::Policy& policy) {
+  std::set<Kind> kinds;
+  for (const auto& rule : policy.rules) {
+    for (const auto& service : rule.services) {
+      if (service.icmp_type) {
+        kinds.insert({service.protocol, *service.icmp_type});
+      } else if (!service.ports) {
+        kinds.insert({service.protocol, is_icmp(service.protocol) ? std::uint16_t{8} : std::uint16_t{7}});
+      } else {
+        for (const int port :
+             {service.ports->first - 1, +service.ports->first, +service.ports->last, service.ports->last + 1}) {
+          if (port > 0 && port <= 0xffff) kinds.insert({service.protocol, static_cast<std::uint16_t>(port)});
+        }
+      }
+    }
+  }
+  return {kinds.begin(), kinds.end()};
+}
+
+std::vector<address> edges_of(const config::Policy& policy) {
+  std::set<address> edges;
+  const auto of_peer = [&edges](const config::Peer& peer) {
+    if (peer.net4) add_edges(peer.net4->network(), last_of(*peer.net4), edges);
+    if (peer.net6) add_edges(peer.net6->network(), last_of(*peer.net6), edges);
+  };
+  for (const auto& rule : policy.rules) {
+    std::ranges::for_each(rule.from, of_peer);
+    std::ranges::for_each(rule.to, of_peer);
+  }
+  for (const auto& [name, set] : policy.sets) {
+    for (const auto& network : set.v4) add_edges(network.network(), last_of(network), edges);
+    for (const auto& network : set.v6) add_edges(network.network(), last_of(network), edges);
+  }
+  std::erase_if(edges, [](const address& a) { return a.is_multicast(); });  // who hears it isn't the rules' matter
+  return {edges.begin(), edges.end()};
+}
+
+std::vector<firewall::Packet> all_flows(const Topology& topology, const std::vector<Kind>& kinds,
+                                        const std::vector<address>& others) {
+  std::set<address> ends{make_address("203.0.113.7"), make_address("2001:db8:9::7")};
+  ends.insert(others.begin(), others.end());
+  for (const auto& [guest, attachment] : topology.guests) ends.insert(guest);
+  for (const auto& [own, interface] : topology.host) ends.insert(own);
   std::vector<firewall::Packet> flows;
   for (const auto& from : ends) {
+    if (is_unused(topology, from)) continue;
     for (const auto& to : ends) {
       if (from.is_v4() != to.is_v4()) continue;
       const std::uint8_t others_icmp = from.is_v4() ? std::uint8_t{IPPROTO_ICMPV6} : std::uint8_t{IPPROTO_ICMP};
@@ -138,6 +223,23 @@ std::vector<firewall::Packet> all_flows(const Topology& topology, const std::vec
     }
   }
   return flows;
+}
+
+Ruleset without_limits(Ruleset ruleset) {
+  const auto limits = [](const Statement& s) { return std::holds_alternative<Limit>(s); };
+  const auto drops_excess = [](const Rule& rule) {
+    return std::ranges::any_of(rule.statements, [](const Statement& s) {
+      const auto* limit = std::get_if<Limit>(&s);
+      return limit != nullptr && limit->over;
+    });
+  };
+  for (auto& table : ruleset.tables) {
+    for (auto& chain : table.chains) {
+      std::erase_if(chain.rules, drops_excess);
+      for (auto& rule : chain.rules) std::erase_if(rule.statements, limits);
+    }
+  }
+  return ruleset;
 }
 
 }  // namespace vrouter::firewall::testing

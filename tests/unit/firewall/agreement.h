@@ -34,11 +34,22 @@ struct Disagreement {
 [[nodiscard]] std::vector<Disagreement> disagreements(const config::Config& config, const Surroundings& surroundings,
                                                       std::vector<firewall::Packet> flows);
 
-// Each to each, with each service: guests, this host, a gateway and the world, in both families.
+// A service to try: of ICMP the type is the port.
 struct Kind {
   std::uint8_t protocol = 0;
-  std::uint16_t port = 0;  // of ICMP the type
+  std::uint16_t port = 0;
+  auto operator<=>(const Kind&) const = default;
 };
-[[nodiscard]] std::vector<firewall::Packet> all_flows(const Topology& topology, const std::vector<Kind>& kinds);
+// What tells one rule of the policy from another: its services, at the ends of each range and just beyond them.
+[[nodiscard]] std::vector<Kind> kinds_of(const config::Policy& policy);
+// Likewise addresses: the first and last of each prefix and set that it names, and those beside them.
+[[nodiscard]] std::vector<address> edges_of(const config::Policy& policy);
+
+// Each to each, with each service: guests, this host's addresses, one of the world's of each family, and `others`.
+[[nodiscard]] std::vector<firewall::Packet> all_flows(const Topology& topology, const std::vector<Kind>& kinds,
+                                                      const std::vector<address>& others = {});
+
+// The rules as the evaluator takes them, for packets that come faster than limits allow: nothing exceeds one.
+[[nodiscard]] Ruleset without_limits(Ruleset ruleset);
 
 }  // namespace vrouter::firewall::testing

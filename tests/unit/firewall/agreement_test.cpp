@@ -146,7 +146,7 @@ TEST(Agreement, OfPlacesThatAreNobodys) {
   std::vector<Packet> flows;
   for (const auto* to : {"169.254.169.254", "10.0.5.77", "127.0.0.1", "0.0.0.0", "10.0.6.6"}) {
     flows.push_back(by_tap("tap0", "10.0.5.2", to, kTcp, 80));
-    flows.push_back(by_tap("up0", "198.51.100.7", to, kTcp, 80));
+    flows.push_back(by_tap("up0", "203.0.113.7", to, kTcp, 80));
   }
   for (const auto* to : {"fd00:ec2::254", "fd76:7274:5::77", "::1"}) {
     flows.push_back(by_tap("tap0", "fd76:7274:5::2", to, kTcp, 80));
@@ -177,7 +177,7 @@ TEST(Agreement, OfTheServiceProcesses) {
   constexpr uid_t kDhcp = 64990, kDns = 64991;
   const auto topology = testing::topology_of(config);
   auto ruleset = testing::ruleset_of(config, {{}, {}, false, ServiceUsers{.dhcp = kDhcp, .dns = kDns}});
-  ruleset.insert(upstream_elements({make_address("198.51.100.7"), make_address("2001:db8:9::7")}));
+  ruleset.insert(upstream_elements({make_address("203.0.113.7"), make_address("2001:db8:9::7")}));
   std::vector<Packet> flows;
   for (const uid_t user : {uid_t{0}, kDhcp, kDns}) {
     for (auto packet : all_flows(topology, {{kUdp, 53}, {kTcp, 53}, {kUdp, 123}, {kTcp, 8080}, {kUdp, 68}})) {
@@ -215,13 +215,13 @@ TEST(Agreement, IsNoMatterOfCourse) {
   host.load(testing::ruleset_of(guests_in(Mode::isolated), {}));
   const auto ruleset = testing::ruleset_of(nat, {});
   const Evaluator evaluator{ruleset};
-  auto packet = first_packet(topology, make_address("10.0.5.2"), make_address("198.51.100.7"), kTcp, 80);
+  auto packet = first_packet(topology, make_address("10.0.5.2"), make_address("203.0.113.7"), kTcp, 80);
   EXPECT_EQ(host.send({packet}).at(0).kind, Fate::Kind::reset);
   EXPECT_EQ(testing::fate_of(travel(evaluator, topology, packet)).kind, Fate::Kind::left);
   packet.protocol = kUdp;
   EXPECT_EQ(host.send({packet}).at(0).kind, Fate::Kind::prohibited);
   host.load(Ruleset{});
-  EXPECT_EQ(host.send({packet}).at(0).to_string(), "left by up0: 10.0.5.2 port 49152 -> 198.51.100.7 port 80");
+  EXPECT_EQ(host.send({packet}).at(0).to_string(), "left by up0: 10.0.5.2 port 49152 -> 203.0.113.7 port 80");
   host.load(ruleset);
   packet.destination = make_address("10.0.5.1");
   packet.destination_port = 53;

@@ -305,7 +305,7 @@ void KernelHost::send_from_socket(const firewall::Packet& packet, std::uint32_t 
   const void* where = &to.storage;
   const auto sent = ::sendto(fd.get(), bytes.data(), bytes.size(), 0, static_cast<const sockaddr*>(where), to.size);
   // Dropped, or without a route: it is for its fate to tell.
-  constexpr std::array kRefusals{EPERM, EINVAL, ENETUNREACH, EHOSTUNREACH, EACCES};
+  constexpr std::array kRefusals{EPERM, EINVAL, EADDRNOTAVAIL, ENETUNREACH, EHOSTUNREACH, EACCES};
   EXPECT_TRUE(sent >= 0 || std::ranges::find(kRefusals, errno) != kRefusals.end()) << std::strerror(errno);
 }
 
