@@ -17,7 +17,7 @@ _vrouter_taps() {
 
 _vrouter() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word command=
-  local commands="add-guest remove-guest guests show status leases publish unpublish ruleset reload check teardown"
+  local commands="add-guest remove-guest guests show status leases publish unpublish ruleset explain reload check teardown"
   local i
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}

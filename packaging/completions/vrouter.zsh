@@ -7,7 +7,8 @@ commands=(
   'guests:list the guests' 'show:show all that is known of one guest'
   'status:show how vrouterd is' 'leases:list the DHCP leases'
   'publish:make a port of a guest reachable' 'unpublish:close a published port'
-  'ruleset:print the rules in force' 'reload:read the files again'
+  'ruleset:print the rules in force' 'explain:say whether a connection passes, and which rules decide'
+  'reload:read the files again'
   'check:check the configuration' 'teardown:remove all that vrouterd made')
 _arguments -C '--socket[control socket]:socket:_files' '--json[print what the socket returned]' \
   '--help[show help]' '--version[show the version]' '1:command:->command' '*::argument:->argument'

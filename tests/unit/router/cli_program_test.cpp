@@ -87,6 +87,22 @@ TEST_F(Program, PublishesAndCloses) {
   EXPECT_EQ(again.status, kRefused);
 }
 
+TEST_F(Program, ExplainsAndTellsByItsStatus) {
+  ask({"add-guest", "tap0"});
+  const auto refused = ask({"explain", "tap0", "world", "tcp/25"});
+  EXPECT_EQ(refused.status, kRefused);
+  EXPECT_EQ(refused.out,
+            "tcp/25 from tap0 to world: rejected by \"no mail\" (mail.toml:3) on the sender's side\n"
+            "  the sender's side: rejected by \"no mail\" (mail.toml:3) (chain r_no_mail_eg)\n");
+  const auto json = boost::json::parse(ask({"--json", "explain", "tap0", "world", "udp/53"}).out).as_object();
+  EXPECT_EQ(json.at("verdict").as_string(), "reject");
+  EXPECT_EQ(json.at("packet").as_string(), "udp/53");
+  EXPECT_EQ(ask({"explain", "nobody", "world"}).status, kRefused);
+  const auto wrong = ask({"explain", "tap0", "world", "tcp"});
+  EXPECT_EQ(wrong.status, kUsage);
+  EXPECT_THAT(wrong.err, HasSubstr("PACKET"));
+}
+
 TEST_F(Program, JsonIsWhatTheSocketReturned) {
   for (const auto& words :
        {std::vector<std::string>{"--json", "status"}, std::vector<std::string>{"status", "--json"}}) {

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Expectations and explanations over policies as they are written.
+#include "firewall/prove.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "config/load.h"
+#include "firewall/compile.h"
+#include "firewall/explain.h"
+
+namespace vrouter::firewall {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr const char* kGuests = R"([[guests]]
+name = "web1"
+tap = "tap0"
+address = "10.0.5.2"
+groups = ["web"]
+publish = ["8080:80/tcp"]
+
+[[guests]]
+name = "plain"
+tap = "tap2"
+address = "10.0.5.4"
+)";
+
+constexpr const char* kPolicy = R"([groups.web]
+[groups.db]
+egress = "reject"
+ingress = "deny"
+[[rules]]
+name = "web to db"
+from = "group:web"
+to = "group:db"
+allow = "tcp/5432"
+)";
+
+config::Config load(const std::string& policy) {
+  auto config = config::parse_config(kGuests, "vrouter.toml", std::vector<config::PolicyText>{{"db.toml", policy}});
+  EXPECT_TRUE(config.has_value()) << (config ? "" : config.error().front().to_string());
+  return config.value_or(config::Config{});
+}
+
+std::string expect(const std::string& from, const std::string& to, const std::string& packet,
+                   const std::string& verdict) {
+  return "[[expect]]\nfrom = \"" + from + "\"\nto = \"" + to + "\"\npacket = \"" + packet + "\"\nverdict = \"" +
+         verdict + "\"\n";
+}
+
+struct Proved {
+  config::Problems failed, untried;
+};
+
+Proved prove_all(const std::string& expects) {
+  const auto config = load(kPolicy + expects);
+  std::vector<const config::Guest*> guests;
+  for (const auto& guest : config.guests) guests.push_back(&guest);
+  Proved proved;
+  proved.failed = prove(config, guests, proved.untried);
+  return proved;
+}
+
+TEST(Prove, WhatHoldsIsNoProblem) {
+  const auto proved = prove_all(
+      expect("group:web", "group:db", "tcp/5432", "allow") + expect("guest:web1", "group:db", "tcp/22", "deny") +
+      expect("group:db", "group:web", "tcp/80", "reject") + expect("group:db", "world", "tcp/443", "reject") +
+      expect("guest:web1", "world", "tcp/443", "allow") + expect("world", "group:web", "tcp/80", "reject") +
+      expect("guest:plain", "host", "udp/53", "allow") + expect("host", "group:db", "tcp/22", "allow"));
+  EXPECT_THAT(proved.failed, IsEmpty()) << proved.failed.front().to_string();
+  EXPECT_THAT(proved.untried, IsEmpty());
+}
+
+TEST(Prove, WhatDoesNotIsToldAtItsPlaceWithTheRuleThatDecides) {
+  const auto proved = prove_all(expect("group:web", "group:db", "tcp/22", "allow") +
+                                expect("group:web", "group:db", "tcp/5432", "deny"));
+  ASSERT_THAT(proved.failed, SizeIs(2));
+  EXPECT_EQ(
+      proved.failed[0].to_string(),
+      "db.toml:10:1: expected allow, but tcp/22 from web1 (10.0.5.2) to a guest of group db (10.0.5.254) is denied "
+      "by \"default of group db (db.toml:2)\" on the receiver's side");
+  EXPECT_EQ(proved.failed[1].to_string(),
+            "db.toml:15:1: expected deny, but tcp/5432 from web1 (10.0.5.2) to a guest of group db (10.0.5.254) is "
+            "allowed");
+}
+
+// Denied and rejected are different things to whoever waits for an answer.
+TEST(Prove, TellsDenyAndRejectApart) {
+  EXPECT_THAT(prove_all(expect("group:web", "group:db", "tcp/22", "reject")).failed, SizeIs(1));
+  EXPECT_THAT(prove_all(expect("group:db", "group:web", "tcp/22", "deny")).failed, SizeIs(1));
+}
+
+TEST(Prove, AGuestWhoIsNotThereYetIsNoFailure) {
+  const auto proved = prove_all(expect("guest:later", "group:db", "tcp/22", "allow"));
+  EXPECT_THAT(proved.failed, IsEmpty());
+  ASSERT_THAT(proved.untried, SizeIs(1));
+  EXPECT_THAT(proved.untried[0].to_string(), HasSubstr("db.toml:10:1: nobody is there yet"));
+}
+
+TEST(Prove, TheWorldIsSomebodyWhomNoRuleNames) {
+  const auto config = load(std::string{"[sets]\noffice = [\"203.0.113.0/24\"]\n"} + kPolicy +
+                           "[[rules]]\nfrom = \"set:office\"\nto = \"group:web\"\nallow = \"tcp/22\"\n");
+  EXPECT_EQ(stranger(config, false)->to_string(), "198.51.100.77");
+  EXPECT_EQ(stranger(load(kPolicy), false)->to_string(), "203.0.113.77");
+}
+
+Journey journey_of(const config::Config& config, Ruleset& rules, const char* from, const char* to, std::uint16_t port) {
+  Profiles profiles{config};
+  for (const auto& guest : config.guests) profiles.add(guest, config.networks.at(guest.network));
+  rules = compile(config, {}, profiles);
+  Topology topology;
+  for (const auto& [name, network] : config.networks) topology.add(network);
+  for (const auto& guest : config.guests) {
+    rules.insert(compile_guest(guest, config.networks.at(guest.network), profiles));
+    topology.add(guest);
+  }
+  topology.uplink = "eth0";
+  topology.host.emplace(boost::asio::ip::make_address("192.0.2.1"), "eth0");
+  constexpr std::uint8_t kTcp = 6;
+  return travel(
+      Evaluator{rules}, topology,
+      first_packet(topology, boost::asio::ip::make_address(from), boost::asio::ip::make_address(to), kTcp, port));
+}
+
+TEST(Explain, NamesTheRuleOnEachSideAndWhatIsTranslated) {
+  const auto config = load(kPolicy);
+  Ruleset rules;
+  const auto published = journey_of(config, rules, "198.51.100.7", "192.0.2.1", 8080);
+  EXPECT_EQ(verdict(published), "allow");
+  EXPECT_EQ(sentence(published), "allowed");
+  ASSERT_THAT(steps(published), SizeIs(2));
+  EXPECT_EQ(steps(published)[0], "published: 192.0.2.1:8080 becomes 10.0.5.2:80");
+  EXPECT_THAT(steps(published)[1],
+              HasSubstr("the receiver's side: allowed by \"published: the map is the permission\""));
+
+  const auto refused = journey_of(config, rules, "10.0.5.4", "10.0.5.2", 80);
+  EXPECT_EQ(verdict(refused), "reject");
+  EXPECT_EQ(sentence(refused), "rejected by \"default of group web (db.toml:1)\" on the receiver's side");
+
+  const auto out = journey_of(config, rules, "10.0.5.2", "198.51.100.7", 443);
+  EXPECT_THAT(steps(out), ElementsAre(HasSubstr("the sender's side: allowed by \"default of group web (db.toml:1)\""),
+                                      "source address: 10.0.5.2 becomes 192.0.2.1"));
+}
+
+}  // namespace
+}  // namespace vrouter::firewall
