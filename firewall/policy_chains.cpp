@@ -177,7 +177,7 @@ std::vector<Item> arrange(const std::vector<Part>& parts) {
 class PolicyCompiler {
  public:
   PolicyCompiler(const config::Config& config, const Profiles& profiles, Table& inet, std::vector<Element>& elements)
-      : scope_{config, profiles}, policy_{config.policy}, inet_{inet}, elements_{elements} {}
+      : scope_{config, profiles}, profiles_{profiles}, policy_{config.policy}, inet_{inet}, elements_{elements} {}
 
   void run() {
     add_maps();
@@ -187,7 +187,8 @@ class PolicyCompiler {
     if (std::ranges::any_of(policy_.rules, to_host)) judge_input();
     if (std::ranges::any_of(policy_.rules, from_host)) judge_output();
     for (const auto& rule : policy_.rules) keys_.emplace(&rule, key_of(rule));
-    for (const auto& [membership, id] : scope_.profiles.all()) add_profile(membership, id);
+    index_rules();
+    for (const auto& [membership, id] : profiles_.all()) add_profile(membership, id);
   }
 
  private:
@@ -235,10 +236,29 @@ class PolicyCompiler {
     for (const auto side : kSides) add_side(name, membership, id, side);
   }
 
+  using RuleIndex = std::map<std::string, std::vector<std::size_t>>;  // by index_key()
+
+  void index_rules() {
+    for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
+      for (const auto& peer : policy_.rules[i].from) by_sender_[index_key(peer)].push_back(i);
+      for (const auto& peer : policy_.rules[i].to) by_receiver_[index_key(peer)].push_back(i);
+    }
+  }
+  static std::set<std::size_t> rules_that_may_mean(const Membership& guest, const RuleIndex& index) {
+    std::set<std::size_t> found;
+    for (const auto& key : index_keys(guest)) {
+      if (const auto rules = index.find(key); rules != index.end()) {
+        found.insert(rules->second.begin(), rules->second.end());
+      }
+    }
+    return found;
+  }
+
   void add_side(const std::string& profile, const Membership& membership, ProfileId id, Side side) {
     std::vector<Part> parts;
-    for (const auto& rule : policy_.rules) {
-      auto more = take_apart(rule, membership, side, scope_);
+    const bool sends = side == Side::egress || side == Side::to_host;
+    for (const auto i : rules_that_may_mean(membership, sends ? by_sender_ : by_receiver_)) {
+      auto more = take_apart(policy_.rules[i], membership, side, scope_);
       std::ranges::move(more, std::back_inserter(parts));
     }
     const bool forwarded = side == Side::egress || side == Side::ingress;
@@ -407,9 +427,11 @@ class PolicyCompiler {
   static constexpr std::uint32_t kDnat = 0x20;  // IPS_DST_NAT, linux/netfilter/nf_conntrack_common.h
 
   PolicyScope scope_;
+  const Profiles& profiles_;
   const config::Policy& policy_;
   Table& inet_;
   std::vector<Element>& elements_;
+  RuleIndex by_sender_, by_receiver_;
   std::map<const PolicyRule*, std::string> keys_;
   std::set<std::string> made_;
 };

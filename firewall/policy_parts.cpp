@@ -77,8 +77,8 @@ std::vector<PeerPart> peer_parts(const std::vector<Peer>& peers, Side side, cons
   PeerPart marks;
   for (const auto& peer : peers) {
     if (peer.kind == Peer::Kind::world) marks.marks.insert(kNoGuest);
-    for (const auto& [membership, id] : scope.profiles.all()) {
-      if (means(peer, membership)) marks.marks.insert(id);
+    if (const auto members = scope.members.find(index_key(peer)); members != scope.members.end()) {
+      marks.marks.insert(members->second.begin(), members->second.end());
     }
     for (auto& condition : address_conditions(peer, side == Side::ingress, scope.config.policy)) {
       parts.push_back({false, {}, std::move(condition)});
@@ -127,6 +127,37 @@ bool disjoint(const PeerPart& a, const PeerPart& b) {
 }
 
 }  // namespace
+
+std::string index_key(const Peer& peer) {
+  switch (peer.kind) {
+    case Peer::Kind::group:
+    case Peer::Kind::guest:
+    case Peer::Kind::network:
+      return peer.to_string();
+    case Peer::Kind::any:
+    case Peer::Kind::world:
+    case Peer::Kind::host:
+    case Peer::Kind::set:
+    case Peer::Kind::net:
+      return {};
+  }
+  std::abort();
+}
+
+std::vector<std::string> index_keys(const Membership& guest) {
+  std::vector<std::string> keys{{}, Peer{Peer::Kind::network, guest.network, {}, {}}.to_string()};
+  for (const auto& group : guest.groups) keys.push_back(Peer{Peer::Kind::group, group, {}, {}}.to_string());
+  if (!guest.guest.empty()) keys.push_back(Peer{Peer::Kind::guest, guest.guest, {}, {}}.to_string());
+  return keys;
+}
+
+PolicyScope::PolicyScope(const config::Config& config, const Profiles& profiles) : config{config} {
+  for (const auto& [membership, id] : profiles.all()) {
+    for (auto& key : index_keys(membership)) {
+      if (!key.empty()) members[std::move(key)].insert(id);
+    }
+  }
+}
 
 std::string_view suffix(Side side) noexcept {
   switch (side) {

@@ -49,8 +49,16 @@ struct Part {
 // What compiling needs to know besides the rule.
 struct PolicyScope {
   const config::Config& config;
-  const Profiles& profiles;
+  std::map<std::string, std::set<ProfileId>> members;  // by peer, as it is written: "group:web"
+
+  PolicyScope(const config::Config& config, const Profiles& profiles);
 };
+
+// How a rule's peer is found again by those it may mean: as it is written where it names some guests, and empty where
+// it may mean any.
+[[nodiscard]] std::string index_key(const config::Peer& peer);
+// The keys of all peers that may mean these guests.
+[[nodiscard]] std::vector<std::string> index_keys(const Membership& guest);
 
 // The rule's parts for guests of `guest` on that side, which may be put in any order among themselves; none: the rule
 // doesn't speak there.
