@@ -31,6 +31,7 @@ void Router::check_guests() {
   events_->drain();  // or an older event would overwrite what is read now
   if (checked_.empty()) {
     follow(plane_.look_at_host());
+    if (desired_.host.ipv6()) follow(plane_.look_at_links(desired_.host.uplinks6));
     mend_rules_after(BootClock::duration{});  // of tables, chains and rules; elements that nobody told of stay unread
     mends_.sum_up(BootClock::now());
   }

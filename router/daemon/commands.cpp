@@ -51,7 +51,7 @@ std::unexpected<Failure> not_found(const std::string& which) {
 std::vector<std::string> absent_hosts(const config::Guest& guest, const Observed& observed) {
   std::vector<std::string> warnings;
   for (const auto& port : guest.publish) {
-    if (!port.host || !port.host->is_v4()) continue;  // IPv6 addresses are not observed
+    if (!port.host) continue;
     const bool there = std::ranges::any_of(observed.addresses(), [&](const auto& of_link) {
       return std::ranges::any_of(of_link.second, [&](const auto& a) { return a.local == *port.host; });
     });
@@ -72,7 +72,19 @@ std::string declared_in(const config::Guest& guest, const std::string& what) {
          " there, then run `vrouter reload`";
 }
 
-asio::awaitable<void> wait_for_flush(ConntrackFlusher& flusher, address_v4 address) {
+bool serves_ipv6(const DesiredHost& host, const std::string& network) {
+  return std::ranges::any_of(host.networks,
+                             [&](const DesiredNetwork& one) { return one.name == network && one.prefix6; });
+}
+
+std::vector<address> addresses_of(const config::Guest& guest) {
+  std::vector<address> all;
+  if (guest.address) all.emplace_back(*guest.address);
+  if (guest.address6) all.emplace_back(*guest.address6);
+  return all;
+}
+
+asio::awaitable<void> wait_for_flush(ConntrackFlusher& flusher, address address) {
   co_await asio::async_initiate<const asio::use_awaitable_t<>, void()>(
       [&flusher, address](auto handler) {
         flusher.when_flushed(address, [shared = std::make_shared<decltype(handler)>(std::move(handler))](
@@ -95,13 +107,19 @@ Attempt<> Router::refuse_if_stopped() const {
 
 // What is wrong with the interface as a guest's: adopting the host's own would cut the host off.
 Attempt<> Router::check_link(const config::Guest& guest) const {
-  if (auto why = unfit(desired_host(config_, resolve_uplinks()), guest.tap, plane_.observed())) {
+  auto host = desired_host(config_, resolve_uplinks());
+  host.uplinks6 = resolve_uplinks(InternetFamily::ipv6);
+  if (auto why = unfit(host, guest.tap, plane_.observed())) {
     return std::unexpected(std::move(*why));
+  }
+  if (guest.address6) {
+    if (auto why = without_ipv6(plane_.observed())) return std::unexpected(std::move(*why));
   }
   const auto* link = plane_.observed().link(guest.tap);
   if (link == nullptr) return {};
   for (const auto& own : plane_.observed().addresses_on(link->index)) {
-    if (own.noprefixroute && link->group == kGuestGroup) continue;  // the gateway's, put there by us
+    if (own.noprefixroute && link->group == kGuestGroup) continue;         // the gateway's, put there by us
+    if (own.local.is_v6() && own.local.to_v6().is_link_local()) continue;  // the kernel gives every link one
     return std::unexpected(guest.tap + " has the host's address " + own.local.to_string() +
                            "; name the TAP that the guest's VMM opens, or take the address off it");
   }
@@ -130,9 +148,14 @@ control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer
                       guest.tap + "` first");
   }
   if (auto fit = check_link(guest); !fit) co_return refused(fit.error());
+  if (const auto& network = network_of(guest); guest.address6 && !serves_ipv6(desired_.host, network.name)) {
+    auto collision = collides6(network, plane_.observed(), config_.host.route_protocol, plane_.originals());
+    if (collision) co_return refused(std::move(*collision));
+  }
   guests_.insert(guest);  // the name, the address and the ports are taken from here on
   if (auto added = co_await bring_in(guest); !added) {
     guests_.erase(guest.tap);
+    look_at_host_after(guest);
     co_return refused("guest " + guest.name + " was not added: " + added.error());
   }
   log_info("added guest " + guest.name + " on " + guest.tap + " with " +
@@ -149,7 +172,13 @@ control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer
 asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
   if (!rules_problem_.empty()) co_return std::unexpected(rules_problem_);
   // A connection of the address's last holder must not become the new one's.
-  if (guest.address && conntrack_->pending(*guest.address)) co_await wait_for_flush(*conntrack_, *guest.address);
+  for (const auto& address : addresses_of(guest)) {
+    if (conntrack_->pending(address)) co_await wait_for_flush(*conntrack_, address);
+  }
+  // The first of its network with an IPv6 address: its route needs the gateway.
+  if (guest.address6 && !serves_ipv6(desired_.host, guest.network)) {
+    if (auto right = co_await make_host_right(); !right) co_return right;
+  }
   const auto desired = desire(guest);
   if (plane_.observed().link(guest.tap) != nullptr) plane_.observe_guest(desired);
   auto plan = create_guest_tap(desired, plane_.observed());
@@ -209,11 +238,9 @@ asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   lease_logged_.erase(guest.tap);
   lease_written_.erase(guest.tap);
   failed_.links.erase(guest.tap);
-  if (guest.address) {
-    conntrack_->flush({*guest.address}, [](const Result<void>& flushed) {
-      if (!flushed) log_warning(flushed.error().to_string());
-    });
-  }
+  conntrack_->flush(addresses_of(guest), [](const Result<void>& flushed) {
+    if (!flushed) log_warning(flushed.error().to_string());
+  });
   co_return Attempt<>{};
 }
 
@@ -235,6 +262,7 @@ asio::awaitable<Attempt<config::Guest>> Router::remove(std::string tap) {
     co_return std::unexpected(std::move(error));
   }
   guests_.erase(guest.tap);
+  look_at_host_after(guest);
   states_told_.erase(guest.tap);
   // One that was heard of while the disk was waited for may be written after the guest went from it.
   state::Change forgotten;

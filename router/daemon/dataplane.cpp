@@ -84,6 +84,20 @@ Affected Dataplane::look_at(const DesiredGuest& guest) {
   return affected;
 }
 
+Affected Dataplane::look_at_links(std::vector<std::string> names) {
+  Affected all;
+  names.emplace_back("lo");
+  for (const auto& name : names) {
+    auto link = ports_.net->link(name);
+    if (!link) continue;  // one that went tells so
+    const auto affected = observed_.on(LinkChanged{std::move(*link)});
+    all.links.insert(all.links.end(), affected.links.begin(), affected.links.end());
+    all.host |= affected.host;
+    all.uplinks |= affected.uplinks;
+  }
+  return all;
+}
+
 Result<firewall::Transaction> Dataplane::restore_rules(const std::set<firewall::SetRef>* sets) {
   for (int attempt = 1;; ++attempt) {
     const auto observed = sets == nullptr ? ports_.nft->observe() : ports_.nft->observe_sets(*sets);

@@ -42,6 +42,8 @@ class Dataplane {
   // The slow check's looks at what tells no event; drain the KernelEvents before. A guest: one request, and a file
   // where its network has addressing "subnet". The host: ten files.
   [[nodiscard]] Affected look_at(const DesiredGuest& guest);
+  // Of links that are the host's own: what tells no event. lo is always among them.
+  [[nodiscard]] Affected look_at_links(std::vector<std::string> names);
   [[nodiscard]] Affected look_at_host() { return observe_sysctls(*ports_.sysctls, observed_); }
 
   [[nodiscard]] Applied apply(std::span<const Operation> operations) {

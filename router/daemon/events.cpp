@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
+#include "router/reconcile/keys.h"
+#include "router/reconcile/originals.h"
 
 namespace vrouter::router {
 
@@ -213,9 +215,19 @@ asio::awaitable<bool> Router::repair_host() {
   auto pass = co_await gate_.enter(kHost);
   waiting_.erase(kHost);
   if (stopped_) co_return true;
-  auto host = desired_host(config_, resolve_uplinks());
-  const bool moved = host.uplinks != desired_.host.uplinks;
-  if (moved) {
+  co_return (co_await make_host_right()).has_value();
+}
+
+asio::awaitable<Attempt<>> Router::make_host_right() {
+  // What IPv6 hangs on is told by no event of its own.
+  if (desired_.host.ipv6() || !networks_with_ipv6().empty()) {
+    if (events_) events_->drain();
+    static_cast<void>(plane_.look_at_links(desired_.host.uplinks6));
+  }
+  auto host = wanted_host();
+  const bool moved = host != desired_.host;
+  const bool gateways_moved = host.networks != desired_.host.networks;
+  if (host.uplinks != desired_.host.uplinks) {
     std::string names;
     for (const auto& name : host.uplinks) names += " " + name;
     log_info(names.empty() ? "no interface carries a default route any more: guests reach nothing beyond this host"
@@ -232,20 +244,36 @@ asio::awaitable<bool> Router::repair_host() {
   if (auto change = unrecorded(plan); !change.put_originals.empty()) {
     if (auto noted = co_await note(std::move(change)); !noted) {
       log_error(noted.error());
-      co_return false;
+      co_return std::unexpected(noted.error());
     }
     record(plane_.originals(), plan);
   }
-  put_surroundings();
-  auto done = co_await carry_out(host_plan, moved ? "" : "host");
+  // Without its guard nothing is made to forward.
+  auto done = std::expected<std::vector<std::string>, std::string>{};
+  if (auto guarded = put_surroundings(); guarded) {
+    done = co_await carry_out(host_plan, moved ? "" : "host");
+    // An uplink that is none any more needs no guard.
+    if (auto bare = put_surroundings(); done && !bare) done = std::unexpected(bare.error());
+  } else {
+    done = std::unexpected(guarded.error());
+  }
   if (done) {
     host_problems_ = *done;
   } else if (host_problems_ != std::vector{done.error()}) {
     log_error(done.error());
     host_problems_ = {done.error()};
   }
-  put_surroundings();  // an uplink that is none any more needs no guard
-  co_return done.has_value();
+  if (gateways_moved) begin_services();
+  if (!done) co_return std::unexpected(done.error());
+  co_return Attempt<>{};
+}
+
+// The last guest with an IPv6 address takes the host's part of IPv6 along; and where all that is no guest's is guarded,
+// its TAP must be.
+void Router::look_at_host_after(const config::Guest& gone) {
+  if (!gone.address6 && !plane_.originals().contains(sysctl_key(kAllForwarding6))) return;
+  due_.host = true;
+  start_repair();
 }
 
 // A neighbour that was deleted altogether comes back from the guest's lease: a guest that answers no ARP lives by it.
@@ -269,8 +297,12 @@ asio::awaitable<bool> Router::repair_link(std::string link) {
   if (!rules_in_) co_return false;
   const auto desired = desired_.guests.find(link);
   if (desired == desired_.guests.end() && holding()) co_return true;
-  if (desired != desired_.guests.end() && plane_.observed().link(link) != nullptr)
+  if (desired != desired_.guests.end() && plane_.observed().link(link) != nullptr) {
+    // No event says that IPv6 was switched off: only that its addresses went.
+    events_->drain();
+    if (desired->second.address6) static_cast<void>(plane_.look_at(desired->second));
     plane_.observe_guest(desired->second);
+  }
   const bool was_ready = adopted_link(link) != nullptr && !failures_.contains(link);
   auto done = co_await carry_out(
       [this, &link] {

@@ -107,12 +107,12 @@ void GuestServices::set_upstreams() {
   handlers_.admit(wanted);
 }
 
-void GuestServices::configure(const config::Config& config) {
+void GuestServices::configure(const config::Config& config, const std::set<std::string>& ipv6) {
   silent_ = false;
   if (!dns_) open_dns();
   dns_config_ = config.dns;
   std::vector<dns::Zone> zones;
-  for (const auto& [name, network] : config.networks) zones.push_back(zone_for(network));
+  for (const auto& [name, network] : config.networks) zones.push_back(zone_for(network, ipv6.contains(name)));
   tables_.begin(std::move(zones));
   set_upstreams();
   if (!dhcp_ && dhcp_problem_.empty()) open_dhcp();

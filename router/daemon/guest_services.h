@@ -11,6 +11,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,8 +37,9 @@ class GuestServices {
   // Without a spawner, both run in this process. Nothing is opened before configure().
   GuestServices(boost::asio::io_context& io, std::filesystem::path resolv_conf, Spawner* spawner, Handlers handlers);
 
-  // Zones and upstreams from the configuration; guests follow by put(). Forgets the guests told before.
-  void configure(const config::Config& config);
+  // Zones and upstreams from the configuration; guests follow by put(). Forgets the guests told before. `ipv6`: the
+  // networks whose IPv6 gateway is on this host.
+  void configure(const config::Config& config, const std::set<std::string>& ipv6);
   void put(const config::Guest& guest, const config::Network& network, const std::optional<TapIdentity>& tap) {
     tables_.put(guest, network, tap);
   }

@@ -29,13 +29,28 @@ std::map<std::string, std::string> originals_left(const std::map<firewall::SetRe
   }
   const auto* lo = observed.link(std::string{"lo"});
   if (lo == nullptr) return originals;
+  if (const auto guarded = rules.find({firewall::Family::inet, "guarded6"}); guarded != rules.end()) {
+    const bool alone = lo->conf6[Conf6::force_forwarding].has_value();
+    for (const auto& [key, data] : guarded->second) {
+      originals.emplace(
+          sysctl_key(alone ? conf6_key(interface_in(key), Conf6::force_forwarding) : std::string{kAllForwarding6}),
+          "0");
+    }
+  }
   for (const auto& [name, network] : config.networks) {
-    const auto& there = observed.addresses_on(lo->index);
-    const bool gateway = std::ranges::any_of(there, [&](const auto& a) { return a.local == network.gateway; });
-    const bool route = std::ranges::any_of(observed.routes_on(0), [&](const Route& r) {
-      return r.protocol == config.host.route_protocol && r.destination == network.prefix;
-    });
-    if (gateway && route) originals.emplace(gateway_key(network.gateway), std::string{kAbsent});
+    const auto put_there_by_us = [&](const address& gateway, const Prefix& prefix) {
+      const auto& there = observed.addresses_on(lo->index);
+      const auto ours = [&](const Route& r) {
+        return r.protocol == config.host.route_protocol && r.destination == prefix;
+      };
+      return std::ranges::any_of(there, [&](const auto& a) { return a.local == gateway; }) &&
+             std::ranges::any_of(observed.routes_on(0), ours);
+    };
+    const auto note = [&](const address& gateway, const Prefix& prefix) {
+      if (put_there_by_us(gateway, prefix)) originals.emplace(gateway_key(gateway), std::string{kAbsent});
+    };
+    note(network.gateway, network.prefix);
+    if (network.gateway6 && network.prefix6) note(*network.gateway6, *network.prefix6);
   }
   return originals;
 }

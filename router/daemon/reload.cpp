@@ -206,12 +206,13 @@ Attempt<> Router::change_policy(const firewall::Profiles& before) {
 
 // Guests that the files no longer declare, or whose address moved: their leases and connections are forgotten.
 void Router::dismiss(const config::GuestTable& before) {
-  std::vector<address_v4> vacated;
+  std::vector<address> vacated;
   state::Change change;
   for (const auto& [tap, guest] : before.all()) {
     const auto* now = guests_.by_tap(tap);
+    if (guest.address6 && (now == nullptr || now->address6 != guest.address6)) vacated.emplace_back(*guest.address6);
     if (now != nullptr && now->address == guest.address) continue;
-    if (guest.address) vacated.push_back(*guest.address);
+    if (guest.address) vacated.emplace_back(*guest.address);
     leases_.erase(tap);
     lease_events_.erase(tap);
     lease_logged_.erase(tap);
@@ -245,9 +246,10 @@ asio::awaitable<Attempt<std::vector<std::string>>> Router::give_back() {
   conntrack_step_ = 0;
   if (!rules || !rules->tables.empty()) done.emplace_back("firewall tables removed");
   if (holding()) done.push_back("what this host was like before vrouter is not all known any more: " + damage());
-  std::vector<address_v4> addresses;
+  std::vector<address> addresses;
   for (const auto& [tap, guest] : guests_.all()) {
-    if (guest.address) addresses.push_back(*guest.address);
+    if (guest.address) addresses.emplace_back(*guest.address);
+    if (guest.address6) addresses.emplace_back(*guest.address6);
   }
   if (!addresses.empty()) conntrack_->flush(std::move(addresses), [](const Result<void>&) {});
   failures_.clear();

@@ -21,14 +21,14 @@ std::optional<dhcp::Binding> binding_for(const config::Guest& guest, const confi
                        .options = network.dhcp.options};
 }
 
-dns::Zone zone_for(const config::Network& network) {
+dns::Zone zone_for(const config::Network& network, bool ipv6) {
   dns::Zone zone{.network = network.name,
                  .domain = network.domain,
                  .prefixes4 = {network.prefix},
                  .prefixes6 = {},
                  .listen = {network.gateway}};
-  // The IPv6 gateway is not on the host yet: only its reverse zone is ours.
   if (network.prefix6) zone.prefixes6.push_back(*network.prefix6);
+  if (ipv6 && network.gateway6) zone.listen.emplace_back(*network.gateway6);
   return zone;
 }
 

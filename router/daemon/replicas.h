@@ -21,7 +21,8 @@ struct TapIdentity {
 [[nodiscard]] std::optional<dhcp::Binding> binding_for(const config::Guest& guest, const config::Network& network,
                                                        const TapIdentity& tap);
 
-[[nodiscard]] dns::Zone zone_for(const config::Network& network);
+// `ipv6`: its IPv6 gateway is on this host, so that guests may ask there.
+[[nodiscard]] dns::Zone zone_for(const config::Network& network, bool ipv6);
 // Without a TAP the name is known all the same; only nobody asks as that guest.
 [[nodiscard]] dns::Host host_for(const config::Guest& guest, const std::optional<TapIdentity>& tap);
 

@@ -86,15 +86,30 @@ std::vector<firewall::Element> Router::elements_of(const config::Guest& guest) c
   return firewall::compile_guest(guest, network_of(guest), profiles_);
 }
 
-std::vector<std::string> Router::resolve_uplinks() const {
-  return config_.host.uplinks.empty() ? uplinks_of(plane_.observed()) : config_.host.uplinks;
+std::vector<std::string> Router::resolve_uplinks(InternetFamily family) const {
+  return config_.host.uplinks.empty() ? uplinks_of(plane_.observed(), family) : config_.host.uplinks;
+}
+
+std::set<std::string> Router::networks_with_ipv6() const {
+  std::set<std::string> networks;
+  if (without_ipv6(plane_.observed())) return networks;
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (guest.address6) networks.insert(guest.network);
+  }
+  return networks;
+}
+
+DesiredHost Router::wanted_host() const {
+  return desired_host(config_, resolve_uplinks(), networks_with_ipv6(), resolve_uplinks(InternetFamily::ipv6));
 }
 
 firewall::Surroundings Router::surroundings() const {
   // Forwarding is guarded from the moment that its original is noted, before it is switched on.
   const auto guarded = guarded_interfaces(plane_.originals(), plane_.observed());
+  const auto guarded6 = guarded_interfaces6(desired_.host, plane_.originals(), plane_.observed());
   firewall::Surroundings surroundings;
   surroundings.guarded_interfaces = {guarded.begin(), guarded.end()};
+  surroundings.guarded_interfaces6 = {guarded6.begin(), guarded6.end()};
   surroundings.own_table = plane_.owns_table(config_);
   surroundings.users = users_;
   return surroundings;
@@ -150,12 +165,20 @@ void Router::fail_link(const std::string& tap, const std::string& why) {
 }
 
 Attempt<> Router::check_collisions() const {
+  // A network that is at work here already stays, whatever came to this host since: its guests need DHCP and DNS.
+  const auto at_work = [this](const address& gateway) { return plane_.originals().contains(gateway_key(gateway)); };
+  const auto ipv6 = networks_with_ipv6();
   for (const auto& [name, network] : config_.networks) {
-    auto collision = collides(network, plane_.observed(), config_.host.route_protocol, plane_.originals());
-    if (!collision) continue;
-    // A network that is at work here already stays, whatever came to this host since: its guests need DHCP and DNS.
-    if (!plane_.originals().contains(gateway_key(network.gateway))) return std::unexpected(*collision);
-    log_warning(*collision);
+    const auto protocol = config_.host.route_protocol;
+    if (auto collision = collides(network, plane_.observed(), protocol, plane_.originals())) {
+      if (!at_work(network.gateway)) return std::unexpected(*collision);
+      log_warning(*collision);
+    }
+    if (!ipv6.contains(name)) continue;
+    if (auto collision = collides6(network, plane_.observed(), protocol, plane_.originals())) {
+      if (!network.gateway6 || !at_work(*network.gateway6)) return std::unexpected(*collision);
+      log_warning(*collision);
+    }
   }
   return {};
 }
@@ -290,6 +313,7 @@ Attempt<> Router::apply_all(const FullPlan& plan, bool repairs) {
   }
   keep(run(plan.host.stale, repairs ? "host" : ""));
   if (!forgotten.remove_originals.empty()) commit_later(forgotten);
+  keep(put_surroundings());  // what forwards as it did before us needs no guard any more
   if (first_error) return std::unexpected(*first_error);
   return {};
 }
@@ -322,7 +346,7 @@ Attempt<> Router::start() {
   state::Change change;
   drop_lost_ephemerals(change);
   change.stopped = false;
-  desired_.host = desired_host(config_, resolve_uplinks());
+  desired_.host = wanted_host();
   for (const auto& [tap, guest] : guests_.all()) desired_.guests.insert_or_assign(tap, desire(guest));
   for (const auto& [tap, guest] : desired_.guests) {
     if (plane_.observed().link(tap) != nullptr) plane_.observe_guest(guest);
@@ -411,7 +435,7 @@ asio::awaitable<void> Router::make_taps() {
 }
 
 asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
-  desired_.host = desired_host(config_, resolve_uplinks());
+  desired_.host = wanted_host();
   desired_.guests.clear();
   failures_.clear();
   failed_ = {.links = {}, .ended = std::move(failed_.ended)};
@@ -439,7 +463,7 @@ asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
 // Sets whose elements come from the host's surroundings; all else of the skeleton depends on the configuration alone.
 constexpr std::array kSurroundingSets{"guarded4", "guarded6"};
 
-void Router::put_surroundings() {
+Attempt<> Router::put_surroundings() {
   const auto wanted = skeleton();
   std::vector<firewall::Element> before;
   std::vector<firewall::Element> after;
@@ -454,7 +478,8 @@ void Router::put_surroundings() {
     gather(plane_.rules(), ref, before);
     gather(wanted, ref, after);
   }
-  if (auto changed = plane_.change(before, after); !changed) log_error(sentence(changed.error()));
+  if (auto changed = plane_.change(before, after); !changed) return std::unexpected(sentence(changed.error()));
+  return {};
 }
 
 void Router::admit_upstreams(const std::vector<address>& servers) {

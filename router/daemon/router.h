@@ -91,7 +91,10 @@ class Router final : public control::Service {
   [[nodiscard]] DesiredGuest desire(const config::Guest& guest) const;
   [[nodiscard]] std::vector<firewall::Element> elements_of(const config::Guest& guest) const;
   [[nodiscard]] const config::Network& network_of(const config::Guest& guest) const;
-  [[nodiscard]] std::vector<std::string> resolve_uplinks() const;
+  [[nodiscard]] std::vector<std::string> resolve_uplinks(InternetFamily family = InternetFamily::ipv4) const;
+  // Those with a guest that has an IPv6 address; none on a host that can serve no such guest.
+  [[nodiscard]] std::set<std::string> networks_with_ipv6() const;
+  [[nodiscard]] DesiredHost wanted_host() const;
   [[nodiscard]] Attempt<> check_collisions() const;
   [[nodiscard]] state::Change unrecorded(const Plan& plan) const;
   [[nodiscard]] FullPlan full_plan() const;
@@ -109,7 +112,8 @@ class Router final : public control::Service {
   boost::asio::awaitable<Attempt<>> reconcile_all(bool repairs = false);
   boost::asio::awaitable<void> make_taps();
   [[nodiscard]] firewall::Surroundings surroundings() const;
-  void put_surroundings();  // the elements that come from them, by what differs from those in the kernel
+  [[nodiscard]] Attempt<>
+  put_surroundings();  // the elements that come from them, by what differs from those in the kernel
   void admit_upstreams(const std::vector<address>& servers);  // whom the DNS process may ask
   void offer(const config::Guest& guest);                     // gathers for dhcp and dns what the guest is now
   void begin_services();                                      // tells them all, or waits for the rules
@@ -135,6 +139,8 @@ class Router final : public control::Service {
   boost::asio::awaitable<bool> repair_all();  // these say whether it is right now
   boost::asio::awaitable<bool> repair_link(std::string link);
   boost::asio::awaitable<bool> repair_host();
+  boost::asio::awaitable<Attempt<>> make_host_right();
+  void look_at_host_after(const config::Guest& gone);
   [[nodiscard]] Plan link_plan(const std::string& tap) const;
   void retry_later();
   [[nodiscard]] bool rests(const std::string& name);  // what has been mended too often of late: it wakes by itself

@@ -87,7 +87,7 @@ void Router::begin_services() {
     });
   }
   if (services_wait_) return;
-  services_.configure(config_);
+  services_.configure(config_, networks_with_ipv6());
   for (const auto& [tap, guest] : guests_.all()) offer(guest);
   services_.flush();
 }
@@ -126,9 +126,14 @@ void Router::cut_guests_off(const std::string& why) {
 
 void Router::forget_untranslated() {
   Translated wanted;
+  const auto ipv6 = networks_with_ipv6();
   for (const auto& [name, network] : config_.networks) {
-    wanted.guests.push_back(network.prefix);
-    if (network.mode == config::Mode::nat) wanted.inner.push_back(network.prefix);
+    std::vector<Prefix> prefixes{network.prefix};
+    if (ipv6.contains(name) && network.prefix6) prefixes.emplace_back(*network.prefix6);
+    for (const auto& prefix : prefixes) {
+      wanted.guests.push_back(prefix);
+      if (network.mode == config::Mode::nat) wanted.inner.push_back(prefix);
+    }
   }
   for (const auto& [tap, guest] : guests_.all()) {
     for (const auto& port : guest.publish) {

@@ -168,8 +168,12 @@ std::vector<std::string> Router::problems() const {
   if (!rules_problem_.empty()) all.push_back(rules_problem_);
   const auto services = services_.problems();
   if (!stopped_) all.insert(all.end(), services.begin(), services.end());
+  const auto ipv6 = networks_with_ipv6();
   for (const auto& [name, network] : config_.networks) {
-    auto collision = collides(network, plane_.observed(), config_.host.route_protocol, plane_.originals());
+    const auto protocol = config_.host.route_protocol;
+    auto collision = collides(network, plane_.observed(), protocol, plane_.originals());
+    if (!collision && ipv6.contains(name))
+      collision = collides6(network, plane_.observed(), protocol, plane_.originals());
     if (collision && !stopped_) all.push_back(std::move(*collision));
   }
   for (const auto& uplink : config_.host.uplinks) {

@@ -9,8 +9,11 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <condition_variable>
+#include <cstring>
+#include <functional>
 #include <map>
 #include <mutex>
+#include <string_view>
 #include <thread>
 #include <unordered_set>
 #include <utility>
@@ -35,11 +38,34 @@ using Entry = std::unique_ptr<nf_conntrack, EntryDestroy>;
 
 constexpr const char* kWhat = "forget tracked connections";
 
-using AddressSet = std::unordered_set<std::uint32_t>;  // network order, as the entries hold them
+// An address of either family as IPv6 writes it, so that one set holds both (RFC 4291, 2.5.5.2).
+using Bytes = address_v6::bytes_type;
+
+struct BytesHash {
+  std::size_t operator()(const Bytes& bytes) const noexcept {
+    return std::hash<std::string_view>{}({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  }
+};
+using AddressSet = std::unordered_set<Bytes, BytesHash>;
+
+constexpr unsigned kMappedBits = 96;
+
+Bytes mapped(const address_v4& address) {
+  return boost::asio::ip::make_address_v6(boost::asio::ip::v4_mapped, address).to_bytes();
+}
+Bytes bytes_of(const address& address) {
+  return address.is_v4() ? mapped(address.to_v4()) : address.to_v6().to_bytes();
+}
 
 struct Range {
-  std::uint32_t network = 0, mask = 0;  // network order
-  [[nodiscard]] bool holds(std::uint32_t address) const noexcept { return (address & mask) == network; }
+  Bytes network{};
+  unsigned bits = 0;
+  [[nodiscard]] bool holds(const Bytes& address) const noexcept {
+    const unsigned whole = bits / 8;
+    if (!std::equal(network.begin(), network.begin() + whole, address.begin())) return false;
+    const auto mask = static_cast<std::uint8_t>(0xff00U >> bits % 8);
+    return bits % 8 == 0 || ((network[whole] ^ address[whole]) & mask) == 0;
+  }
 };
 
 // The union of all that was asked for since the last walk.
@@ -47,6 +73,7 @@ struct Doomed {
   AddressSet addresses;
   std::vector<Range> inner, guests;
   std::unordered_set<std::uint16_t> published;  // network order
+  bool ipv4 = false, ipv6 = false;              // whose connections must be looked at
 };
 
 struct Walk {
@@ -54,26 +81,43 @@ struct Walk {
   std::vector<Entry> matches;
 };
 
-bool any_holds(const std::vector<Range>& ranges, std::uint32_t address) {
-  return std::ranges::any_of(ranges, [address](const Range& range) { return range.holds(address); });
+bool any_holds(const std::vector<Range>& ranges, const Bytes& address) {
+  return std::ranges::any_of(ranges, [&address](const Range& range) { return range.holds(address); });
 }
 
-void add_ranges(const std::vector<network_v4>& networks, std::vector<Range>& ranges) {
-  for (const auto& network : networks) {
-    ranges.push_back({htonl(network.network().to_uint()), htonl(network.netmask().to_uint())});
+void add_ranges(const std::vector<Prefix>& prefixes, std::vector<Range>& ranges, Doomed& doomed) {
+  for (const auto& prefix : prefixes) {
+    const bool v4 = prefix.network().is_v4();
+    (v4 ? doomed.ipv4 : doomed.ipv6) = true;
+    ranges.push_back({bytes_of(prefix.network()), prefix.prefix_length() + (v4 ? kMappedBits : 0)});
   }
 }
 
+// Of an entry's address; the attribute's number differs by family.
+Bytes address_in(const nf_conntrack* entry, nf_conntrack_attr v4, nf_conntrack_attr v6) {
+  if (nfct_get_attr_u8(entry, ATTR_ORIG_L3PROTO) == AF_INET)
+    return mapped(address_v4{ntohl(nfct_get_attr_u32(entry, v4))});
+  Bytes bytes{};
+  if (const void* found = nfct_get_attr(entry, v6); found != nullptr) std::memcpy(bytes.data(), found, bytes.size());
+  return bytes;
+}
+
+struct Ends {
+  Bytes from, to, reply_from, reply_to;
+  explicit Ends(const nf_conntrack* entry)
+      : from{address_in(entry, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC)},
+        to{address_in(entry, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST)},
+        reply_from{address_in(entry, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC)},
+        reply_to{address_in(entry, ATTR_REPL_IPV4_DST, ATTR_REPL_IPV6_DST)} {}
+};
+
 // An untranslated connection's replies go to where it came from, and come from where it went.
-bool missed_its_translation(const Doomed& doomed, const nf_conntrack* entry) {
-  const auto from = nfct_get_attr_u32(entry, ATTR_ORIG_IPV4_SRC);
-  const auto to = nfct_get_attr_u32(entry, ATTR_ORIG_IPV4_DST);
-  if (any_holds(doomed.guests, to)) return false;
-  if (any_holds(doomed.inner, from)) return nfct_get_attr_u32(entry, ATTR_REPL_IPV4_DST) == from;
+bool missed_its_translation(const Doomed& doomed, const nf_conntrack* entry, const Ends& ends) {
+  if (any_holds(doomed.guests, ends.to)) return false;
+  if (any_holds(doomed.inner, ends.from)) return ends.reply_to == ends.from;
   // One that was answered is another's: a program of the host's own that uses the same port number elsewhere.
   return nfct_get_attr_u8(entry, ATTR_ORIG_L4PROTO) == IPPROTO_UDP &&
-         doomed.published.contains(nfct_get_attr_u16(entry, ATTR_ORIG_PORT_DST)) &&
-         nfct_get_attr_u32(entry, ATTR_REPL_IPV4_SRC) == to &&
+         doomed.published.contains(nfct_get_attr_u16(entry, ATTR_ORIG_PORT_DST)) && ends.reply_from == ends.to &&
          (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_SEEN_REPLY) == 0;
 }
 
@@ -81,9 +125,10 @@ bool missed_its_translation(const Doomed& doomed, const nf_conntrack* entry) {
 // what was translated to it. The reply's destination is the original source, or a translation to the host's own.
 int collect(nf_conntrack_msg_type, nf_conntrack* entry, void* data) {
   auto& walk = *static_cast<Walk*>(data);
-  bool doomed = missed_its_translation(walk.doomed, entry);
-  for (const auto attribute : {ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV4_DST, ATTR_REPL_IPV4_SRC}) {
-    doomed = doomed || walk.doomed.addresses.contains(nfct_get_attr_u32(entry, attribute));
+  const Ends ends{entry};
+  bool doomed = missed_its_translation(walk.doomed, entry, ends);
+  for (const auto* address : {&ends.from, &ends.to, &ends.reply_from}) {
+    doomed = doomed || walk.doomed.addresses.contains(*address);
   }
   if (!doomed) return NFCT_CB_CONTINUE;
   walk.matches.emplace_back(entry);
@@ -96,12 +141,13 @@ Result<void> forget(nfct_handle* handle, const Doomed& doomed) {
   if (nfct_callback_register(handle, NFCT_T_ALL, collect, &walk) < 0) {
     return std::unexpected(KernelError{kWhat, errno, ""});
   }
-  std::uint32_t family = AF_INET;
-  const int dumped = nfct_query(handle, NFCT_Q_DUMP, &family);
-  const int dump_error = errno;
-  nfct_callback_unregister(handle);
-  if (dumped < 0) return std::unexpected(KernelError{kWhat, dump_error, ""});
   Result<void> result;
+  for (std::uint32_t family : {std::uint32_t{AF_INET}, std::uint32_t{AF_INET6}}) {
+    if (!(family == AF_INET ? doomed.ipv4 : doomed.ipv6)) continue;
+    if (nfct_query(handle, NFCT_Q_DUMP, &family) < 0) result = std::unexpected(KernelError{kWhat, errno, ""});
+  }
+  nfct_callback_unregister(handle);
+  if (!result) return result;
   for (const Entry& entry : walk.matches) {
     if (nfct_query(handle, NFCT_Q_DESTROY, entry.get()) < 0 && errno != ENOENT) {  // ENOENT: it ended by itself
       result = std::unexpected(KernelError{kWhat, errno, ""});
@@ -118,7 +164,7 @@ class Flusher final : public ConntrackFlusher {
   Flusher(const Flusher&) = delete;
   Flusher& operator=(const Flusher&) = delete;
 
-  void flush(std::vector<address_v4> addresses, Done done) override {
+  void flush(std::vector<address> addresses, Done done) override {
     for (const auto& address : addresses) ++pending_[address].flushes;
     ask(Request{std::move(addresses), {}, std::move(done), Work{io_.get_executor()}});
   }
@@ -127,9 +173,9 @@ class Flusher final : public ConntrackFlusher {
     ask(Request{{}, std::move(wanted), std::move(done), Work{io_.get_executor()}});
   }
 
-  bool pending(const address_v4& address) const override { return pending_.contains(address); }
+  bool pending(const address& address) const override { return pending_.contains(address); }
 
-  void when_flushed(const address_v4& address, Done done) override {
+  void when_flushed(const address& address, Done done) override {
     const auto found = pending_.find(address);
     if (found == pending_.end()) return done({});
     found->second.waiting.push_back(std::move(done));
@@ -138,7 +184,7 @@ class Flusher final : public ConntrackFlusher {
  private:
   using Work = boost::asio::executor_work_guard<boost::asio::io_context::executor_type>;
   struct Request {
-    std::vector<address_v4> addresses;
+    std::vector<address> addresses;
     Translated translated;
     Done done;
     Work work;  // the loop goes on until the answer is there
@@ -166,9 +212,12 @@ class Flusher final : public ConntrackFlusher {
       }
       Doomed doomed;
       for (const auto& request : batch) {
-        for (const auto& address : request.addresses) doomed.addresses.insert(htonl(address.to_uint()));
-        add_ranges(request.translated.inner, doomed.inner);
-        add_ranges(request.translated.guests, doomed.guests);
+        for (const auto& address : request.addresses) {
+          doomed.addresses.insert(bytes_of(address));
+          (address.is_v4() ? doomed.ipv4 : doomed.ipv6) = true;
+        }
+        add_ranges(request.translated.inner, doomed.inner, doomed);
+        add_ranges(request.translated.guests, doomed.guests, doomed);
         for (const auto port : request.translated.published) doomed.published.insert(htons(port));
       }
       const auto result = forget(handle_.get(), doomed);
@@ -195,7 +244,7 @@ class Flusher final : public ConntrackFlusher {
 
   boost::asio::io_context& io_;
   Handle handle_;  // the thread's alone
-  std::map<address_v4, Pending> pending_;
+  std::map<address, Pending> pending_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   std::mutex mutex_;  // guards queue_
   std::condition_variable_any wake_;

@@ -15,8 +15,8 @@ namespace vrouter::router {
 
 // What the rules translate.
 struct Translated {
-  std::vector<network_v4> inner;   // where connections start that leave under an address of the host's
-  std::vector<network_v4> guests;  // all guests' networks: connections between them keep their addresses
+  std::vector<Prefix> inner;   // where connections start that leave under an address of the host's
+  std::vector<Prefix> guests;  // all guests' networks: connections between them keep their addresses
   // UDP ports of the host's that lead to guests. TCP needs no help: a new SYN begins a new connection.
   std::set<std::uint16_t> published;
 };
@@ -34,13 +34,13 @@ class ConntrackFlusher {
   // Waits for a walk that runs; requests not begun are dropped and their handlers never called.
   virtual ~ConntrackFlusher() = default;
 
-  virtual void flush(std::vector<address_v4> addresses, Done done) = 0;
+  virtual void flush(std::vector<address> addresses, Done done) = 0;
   // For when rules are in that were missing. The kernel translates a connection at its first packet or never: what
   // began without the rules would leave with its inner address, or miss its published port, for as long as it lasts.
   virtual void flush_untranslated(Translated wanted, Done done) = 0;
-  [[nodiscard]] virtual bool pending(const address_v4& address) const = 0;
+  [[nodiscard]] virtual bool pending(const address& address) const = 0;
   // Calls `done` once no flush of the address is pending: at once, within the call, where none is.
-  virtual void when_flushed(const address_v4& address, Done done) = 0;
+  virtual void when_flushed(const address& address, Done done) = 0;
 };
 
 }  // namespace vrouter::router

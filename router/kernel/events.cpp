@@ -22,8 +22,8 @@ constexpr std::size_t kReadBuffer = 64 << 10;  // a netlink message is shorter
 // How many messages are read before the loop gets its turn: a storm of events must not starve the control socket.
 constexpr int kMessagesPerTurn = 256;
 
-constexpr std::array kGroups{RTNLGRP_LINK, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE, RTNLGRP_NEIGH,
-                             RTNLGRP_IPV4_NETCONF};
+constexpr std::array kGroups{RTNLGRP_LINK,         RTNLGRP_NEIGH,       RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV4_ROUTE,
+                             RTNLGRP_IPV4_NETCONF, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV6_ROUTE,  RTNLGRP_IPV6_NETCONF};
 
 KernelError failure() {
   return KernelError{"listen to the kernel's network events", errno, ""};

@@ -38,20 +38,25 @@ struct NeighbourChanged {
 struct NeighbourGone {
   Neighbour neighbour;
 };
-// RTM_NEWNETCONF: the kernel tells forwarding, rp_filter and proxy_arp this way, other switches not at all.
-// `ifindex` is 0 for net.ipv4.conf.all.
+// RTM_NEWNETCONF: the kernel tells forwarding, rp_filter and proxy_arp this way, and IPv6's forwarding; other switches
+// not at all. `ifindex` is 0 for net.ipv4.conf.all and net.ipv6.conf.all.
+using AnyConf = std::variant<Conf, Conf6>;
 struct ConfChanged {
   std::uint32_t ifindex = 0;
-  Conf key = Conf::forwarding;
+  AnyConf key = Conf::forwarding;
   std::int32_t value = 0;
+};
+// Of IPv6's force_forwarding the kernel says whose changed, not to what: look at the link.
+struct ConfTouched {
+  std::uint32_t ifindex = 0;
 };
 // Events were lost (ENOBUFS): what is observed must be dumped anew.
 struct Overflow {};
 
 using KernelEvent = std::variant<LinkChanged, LinkGone, AddressChanged, AddressGone, RouteChanged, RouteGone,
-                                 NeighbourChanged, NeighbourGone, ConfChanged, Overflow>;
+                                 NeighbourChanged, NeighbourGone, ConfChanged, ConfTouched, Overflow>;
 
-// One non-blocking rtnetlink socket that hears links, IPv4 addresses, routes, neighbours and switches of the network
+// One non-blocking rtnetlink socket that hears links, addresses, routes, neighbours and switches of the network
 // namespace it was opened in. Open it before the first dump: then no change can fall between the two.
 class KernelEvents {
  public:

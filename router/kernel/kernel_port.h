@@ -16,11 +16,12 @@ class KernelPort {
  public:
   virtual ~KernelPort() = default;
 
-  // Dumps are whole: one that the kernel marks as interrupted by a change (NLM_F_DUMP_INTR) is taken again.
+  // Dumps are whole: one that the kernel marks as interrupted by a change (NLM_F_DUMP_INTR) is taken again. Of both
+  // families; neighbours on the link itself (fe80::/10, ff00::/8) are left out, since whoever is there makes them up.
   [[nodiscard]] virtual Result<std::vector<Link>> links() = 0;
-  [[nodiscard]] virtual Result<std::vector<InterfaceAddress>> addresses() = 0;  // IPv4
-  [[nodiscard]] virtual Result<std::vector<Route>> routes() = 0;                // IPv4, all tables but `local`
-  [[nodiscard]] virtual Result<std::vector<Neighbour>> neighbours() = 0;        // IPv4
+  [[nodiscard]] virtual Result<std::vector<InterfaceAddress>> addresses() = 0;
+  [[nodiscard]] virtual Result<std::vector<Route>> routes() = 0;  // all tables but `local`
+  [[nodiscard]] virtual Result<std::vector<Neighbour>> neighbours() = 0;
   // ENODEV where there is none of that name.
   [[nodiscard]] virtual Result<Link> link(const std::string& name) = 0;
   [[nodiscard]] virtual Result<LinkTraffic> traffic(const std::string& name) = 0;

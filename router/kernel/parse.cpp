@@ -51,15 +51,24 @@ std::string text(const nlattr* attribute) {
   return std::string{raw.substr(0, raw.find('\0'))};
 }
 
-std::optional<address_v4> address4(const void* data, std::size_t size) {
-  address_v4::bytes_type bytes;
+constexpr unsigned kDevconfForceForwarding = DEVCONF_ACCEPT_UNTRACKED_NA + 2;  // linux/ipv6.h of 6.17
+
+template <typename Address>
+std::optional<address> address_in(const void* data, std::size_t size) {
+  typename Address::bytes_type bytes;
   if (size != bytes.size()) return std::nullopt;
   std::memcpy(bytes.data(), data, bytes.size());
-  return address_v4{bytes};
+  return Address{bytes};
 }
 
-std::optional<address_v4> address4(const nlattr* attribute) {
-  return attribute == nullptr ? std::nullopt : address4(nla_data(attribute), size_of(attribute));
+bool is_internet(int family) {
+  return family == AF_INET || family == AF_INET6;
+}
+
+std::optional<address> address_of(int family, const nlattr* attribute) {
+  if (attribute == nullptr) return std::nullopt;
+  return family == AF_INET ? address_in<address_v4>(nla_data(attribute), size_of(attribute))
+                           : address_in<address_v6>(nla_data(attribute), size_of(attribute));
 }
 
 MacAddress mac_of(const nlattr* attribute) {
@@ -88,21 +97,25 @@ void read_family_parts(const nlattr* af_spec, Link& link) {
       for (const Conf key : kAllConf) link.conf[key] = element(conf, devconf_id(key) - 1).value_or(0);
     } else if (nla_type(family) == AF_INET6) {
       const nlattr* conf = nla_find(static_cast<const nlattr*>(nla_data(family)), nla_len(family), IFLA_INET6_CONF);
-      if (const auto value = element(conf, DEVCONF_DISABLE_IPV6)) link.disable_ipv6 = *value != 0;
+      for (const Conf6 key : kAllConf6) {
+        if (key != Conf6::addr_gen_mode) link.conf6[key] = element(conf, devconf_id(key));
+      }
+      const nlattr* mode =
+          nla_find(static_cast<const nlattr*>(nla_data(family)), nla_len(family), IFLA_INET6_ADDR_GEN_MODE);
+      if (mode != nullptr && size_of(mode) == 1) link.conf6[Conf6::addr_gen_mode] = nla_get_u8(mode);
     }
   }
 }
 
-std::optional<address> gateway_of(const nlattr* gateway, const nlattr* via) {
-  if (const auto v4 = address4(gateway)) return address{*v4};
+std::optional<address> gateway_of(int family, const nlattr* gateway, const nlattr* via) {
+  if (const auto found = address_of(family, gateway)) return found;
   // RTA_VIA: a gateway of another family (struct rtvia: a family of two bytes, then the address).
-  address_v6::bytes_type bytes;
-  if (via == nullptr || size_of(via) != sizeof(std::uint16_t) + bytes.size()) return std::nullopt;
-  std::memcpy(bytes.data(), static_cast<const std::uint8_t*>(nla_data(via)) + sizeof(std::uint16_t), bytes.size());
-  return address{address_v6{bytes}};
+  constexpr std::size_t kFamily = sizeof(std::uint16_t);
+  if (via == nullptr || size_of(via) < kFamily) return std::nullopt;
+  return address_in<address_v6>(static_cast<const std::uint8_t*>(nla_data(via)) + kFamily, size_of(via) - kFamily);
 }
 
-std::vector<Route> split_hops(const Route& route, const nlattr* multipath) {
+std::vector<Route> split_hops(int family, const Route& route, const nlattr* multipath) {
   std::vector<Route> routes;
   auto left = static_cast<int>(size_of(multipath));
   for (const auto* hop = static_cast<const rtnexthop*>(nla_data(multipath)); RTNH_OK(hop, left);) {
@@ -110,7 +123,7 @@ std::vector<Route> split_hops(const Route& route, const nlattr* multipath) {
     one.ifindex = static_cast<std::uint32_t>(hop->rtnh_ifindex);
     const auto size = static_cast<int>(hop->rtnh_len) - static_cast<int>(RTNH_LENGTH(0));
     const auto* attributes = reinterpret_cast<const nlattr*>(RTNH_DATA(hop));
-    one.gateway = gateway_of(nla_find(attributes, size, RTA_GATEWAY), nla_find(attributes, size, RTA_VIA));
+    one.gateway = gateway_of(family, nla_find(attributes, size, RTA_GATEWAY), nla_find(attributes, size, RTA_VIA));
     routes.push_back(std::move(one));
     left -= static_cast<int>(RTNH_ALIGN(hop->rtnh_len));
     hop = RTNH_NEXT(hop);
@@ -133,14 +146,19 @@ NeighbourState state_of(std::uint16_t state) {
 void parse_netconf(const nlmsghdr* header, const std::function<void(const KernelEvent&)>& handler) {
   const auto* fixed = fixed_part<netconfmsg>(header);
   Attributes<NETCONFA_MAX + 1> a{};
-  if (fixed == nullptr || fixed->ncm_family != AF_INET || !parse(header, sizeof(netconfmsg), a)) return;
+  if (fixed == nullptr || !is_internet(fixed->ncm_family) || !parse(header, sizeof(netconfmsg), a)) return;
   const auto ifindex = static_cast<std::int32_t>(number(a[NETCONFA_IFINDEX]));
   if (ifindex == NETCONFA_IFINDEX_DEFAULT) return;
   const auto index = ifindex == NETCONFA_IFINDEX_ALL ? 0U : static_cast<std::uint32_t>(ifindex);
-  const auto tell = [&](int attribute, Conf key) {
+  const auto tell = [&](int attribute, auto key) {
     if (a[static_cast<std::size_t>(attribute)] == nullptr) return;
     handler(ConfChanged{index, key, static_cast<std::int32_t>(number(a[static_cast<std::size_t>(attribute)]))});
   };
+  if (fixed->ncm_family == AF_INET6) {
+    tell(NETCONFA_FORWARDING, Conf6::forwarding);
+    if (a[NETCONFA_FORWARDING] == nullptr && index != 0) handler(ConfTouched{index});
+    return;
+  }
   tell(NETCONFA_FORWARDING, Conf::forwarding);
   tell(NETCONFA_RP_FILTER, Conf::rp_filter);
   tell(NETCONFA_PROXY_NEIGH, Conf::proxy_arp);
@@ -164,6 +182,22 @@ unsigned devconf_id(Conf key) noexcept {
       return IPV4_DEVCONF_ARP_IGNORE;
     case Conf::proxy_arp:
       return IPV4_DEVCONF_PROXY_ARP;
+  }
+  std::abort();
+}
+
+unsigned devconf_id(Conf6 key) noexcept {
+  switch (key) {
+    case Conf6::accept_ra:
+      return DEVCONF_ACCEPT_RA;
+    case Conf6::forwarding:
+      return DEVCONF_FORWARDING;
+    case Conf6::force_forwarding:
+      return kDevconfForceForwarding;
+    case Conf6::disable_ipv6:
+      return DEVCONF_DISABLE_IPV6;
+    case Conf6::addr_gen_mode:
+      break;  // an attribute of its own
   }
   std::abort();
 }
@@ -210,44 +244,54 @@ std::optional<LinkTraffic> parse_traffic(const nlmsghdr* header) {
 std::optional<InterfaceAddress> parse_address(const nlmsghdr* header) {
   const auto* fixed = fixed_part<ifaddrmsg>(header);
   Attributes<IFA_MAX + 1> a{};
-  if (fixed == nullptr || fixed->ifa_family != AF_INET || !parse(header, sizeof(ifaddrmsg), a)) return std::nullopt;
-  const auto local = address4(a[IFA_LOCAL] != nullptr ? a[IFA_LOCAL] : a[IFA_ADDRESS]);
+  if (fixed == nullptr || !is_internet(fixed->ifa_family) || !parse(header, sizeof(ifaddrmsg), a)) return std::nullopt;
+  const auto local = address_of(fixed->ifa_family, a[IFA_LOCAL] != nullptr ? a[IFA_LOCAL] : a[IFA_ADDRESS]);
   if (!local) return std::nullopt;
   InterfaceAddress result;
   result.ifindex = fixed->ifa_index;
   result.local = *local;
   result.prefix_length = fixed->ifa_prefixlen;
   result.scope = fixed->ifa_scope;
-  result.noprefixroute = (number(a[IFA_FLAGS], fixed->ifa_flags) & IFA_F_NOPREFIXROUTE) != 0;
+  const auto flags = number(a[IFA_FLAGS], fixed->ifa_flags);
+  result.noprefixroute = (flags & IFA_F_NOPREFIXROUTE) != 0;
+  result.nodad = (flags & IFA_F_NODAD) != 0;
   return result;
 }
 
 std::vector<Route> parse_routes(const nlmsghdr* header) {
   const auto* fixed = fixed_part<rtmsg>(header);
   Attributes<RTA_MAX + 1> a{};
-  if (fixed == nullptr || fixed->rtm_family != AF_INET || !parse(header, sizeof(rtmsg), a)) return {};
+  if (fixed == nullptr || !is_internet(fixed->rtm_family) || !parse(header, sizeof(rtmsg), a)) return {};
+  const int family = fixed->rtm_family;
   Route route;
   route.table = number(a[RTA_TABLE], fixed->rtm_table);
-  if ((fixed->rtm_flags & RTM_F_CLONED) != 0 || route.table == RT_TABLE_LOCAL || fixed->rtm_dst_len > 32) return {};
-  route.destination = network_v4{address4(a[RTA_DST]).value_or(address_v4{}), fixed->rtm_dst_len};
+  if ((fixed->rtm_flags & RTM_F_CLONED) != 0 || route.table == RT_TABLE_LOCAL) return {};
+  const std::optional any = family == AF_INET ? address{address_v4{}} : address{address_v6{}};
+  if (fixed->rtm_dst_len > (family == AF_INET ? 32 : 128)) return {};
+  const auto destination = a[RTA_DST] == nullptr ? any : address_of(family, a[RTA_DST]);
+  if (!destination) return {};
+  route.destination = Prefix{*destination, fixed->rtm_dst_len};
   route.metric = number(a[RTA_PRIORITY]);
   route.tos = fixed->rtm_tos;
   route.type = type_of(fixed->rtm_type);
   route.protocol = fixed->rtm_protocol;
   route.scope = fixed->rtm_scope;
-  route.source = address4(a[RTA_PREFSRC]);
-  if (a[RTA_MULTIPATH] != nullptr) return split_hops(route, a[RTA_MULTIPATH]);
-  route.ifindex = number(a[RTA_OIF]);
-  route.gateway = gateway_of(a[RTA_GATEWAY], a[RTA_VIA]);
+  route.source = address_of(family, a[RTA_PREFSRC]);
+  if (a[RTA_MULTIPATH] != nullptr) return split_hops(family, route, a[RTA_MULTIPATH]);
+  // IPv6 says lo of what leads nowhere, IPv4 nothing.
+  if (family == AF_INET || route.type == RouteType::unicast) route.ifindex = number(a[RTA_OIF]);
+  route.gateway = gateway_of(family, a[RTA_GATEWAY], a[RTA_VIA]);
   return {route};
 }
 
 std::optional<Neighbour> parse_neighbour(const nlmsghdr* header) {
   const auto* fixed = fixed_part<ndmsg>(header);
   Attributes<NDA_MAX + 1> a{};
-  if (fixed == nullptr || fixed->ndm_family != AF_INET || !parse(header, sizeof(ndmsg), a)) return std::nullopt;
-  const auto address = address4(a[NDA_DST]);
+  if (fixed == nullptr || !is_internet(fixed->ndm_family) || !parse(header, sizeof(ndmsg), a)) return std::nullopt;
+  const auto address = address_of(fixed->ndm_family, a[NDA_DST]);
   if (!address || (fixed->ndm_flags & NTF_PROXY) != 0) return std::nullopt;
+  // A guest may have as many of these as it likes, and none of them is ours to look after.
+  if (address->is_v6() && (address->to_v6().is_link_local() || address->is_multicast())) return std::nullopt;
   Neighbour neighbour;
   neighbour.ifindex = static_cast<std::uint32_t>(fixed->ndm_ifindex);
   neighbour.address = *address;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Inside the room: rtnetlink messages as values. Messages that aren't about what we follow (another family, the
-// `local` table, a bridge's view of its port) give nothing.
+// `local` table, link-local neighbours, a bridge's view of its port) give nothing.
 #pragma once
 
 #include <linux/netlink.h>
@@ -25,5 +25,7 @@ void parse_event(const nlmsghdr* header, const std::function<void(const KernelEv
 
 // The kernel's number for a switch (linux/ip.h, IPV4_DEVCONF_*).
 [[nodiscard]] unsigned devconf_id(Conf key) noexcept;
+// The same of linux/ipv6.h, DEVCONF_*; not of addr_gen_mode, which has none.
+[[nodiscard]] unsigned devconf_id(Conf6 key) noexcept;
 
 }  // namespace vrouter::router

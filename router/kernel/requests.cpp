@@ -35,17 +35,21 @@ using RouteObject = std::unique_ptr<rtnl_route, Freed<rtnl_route_put>>;
 using NeighbourObject = std::unique_ptr<rtnl_neigh, Freed<rtnl_neigh_put>>;
 using NlAddress = std::unique_ptr<nl_addr, Freed<nl_addr_put>>;
 
-NlAddress nl_address(const address_v4& address, int prefix_length = 32) {
-  const auto bytes = address.to_bytes();
-  NlAddress result{nl_addr_build(AF_INET, bytes.data(), bytes.size())};
-  if (result) nl_addr_set_prefixlen(result.get(), prefix_length);
-  return result;
+int family_of(const address& address) {
+  return address.is_v4() ? AF_INET : AF_INET6;
 }
 
 NlAddress nl_address(const address& address) {
-  if (address.is_v4()) return nl_address(address.to_v4());
-  const auto bytes = address.to_v6().to_bytes();
-  return NlAddress{nl_addr_build(AF_INET6, bytes.data(), bytes.size())};
+  const auto build = [family = family_of(address)](const auto& bytes) {
+    return NlAddress{nl_addr_build(family, bytes.data(), bytes.size())};
+  };
+  return address.is_v4() ? build(address.to_v4().to_bytes()) : build(address.to_v6().to_bytes());
+}
+
+NlAddress nl_address(const Prefix& prefix) {
+  auto result = nl_address(prefix.network());
+  if (result) nl_addr_set_prefixlen(result.get(), prefix.prefix_length());
+  return result;
 }
 
 NlMessage message_or_null(int built, nl_msg* message) {
@@ -80,8 +84,8 @@ NlMessage link_dump_request() {
 
 NlMessage dump_request(int type) {
   NlMessage message{nlmsg_alloc_simple(type, 0)};
-  rtmsg fixed{};  // the longest of the three; all start with the family
-  fixed.rtm_family = AF_INET;
+  rtmsg fixed{};                 // the longest of the three; all start with the family
+  fixed.rtm_family = AF_UNSPEC;  // a kernel without IPv6 then leaves it out
   if (!message || nlmsg_append(message.get(), &fixed, sizeof fixed, NLMSG_ALIGNTO) < 0) return {};
   return message;
 }
@@ -128,11 +132,12 @@ NlMessage address_request(const InterfaceAddress& address, bool put) {
   if (!object || !local) return {};
   nl_addr_set_prefixlen(local.get(), address.prefix_length);
   rtnl_addr_set_ifindex(object.get(), static_cast<int>(address.ifindex));
-  rtnl_addr_set_family(object.get(), address.local.is_v4() ? AF_INET : AF_INET6);
+  rtnl_addr_set_family(object.get(), family_of(address.local));
   if (rtnl_addr_set_local(object.get(), local.get()) < 0) return {};
   rtnl_addr_set_prefixlen(object.get(), address.prefix_length);
   rtnl_addr_set_scope(object.get(), address.scope);
   if (address.noprefixroute) rtnl_addr_set_flags(object.get(), IFA_F_NOPREFIXROUTE);
+  if (address.nodad) rtnl_addr_set_flags(object.get(), IFA_F_NODAD);
   nl_msg* message = nullptr;
   const int built = put ? rtnl_addr_build_add_request(object.get(), NLM_F_CREATE | NLM_F_REPLACE, &message)
                         : rtnl_addr_build_delete_request(object.get(), 0, &message);
@@ -141,9 +146,9 @@ NlMessage address_request(const InterfaceAddress& address, bool put) {
 
 NlMessage route_request(const Route& route, bool put) {
   const RouteObject object{rtnl_route_alloc()};
-  const auto destination = nl_address(route.destination.network(), route.destination.prefix_length());
+  const auto destination = nl_address(route.destination);
   if (!object || !destination) return {};
-  rtnl_route_set_family(object.get(), AF_INET);
+  rtnl_route_set_family(object.get(), static_cast<std::uint8_t>(family_of(route.destination.network())));
   rtnl_route_set_table(object.get(), route.table);
   rtnl_route_set_protocol(object.get(), route.protocol);
   rtnl_route_set_scope(object.get(), route.scope);
@@ -171,7 +176,7 @@ NlMessage neighbour_request(const Neighbour& neighbour, bool put) {
   const NlAddress mac{nl_addr_build(AF_LLC, neighbour.mac.bytes.data(), neighbour.mac.bytes.size())};
   if (!object || !destination || !mac) return {};
   rtnl_neigh_set_ifindex(object.get(), static_cast<int>(neighbour.ifindex));
-  rtnl_neigh_set_family(object.get(), AF_INET);
+  rtnl_neigh_set_family(object.get(), family_of(neighbour.address));
   if (rtnl_neigh_set_dst(object.get(), destination.get()) < 0) return {};
   nl_msg* message = nullptr;
   if (!put) return message_or_null(rtnl_neigh_build_delete_request(object.get(), 0, &message), message);

@@ -8,7 +8,7 @@
 namespace vrouter::router {
 
 [[nodiscard]] NlMessage link_dump_request();
-[[nodiscard]] NlMessage dump_request(int type);  // RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH; IPv4
+[[nodiscard]] NlMessage dump_request(int type);  // RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH; both families
 [[nodiscard]] NlMessage link_request(const std::string& name);
 [[nodiscard]] NlMessage link_change_request(std::uint32_t ifindex, const LinkChange& change);
 [[nodiscard]] NlMessage link_remove_request(std::uint32_t ifindex);

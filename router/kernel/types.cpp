@@ -25,4 +25,20 @@ std::string_view name(Conf key) noexcept {
   std::abort();
 }
 
+std::string_view name(Conf6 key) noexcept {
+  switch (key) {
+    case Conf6::addr_gen_mode:
+      return "addr_gen_mode";
+    case Conf6::accept_ra:
+      return "accept_ra";
+    case Conf6::forwarding:
+      return "forwarding";
+    case Conf6::force_forwarding:
+      return "force_forwarding";
+    case Conf6::disable_ipv6:
+      return "disable_ipv6";
+  }
+  std::abort();
+}
+
 }  // namespace vrouter::router

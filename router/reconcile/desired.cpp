@@ -11,6 +11,7 @@ DesiredGuest desired_guest(const config::Guest& guest, const config::Network& ne
   desired.address = guest.address;
   desired.address6 = guest.address6;
   desired.gateway = network.gateway;
+  desired.gateway6 = network.gateway6;
   desired.prefix_length = static_cast<std::uint8_t>(network.prefix.prefix_length());
   desired.addressing = network.addressing;
   desired.mac = guest.mac;
@@ -18,14 +19,21 @@ DesiredGuest desired_guest(const config::Guest& guest, const config::Network& ne
   return desired;
 }
 
-DesiredHost desired_host(const config::Config& config, std::vector<std::string> uplinks) {
+DesiredHost desired_host(const config::Config& config, std::vector<std::string> uplinks,
+                         const std::set<std::string>& ipv6, std::vector<std::string> uplinks6) {
   DesiredHost desired;
   desired.uplinks = std::move(uplinks);
+  if (!ipv6.empty()) desired.uplinks6 = std::move(uplinks6);
   desired.forwarding = config.host.forwarding;
   desired.bridge_netfilter = config.host.bridge_netfilter;
   desired.route_protocol = config.host.route_protocol;
   for (const auto& [name, network] : config.networks) {
-    desired.networks.push_back(DesiredNetwork{name, network.prefix, network.gateway});
+    DesiredNetwork wanted{name, network.prefix, network.gateway};
+    if (ipv6.contains(name)) {
+      wanted.prefix6 = network.prefix6;
+      wanted.gateway6 = network.gateway6;
+    }
+    desired.networks.push_back(std::move(wanted));
   }
   return desired;
 }

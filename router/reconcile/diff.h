@@ -10,9 +10,9 @@
 // and out: release_link() applied first (the TAP is set down, its group reset: @taps closes it), then the elements out.
 // The host: diff_host().host before any guest (routes need the gateway as their source), .stale after all of them.
 //
-// A TAP's life: switches while it is down, then group and IFF_UP in one message, then route and neighbour. So a daemon
-// killed in between finds a TAP outside the group and adopts it again. One in the group already that is down was set
-// down by somebody: we don't fight, and put route and neighbour back when it comes up.
+// A TAP's life: switches while it is down, then group and IFF_UP in one message, then routes and neighbours. So a
+// daemon killed in between finds a TAP outside the group and adopts it again. One in the group already that is down was
+// set down by somebody: we don't fight, and put route and neighbour back when it comes up.
 #pragma once
 
 #include <optional>
@@ -53,10 +53,14 @@ struct FullPlan {
 [[nodiscard]] std::optional<std::string> unfit(const DesiredHost& host, const std::string& tap,
                                                const Observed& observed);
 
+// Why this host can serve no guest with an IPv6 address, as a sentence with the remedy. What has to do with IPv6 is
+// left out of every plan meanwhile, and guests with such an address have it as a problem.
+[[nodiscard]] std::optional<std::string> without_ipv6(const Observed& observed);
+
 // How a link is left that is no guest's any more. Down where its guest was removed: a TAP that is up without rules
 // would let the guest reach the host itself.
 enum class Leave { as_found, down };
-// Takes our route and neighbour off, gives the link its original state back; removes it where we made it.
+// Takes our routes, neighbours and addresses off, gives the link its original state back; removes it where we made it.
 [[nodiscard]] Plan release_link(std::uint8_t route_protocol, const std::string& link, const Observed& observed,
                                 const Originals& originals, Leave leave);
 // For Affected::links: diff_guest() where the link is a guest's, release_link() where it is in our group and isn't,
@@ -75,10 +79,17 @@ enum class Leave { as_found, down };
 // Interfaces whose forwarding we turned on while the host forwarded for nobody: the firewall drops what passes
 // through them between two strangers. Empty where net.ipv4.ip_forward is on. Sorted.
 [[nodiscard]] std::vector<std::string> guarded_interfaces(const Originals& originals, const Observed& observed);
+// The same of IPv6. Before Linux 6.17 the kernel knows no forwarding of single interfaces: then all but lo and the
+// guests' TAPs are guarded, unless forwarding is wanted as "global".
+[[nodiscard]] std::vector<std::string> guarded_interfaces6(const DesiredHost& host, const Originals& originals,
+                                                           const Observed& observed);
 
 // A sentence with the remedy where the network's prefix overlaps an address or a route of the host's that isn't ours.
 // Default routes, and foreign unreachable or blackhole routes that merely cover it, don't count.
 [[nodiscard]] std::optional<std::string> collides(const config::Network& network, const Observed& observed,
                                                   std::uint8_t route_protocol, const Originals& originals);
+// The same of its prefix6, which counts once a guest has an address of it.
+[[nodiscard]] std::optional<std::string> collides6(const config::Network& network, const Observed& observed,
+                                                   std::uint8_t route_protocol, const Originals& originals);
 
 }  // namespace vrouter::router

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <utility>
 
 #include "router/reconcile/diff.h"
 #include "router/reconcile/keys.h"
@@ -25,12 +27,38 @@ PerConf<std::int32_t> wanted_conf(const DesiredGuest& guest) {
   return conf;
 }
 
+// Of a guest with an IPv6 address; one without has IPv6 switched off, and the rest stays as it is. accept_ra and the
+// address that the kernel would make are for hosts. Not the TAP's own `forwarding`, which forwards nothing: whoever
+// writes it loses the default routes that all interfaces learned by advertisements (net/ipv6/addrconf.c,
+// addrconf_fixup_forwarding).
+constexpr std::array<std::pair<Conf6, std::int32_t>, 4> kWantedConf6{
+    {{Conf6::addr_gen_mode, 1}, {Conf6::accept_ra, 0}, {Conf6::force_forwarding, 1}, {Conf6::disable_ipv6, 0}}};
+
+bool is_link_local(const InterfaceAddress& address) {
+  return address.local.is_v6() && address.local.to_v6().is_link_local();
+}
+
+// What guests may call their gateway. fe80::1 is the same on every TAP. The network's own gateway must be there besides
+// on lo: the kernel answers for an IPv6 address only on the interface that holds it (net/ipv6/ndisc.c, ndisc_recv_ns).
+std::vector<InterfaceAddress> gateways6(std::uint32_t ifindex, const std::optional<address_v6>& gateway6) {
+  static const auto kLinkGateway = boost::asio::ip::make_address_v6("fe80::1");
+  std::vector<InterfaceAddress> all{{ifindex, kLinkGateway, 64, kScopeLink, false, true}};
+  if (gateway6) all.push_back({ifindex, *gateway6, 128, 0, true, true});
+  return all;
+}
+
+// Of those on a guest's TAP. No other link-local address may stay there, since guests would take it for a router.
+bool is_ours(const InterfaceAddress& address) {
+  return address.noprefixroute || is_link_local(address);
+}
+
 std::optional<std::string> unfit_link(const Link& link, const DesiredHost& host, const Observed& observed) {
   if ((link.kind != "tun" && link.kind != "veth") || !link.ethernet) {
     return fmt::format("{} is no TAP{}; name the TAP device that the guest's VMM opens", link.name,
                        link.kind.empty() ? "" : " (it is a " + link.kind + " device)");
   }
-  if (std::ranges::find(host.uplinks, link.name) != host.uplinks.end()) {
+  if (std::ranges::find(host.uplinks, link.name) != host.uplinks.end() ||
+      std::ranges::find(host.uplinks6, link.name) != host.uplinks6.end()) {
     return fmt::format("{} is an uplink of this host; name the TAP device that the guest's VMM opens", link.name);
   }
   if (link.master != 0) {
@@ -61,19 +89,44 @@ class GuestDiff {
       original_.note("up", link_.up ? 1 : 0);
       write_down_maker();
     }
+    look_for_ipv6();
     change_switches(adopting && link_.up);
     if (adopting && !link_.up) raise();
     if (link_.up || adopting) {
       put_gateway();
+      put_gateways6();
       remove_old_routes();
-      put_route();
-      put_neighbour();
+      for (const Route& wanted : wanted_routes()) put_route(wanted);
+      if (guest_.address) put_neighbour(*guest_.address);
+      if (ipv6_) put_neighbour(*guest_.address6);
     }
     write_down_original();
     return std::move(plan_);
   }
 
  private:
+  void look_for_ipv6() {
+    if (!guest_.address6) return;
+    auto why = without_ipv6(observed_);
+    if (!why && !link_.has_ipv6()) {
+      why = fmt::format(
+          "the MTU of {0} is {1}, and IPv6 needs 1280; `ip link set {0} mtu 1500`, or leave the guest's IPv6 address "
+          "out",
+          link_.name, link_.mtu);
+    }
+    ipv6_ = !why;
+    if (why) plan_.problems.push_back(*std::move(why));
+  }
+
+  void change_file(Conf6 key, std::int32_t wanted) {
+    const auto& now = link_.conf6[key];
+    if (!now || *now == wanted) return;  // a kernel that doesn't know it
+    original_.note(field_of(key), static_cast<std::uint32_t>(*now));
+    // Giving this one back may take IPv6 off for a moment: a daemon that dies then must leave word of it.
+    if (key == Conf6::addr_gen_mode) original_.note(field_of(Conf6::disable_ipv6), link_.ipv6_on() ? 0 : 1);
+    write(conf6_key(link_.name, key), std::to_string(wanted), std::to_string(*now));
+  }
+
   // `with_group`: the TAP is up already, so the group may go along.
   void change_switches(bool with_group) {
     ChangeLink change{link_.index, link_.name, {}, {}};
@@ -89,10 +142,10 @@ class GuestDiff {
       change.before.group = link_.group;
     }
     // First, so that a TAP brought up below never takes part in IPv6 (each that does makes every link slower).
-    const bool no_ipv6 = !guest_.address6.has_value();
-    if (link_.disable_ipv6 && *link_.disable_ipv6 != no_ipv6) {
-      original_.note("disable_ipv6", *link_.disable_ipv6 ? 1 : 0);
-      write(disable_ipv6_key(link_.name), no_ipv6 ? "1" : "0", *link_.disable_ipv6 ? "1" : "0");
+    if (ipv6_) {
+      for (const auto& [key, value] : kWantedConf6) change_file(key, value);
+    } else {
+      change_file(Conf6::disable_ipv6, 1);
     }
     const std::string* delay = observed_.sysctl(proxy_delay_key(link_.name));
     if (guest_.addressing == config::Addressing::subnet && delay != nullptr && *delay != "0") {
@@ -121,67 +174,96 @@ class GuestDiff {
     for (const auto& address : observed_.addresses_on(link_.index)) {
       if (needed && address == wanted) {
         there = true;
-      } else if (address.noprefixroute && link_.group == kGuestGroup) {
+      } else if (address.local.is_v4() && address.noprefixroute && link_.group == kGuestGroup) {
         plan_.operations.emplace_back(RemoveAddress{address, link_.name});
       }
     }
     if (needed && !there) plan_.operations.emplace_back(PutAddress{wanted, link_.name});
   }
 
-  [[nodiscard]] std::optional<Route> wanted_route() const {
-    if (!guest_.address) return std::nullopt;
+  // Without IPv6 there are none at all.
+  void put_gateways6() {
+    if (!ipv6_) return;
+    auto missing = gateways6(link_.index, guest_.gateway6);
+    for (const auto& address : observed_.addresses_on(link_.index)) {
+      if (!address.local.is_v6()) continue;
+      const auto found = std::ranges::find_if(missing, [&](const InterfaceAddress& wanted) {
+        return wanted.local == address.local && wanted.prefix_length == address.prefix_length;
+      });
+      if (found != missing.end()) {
+        missing.erase(found);
+      } else if (is_link_local(address) || (address.noprefixroute && link_.group == kGuestGroup)) {
+        plan_.operations.emplace_back(RemoveAddress{address, link_.name});
+      }
+    }
+    for (const auto& address : missing) plan_.operations.emplace_back(PutAddress{address, link_.name});
+  }
+
+  [[nodiscard]] std::vector<Route> wanted_routes() const {
+    std::vector<Route> wanted;
     Route route;
-    route.destination = network_v4{*guest_.address, 32};
     route.protocol = host_.route_protocol;
-    route.scope = kScopeLink;
     route.ifindex = link_.index;
-    route.source = guest_.gateway;
-    return route;
+    if (guest_.address) {
+      route.destination = network_v4{*guest_.address, 32};
+      route.scope = kScopeLink;
+      route.source = guest_.gateway;
+      wanted.push_back(route);
+    }
+    if (ipv6_) {
+      route.destination = network_v6{*guest_.address6, 128};
+      route.scope = 0;
+      route.metric = kUserMetric6;
+      route.source.reset();
+      if (guest_.gateway6) route.source = *guest_.gateway6;
+      wanted.push_back(route);
+    }
+    return wanted;
   }
 
   void remove_old_routes() {
-    const auto wanted = wanted_route();
+    const auto wanted = wanted_routes();
     for (const Route& route : observed_.routes_on(link_.index)) {
       if (route.protocol != host_.route_protocol) continue;
-      if (wanted && Observed::key_of(route) == Observed::key_of(*wanted)) continue;  // replaced below
+      if (route.destination.network().is_v6() && !ipv6_) continue;  // gone with disable_ipv6
+      const auto replaced = [&](const Route& one) { return Observed::key_of(route) == Observed::key_of(one); };
+      if (std::ranges::any_of(wanted, replaced)) continue;
       const Neighbour* neighbour = observed_.neighbour(link_.index, route.destination.network());
       if (neighbour != nullptr) plan_.operations.emplace_back(RemoveNeighbour{*neighbour, link_.name});
       plan_.operations.emplace_back(RemoveRoute{route, link_.name});
     }
   }
 
-  void put_route() {
-    const auto wanted = wanted_route();
-    if (!wanted) return;
-    const auto& alike = observed_.routes_like(*wanted);
-    if (std::ranges::find(alike, *wanted) != alike.end()) return;
+  void put_route(const Route& wanted) {
+    const auto& alike = observed_.routes_like(wanted);
+    if (std::ranges::find(alike, wanted) != alike.end()) return;
     const auto foreign =
         std::ranges::find_if(alike, [&](const Route& route) { return route.protocol != host_.route_protocol; });
     if (foreign != alike.end()) {
       const Link* device = observed_.link(foreign->ifindex);
-      plan_.problems.push_back(fmt::format(
-          "somebody else has a route to {0} ({1}protocol {2}); remove it with "
-          "`ip route del {0}`, then vrouter makes its own",
-          guest_.address->to_string(), device == nullptr ? "" : "dev " + device->name + ", ", foreign->protocol));
+      plan_.problems.push_back(
+          fmt::format("somebody else has a route to {0} ({1}protocol {2}); remove it with "
+                      "`ip {3}route del {0}`, then vrouter makes its own",
+                      wanted.destination.network().to_string(), device == nullptr ? "" : "dev " + device->name + ", ",
+                      foreign->protocol, wanted.destination.network().is_v6() ? "-6 " : ""));
       return;
     }
     std::optional<Route> before;
     if (!alike.empty()) before = alike.front();
-    plan_.operations.emplace_back(PutRoute{*wanted, link_.name, before});
+    plan_.operations.emplace_back(PutRoute{wanted, link_.name, before});
   }
 
-  void put_neighbour() {
-    if (!guest_.address) return;
-    const Neighbour* known = observed_.neighbour(link_.index, *guest_.address);
+  void put_neighbour(const address& of_guest) {
+    const Neighbour* known = observed_.neighbour(link_.index, of_guest);
     const bool usable = known != nullptr && known->state != NeighbourState::invalid && !known->mac.is_zero();
-    Neighbour wanted{link_.index, *guest_.address, {}, NeighbourState::dynamic, true};
+    Neighbour wanted{link_.index, of_guest, {}, NeighbourState::dynamic, true};
     if (guest_.mac) {
       if (usable && known->state == NeighbourState::permanent && known->mac == *guest_.mac) return;
       wanted.mac = *guest_.mac;
       wanted.state = NeighbourState::permanent;
       wanted.ext_learned = false;
     } else {
-      // Nothing to hold on to before ARP or DHCP has learned the MAC.
+      // Nothing to hold on to before ARP, ND or DHCP has learned the MAC.
       if (!usable || (known->state == NeighbourState::dynamic && known->ext_learned)) return;
       wanted.mac = known->mac;
     }
@@ -218,6 +300,7 @@ class GuestDiff {
   const Observed& observed_;
   const Originals& originals_;
   LinkOriginal original_;
+  bool ipv6_ = false;  // the guest has an IPv6 address, and it can be served
   Plan plan_;
 };
 
@@ -241,11 +324,25 @@ ChangeLink original_state(const Link& link, const LinkOriginal& original) {
   return change;
 }
 
-void restore_files(const Link& link, const LinkOriginal& original, const Observed& observed, Plan& plan) {
-  if (const auto value = original.get("disable_ipv6");
-      value && link.disable_ipv6.value_or(*value != 0) != (*value != 0)) {
-    plan.operations.emplace_back(
-        WriteSysctl{disable_ipv6_key(link.name), *value != 0 ? "1" : "0", *link.disable_ipv6 ? "1" : "0"});
+// `down`: how the link is left. Then IPv6 is off while its switches are written, since the kernel gives even a link
+// that is down an address as soon as it may make one.
+void restore_files(const Link& link, const LinkOriginal& original, bool down, const Observed& observed, Plan& plan) {
+  const auto write = [&](Conf6 key, std::uint32_t value, std::int32_t before) {
+    plan.operations.emplace_back(WriteSysctl{conf6_key(link.name, key), std::to_string(value), std::to_string(before)});
+  };
+  if (link.has_ipv6()) {
+    const auto off = original.get(field_of(Conf6::disable_ipv6)).value_or(link.ipv6_on() ? 0 : 1);
+    const auto mode = original.get(field_of(Conf6::addr_gen_mode));
+    const auto& mode_now = link.conf6[Conf6::addr_gen_mode];
+    const bool quiet = down && mode && mode_now && *mode_now != static_cast<std::int32_t>(*mode);
+    if (link.ipv6_on() && (off != 0 || quiet)) write(Conf6::disable_ipv6, 1, 0);
+    for (const Conf6 key : kAllConf6) {
+      const auto value = original.get(field_of(key));
+      const auto& now = link.conf6[key];
+      if (key == Conf6::disable_ipv6 || !value || !now || *now == static_cast<std::int32_t>(*value)) continue;
+      write(key, *value, *now);
+    }
+    if (off == 0 && (!link.ipv6_on() || quiet)) write(Conf6::disable_ipv6, 0, 1);
   }
   if (const auto value = original.get("proxy_delay")) {
     const std::string key = proxy_delay_key(link.name);
@@ -313,7 +410,7 @@ Plan release_link(std::uint8_t route_protocol, const std::string& name, const Ob
     plan.operations.emplace_back(RemoveRoute{route, name});
   }
   for (const auto& address : observed.addresses_on(link->index)) {
-    if (address.noprefixroute && link->group == kGuestGroup) {
+    if (link->group == kGuestGroup && is_ours(address)) {
       plan.operations.emplace_back(RemoveAddress{address, name});
     }
   }
@@ -327,7 +424,8 @@ Plan release_link(std::uint8_t route_protocol, const std::string& name, const Ob
   }
   auto change = original_state(as_left, original);
   if (!change.after.empty()) plan.operations.emplace_back(std::move(change));
-  restore_files(*link, original, observed, plan);
+  const bool down = !as_left.up || original.get("up") == 0U;
+  restore_files(*link, original, down, observed, plan);
   return plan;
 }
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The host's own part: gateways on lo, unreachable routes, forwarding, bridge netfilter.
+// The host's own part: gateways on lo, unreachable routes, forwarding, bridge netfilter. IPv6's forwarding is in
+// host6.cpp.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <set>
 
 #include "router/reconcile/diff.h"
+#include "router/reconcile/host6.h"
 #include "router/reconcile/host_restore.h"
 #include "router/reconcile/keys.h"
 #include "router/reconcile/originals.h"
@@ -16,12 +18,19 @@ namespace {
 constexpr const char* kForwardingBefore = "net/ipv4/conf/";
 constexpr const char* kForwardingAfter = "/forwarding";
 
+}  // namespace
+
 const Link* loopback(const Observed& observed) {
   const Link* lo = observed.link(std::string{"lo"});
   return lo != nullptr && lo->loopback ? lo : nullptr;
 }
 
 std::optional<std::string> current(const std::string& key, const Observed& observed) {
+  if (const auto conf6 = conf6_in_key(key)) {
+    const Link* link = observed.link(conf6->first);
+    if (link == nullptr || !link->conf6[conf6->second]) return std::nullopt;
+    return std::to_string(*link->conf6[conf6->second]);
+  }
   if (const auto name = link_in_key(key, kForwardingBefore, kForwardingAfter);
       !name.empty() && name != "all" && name != "default") {
     const Link* link = observed.link(name);
@@ -33,16 +42,31 @@ std::optional<std::string> current(const std::string& key, const Observed& obser
   return *value;
 }
 
+namespace {
+
 class HostDiff {
  public:
   HostDiff(const Desired& desired, const Observed& observed, const Originals& originals)
-      : desired_{desired.host}, observed_{observed}, originals_{originals} {}
+      : desired_{desired.host}, observed_{observed}, originals_{originals} {
+    const auto why = desired_.ipv6() ? without_ipv6(observed) : std::nullopt;
+    if (why) result_.host.problems.push_back(*why);
+    const bool ipv6 = desired_.ipv6() && !why;
+    for (const auto& network : desired_.networks) {
+      gateways_.push_back({0, network.gateway, 32});
+      unreachable_.push_back(unreachable(network.prefix));
+      if (!ipv6) continue;
+      // Nobody else is on lo to be asked whether the address is free.
+      if (network.gateway6) gateways_.push_back({0, *network.gateway6, 128, 0, true, true});
+      if (network.prefix6) unreachable_.push_back(unreachable(*network.prefix6));
+    }
+  }
 
   HostPlan run() && {
     leave_global_forwarding();
     put_gateways();
     put_unreachable_routes();
     forward();
+    forward_ipv6(desired_, observed_, originals_, result_);
     set_bridge_netfilter();
     report_arp_ignore();
     drop_gateways();
@@ -80,16 +104,16 @@ class HostDiff {
       up.before.up = false;
       result_.host.operations.emplace_back(std::move(up));
     }
-    for (const auto& network : desired_.networks) {
+    for (auto gateway : gateways_) {
       const auto& there = observed_.addresses_on(lo->index);
-      const bool found = std::ranges::any_of(there, [&](const auto& a) { return a.local == network.gateway; });
-      if (found) continue;
-      record(gateway_key(network.gateway), std::string{kAbsent});
-      result_.host.operations.emplace_back(PutAddress{{lo->index, network.gateway, 32, 0, false}, lo->name});
+      if (std::ranges::any_of(there, [&](const auto& a) { return a.local == gateway.local; })) continue;
+      record(gateway_key(gateway.local), std::string{kAbsent});
+      gateway.ifindex = lo->index;
+      result_.host.operations.emplace_back(PutAddress{gateway, lo->name});
     }
   }
 
-  [[nodiscard]] Route unreachable(const network_v4& prefix) const {
+  [[nodiscard]] Route unreachable(const Prefix& prefix) const {
     Route route;
     route.destination = prefix;
     route.metric = kUnreachableMetric;
@@ -99,8 +123,7 @@ class HostDiff {
   }
 
   void put_unreachable_routes() {
-    for (const auto& network : desired_.networks) {
-      const Route wanted = unreachable(network.prefix);
+    for (const Route& wanted : unreachable_) {
       const auto& alike = observed_.routes_like(wanted);
       // Whatever stands there with this metric, it keeps the prefix off the uplink or is somebody's considered wish.
       if (alike.empty()) result_.host.operations.emplace_back(PutRoute{wanted, "", std::nullopt});
@@ -186,7 +209,7 @@ class HostDiff {
     for (auto it = originals_.lower_bound(kAddressPrefix);
          it != originals_.end() && it->first.starts_with(kAddressPrefix); ++it) {
       const auto gateway = gateway_in(it->first);
-      const bool wanted = std::ranges::any_of(desired_.networks, [&](const auto& n) { return n.gateway == gateway; });
+      const bool wanted = std::ranges::any_of(gateways_, [&](const auto& g) { return g.local == gateway; });
       if (!wanted) unwanted.insert(*it);
     }
     result_.stale.append(restore_gateways(unwanted, observed_));
@@ -195,9 +218,8 @@ class HostDiff {
   void drop_unreachable_routes() {
     for (const Route& route : observed_.routes_on(0)) {
       if (route.protocol != desired_.route_protocol || route.type != RouteType::unreachable) continue;
-      const bool wanted =
-          std::ranges::any_of(desired_.networks, [&](const auto& n) { return route == unreachable(n.prefix); });
-      if (!wanted) result_.stale.operations.emplace_back(RemoveRoute{route, ""});
+      if (std::ranges::find(unreachable_, route) == unreachable_.end())
+        result_.stale.operations.emplace_back(RemoveRoute{route, ""});
     }
   }
 
@@ -217,6 +239,8 @@ class HostDiff {
   const DesiredHost& desired_;
   const Observed& observed_;
   const Originals& originals_;
+  std::vector<InterfaceAddress> gateways_;  // wanted, on lo
+  std::vector<Route> unreachable_;
   bool leaving_global_ = false;
   HostPlan result_;
 };
@@ -236,15 +260,25 @@ Plan restore_sysctls(const Originals& originals, const Observed& observed, bool 
     plan.operations.emplace_back(WriteSysctl{key, value, now});
     return true;
   };
-  // ip_forward first: it sets the switches of all interfaces.
+  // These first: they set the switches of all interfaces.
   if (const auto found = originals.find(sysctl_key(kIpForward)); found != originals.end()) {
     force |= restore_one(kIpForward, found->second, false);
   }
-  for (const auto& [key, value] : originals) {
-    if (!key.starts_with(kSysctlPrefix) || key == sysctl_key(kIpForward)) continue;
-    const std::string name = key.substr(kSysctlPrefix.size());
-    const bool moved_along = name.starts_with(kForwardingBefore);
-    restore_one(name, value, force && moved_along);
+  bool force6 = false;
+  if (const auto found = originals.find(sysctl_key(kAllForwarding6)); found != originals.end()) {
+    force6 = restore_one(kAllForwarding6, found->second, false);
+  }
+  // accept_ra last: an interface that heeds advertisements loses its routes when any other is told to be a router.
+  for (const bool last : {false, true}) {
+    for (const auto& [key, value] : originals) {
+      if (!key.starts_with(kSysctlPrefix) || key == sysctl_key(kIpForward) || key == sysctl_key(kAllForwarding6))
+        continue;
+      if (key.ends_with("/accept_ra") != last) continue;
+      const std::string name = key.substr(kSysctlPrefix.size());
+      const bool moved_along = (force && name.starts_with(kForwardingBefore)) ||
+                               (force6 && name.starts_with(kConf6Before) && name.ends_with(kForwardingAfter));
+      restore_one(name, value, moved_along);
+    }
   }
   return plan;
 }

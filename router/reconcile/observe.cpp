@@ -51,7 +51,10 @@ Affected observe_sysctls(const Sysctls& sysctls, Observed& observed) {
     affected.host |= changed;
     return changed;
   };
-  for (const char* key : {kIpForward, kAllAcceptRedirects, kDefaultForwarding, kConntrackMax}) read(key);
+  for (const char* key :
+       {kIpForward, kAllAcceptRedirects, kDefaultForwarding, kAllForwarding6, kDefaultForwarding6, kConntrackMax}) {
+    read(key);
+  }
   for (const char* key : kBridgeNetfilterKeys) read(key);
   if (read(kAllArpIgnore)) {  // says whether TAPs need the gateway's address themselves
     for (const auto index : observed.adopted()) affected.links.push_back(observed.link(index)->name);
@@ -65,13 +68,15 @@ bool observe_guest_sysctls(const Sysctls& sysctls, const DesiredGuest& guest, Ob
   return read_sysctl(sysctls, proxy_delay_key(guest.tap), observed);
 }
 
-std::vector<std::string> uplinks_of(const Observed& observed) {
+std::vector<std::string> uplinks_of(const Observed& observed, InternetFamily family) {
   std::set<std::string> names;
   const auto& routes = observed.routes();
   // All default routes of the main table, whatever their metric, stand together in the order of the keys.
-  for (auto it = routes.lower_bound({kMainTable, 0, 0, 0, 0});
-       it != routes.end() && it->first.table == kMainTable && it->first.destination == 0 &&
-       it->first.prefix_length == 0;
+  Route any;
+  if (family == InternetFamily::ipv6) any.destination = network_v6{};
+  const auto first = Observed::key_of(any);
+  for (auto it = routes.lower_bound(first);
+       it != routes.end() && it->first.v6 == first.v6 && it->first.table == first.table && it->first.prefix_length == 0;
        ++it) {
     for (const Route& route : it->second) {
       const Link* link = observed.link(route.ifindex);

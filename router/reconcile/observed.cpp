@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Theory: the kernel tells most changes, but not all. When a link goes down it drops the link's IPv4 routes and
 // neighbours, and when an address goes, the routes that have it as their source, without a word about the routes
-// (net/ipv4/fib_trie.c, fib_table_flush; kernels from 6.7 tell the latter). So the replica does the same.
+// (net/ipv4/fib_trie.c, fib_table_flush; kernels from 6.7 tell the latter). So the replica does the same. IPv6 tells
+// what goes, but a route that loses its source stays, without it and without a word (net/ipv6/route.c,
+// fib6_remove_prefsrc).
 #include "router/reconcile/observed.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "router/reconcile/keys.h"
@@ -23,8 +26,14 @@ bool is_default(const Route& route) {
 }  // namespace
 
 Observed::RouteKey Observed::key_of(const Route& route) noexcept {
-  return {route.table, route.destination.network().to_uint(), route.destination.prefix_length(), route.tos,
-          route.metric};
+  const auto& network = route.destination.network();
+  RouteKey key{network.is_v6(), route.table, {}, route.destination.prefix_length(), route.tos, route.metric};
+  if (key.v6) {
+    key.destination = network.to_v6().to_bytes();
+  } else {
+    std::ranges::copy(network.to_v4().to_bytes(), key.destination.begin());
+  }
+  return key;
 }
 
 const Link* Observed::link(std::uint32_t index) const {
@@ -60,7 +69,7 @@ std::vector<Route> Observed::routes_on(std::uint32_t ifindex) const {
   return result;
 }
 
-const Neighbour* Observed::neighbour(std::uint32_t ifindex, const address_v4& address) const {
+const Neighbour* Observed::neighbour(std::uint32_t ifindex, const address& address) const {
   const auto on_link = neighbours_.find(ifindex);
   if (on_link == neighbours_.end()) return nullptr;
   const auto found = on_link->second.find(address);
@@ -73,9 +82,10 @@ const std::string* Observed::sysctl(const std::string& key) const {
 }
 
 void Observed::note_sysctl(const std::string& key, std::string value) {
-  if (const auto name = link_in_key(key, "net/ipv6/conf/", "/disable_ipv6"); !name.empty()) {
-    if (const auto found = index_by_name_.find(name); found != index_by_name_.end()) {
-      links_.at(found->second).disable_ipv6 = value != "0";
+  if (const auto conf6 = conf6_in_key(key)) {
+    if (const auto found = index_by_name_.find(conf6->first); found != index_by_name_.end()) {
+      links_.at(found->second).conf6[conf6->second] =
+          static_cast<std::int32_t>(std::strtol(value.c_str(), nullptr, 10));
     }
   } else if (const auto link_name = link_in_key(key, "net/ipv4/conf/", "/forwarding"); !link_name.empty()) {
     if (const auto found = index_by_name_.find(link_name); found != index_by_name_.end()) {
@@ -171,6 +181,15 @@ Affected Observed::affected_by_link(std::uint32_t index) const {
   return affected;
 }
 
+// Of IPv6 only the gateways on lo are the host's part: other interfaces' come and go with every router's advertisement
+// and every TAP that is not adopted yet.
+Affected Observed::affected_by_address(const InterfaceAddress& changed) const {
+  auto affected = affected_by_link(changed.ifindex);
+  const Link* on = link(changed.ifindex);
+  if (changed.local.is_v6() && on != nullptr && !on->loopback) affected.host = false;
+  return affected;
+}
+
 Affected Observed::on_link(const LinkChanged& event) {
   Affected affected;
   const Link* old = link(event.link.index);
@@ -180,7 +199,8 @@ Affected Observed::on_link(const LinkChanged& event) {
   if (renamed) affected.links.push_back(old->name);
   affected.links.push_back(event.link.name);
   // Uplinks are named by the operator, so one may appear late; TAPs of guests are no matter of the host's.
-  affected.host = event.link.group != kGuestGroup && (old == nullptr || renamed || old->conf != event.link.conf);
+  affected.host = event.link.group != kGuestGroup &&
+                  (old == nullptr || renamed || old->conf != event.link.conf || old->conf6 != event.link.conf6);
   if (fell || renamed) {
     affected.uplinks = std::ranges::any_of(routes_on(event.link.index), is_default);
   }
@@ -218,22 +238,33 @@ Affected Observed::on_address(const InterfaceAddress& address, bool gone) {
     } else {
       on_link.push_back(address);
     }
-    return affected_by_link(address.ifindex);
+    return affected_by_address(address);
   }
   if (found == on_link.end()) return {};
   on_link.erase(found);
-  Affected affected = affected_by_link(address.ifindex);
+  Affected affected = affected_by_address(address);
+  if (address.local.is_v6() && address.local.to_v6().is_link_local()) return affected;  // no route's source
   const bool elsewhere = std::ranges::any_of(addresses_, [&](const auto& entry) {
     return std::ranges::any_of(entry.second, [&](const InterfaceAddress& a) { return a.local == address.local; });
   });
-  if (elsewhere || !address.local.is_v4()) return affected;
+  if (elsewhere && address.local.is_v4()) return affected;
+  // Kernels before 6.6 take the source off routes of the same interface only, but whatever other holds the address.
   std::vector<Route> lost;
-  for (const auto& [key, alike] : routes_) {
-    std::ranges::copy_if(alike, std::back_inserter(lost),
-                         [&](const Route& route) { return route.source == address.local.to_v4(); });
+  if (elsewhere) {
+    lost = routes_on(address.ifindex);
+  } else {
+    for (const auto& [key, alike] : routes_) lost.insert(lost.end(), alike.begin(), alike.end());
   }
-  for (const Route& route : lost) {
-    const Affected more = on_route(route, true, false);
+  std::erase_if(lost, [&](const Route& route) { return route.source != address.local; });
+  for (Route& route : lost) {
+    Affected more;
+    if (address.local.is_v4()) {
+      more = on_route(route, true, false);
+    } else {
+      drop_route(route);
+      route.source.reset();
+      more = on_route(route, false, false);
+    }
     affected.links.insert(affected.links.end(), more.links.begin(), more.links.end());
     affected.host |= more.host;
     affected.uplinks |= more.uplinks;
@@ -272,22 +303,32 @@ Affected Observed::on_neighbour(const Neighbour& neighbour, bool gone) {
   return affected_by_link(neighbour.ifindex);
 }
 
+Affected Observed::on_conf_of_all(std::string key, std::int32_t value) {
+  auto text = std::to_string(value);
+  const std::string* known = sysctl(key);
+  if (known != nullptr && *known == text) return {};
+  note_sysctl(key, std::move(text));
+  Affected affected;
+  affected.host = true;
+  return affected;
+}
+
 Affected Observed::on_conf(const ConfChanged& event) {
-  if (event.ifindex == 0) {
-    const std::string key =
-        event.key == Conf::forwarding ? kIpForward : "net/ipv4/conf/all/" + std::string{name(event.key)};
-    std::string value = std::to_string(event.value);
-    const std::string* known = sysctl(key);
-    if (known != nullptr && *known == value) return {};
-    note_sysctl(key, std::move(value));
-    Affected affected;
-    affected.host = true;
-    return affected;
-  }
   const auto found = links_.find(event.ifindex);
-  if (found == links_.end() || found->second.conf[event.key] == event.value) return {};
-  found->second.conf[event.key] = event.value;
-  return affected_by_link(event.ifindex);
+  if (event.ifindex != 0 && found == links_.end()) return {};
+  if (const auto* key = std::get_if<Conf>(&event.key)) {
+    if (event.ifindex == 0) {
+      return on_conf_of_all(*key == Conf::forwarding ? kIpForward : "net/ipv4/conf/all/" + std::string{name(*key)},
+                            event.value);
+    }
+    if (std::exchange(found->second.conf[*key], event.value) == event.value) return {};
+    return affected_by_link(event.ifindex);
+  }
+  const auto key = std::get<Conf6>(event.key);
+  if (event.ifindex == 0) return on_conf_of_all(conf6_key("all", key), event.value);
+  if (std::exchange(found->second.conf6[key], event.value) == event.value) return {};
+  // Nobody minds where IPv6 is off: turning `all` on tells ten thousand of these.
+  return found->second.ipv6_on() ? affected_by_link(event.ifindex) : Affected{};
 }
 
 Affected Observed::on(const KernelEvent& event) {
@@ -302,6 +343,10 @@ Affected Observed::on(const KernelEvent& event) {
     Affected operator()(const NeighbourChanged& e) const { return self.on_neighbour(e.neighbour, false); }
     Affected operator()(const NeighbourGone& e) const { return self.on_neighbour(e.neighbour, true); }
     Affected operator()(const ConfChanged& e) const { return self.on_conf(e); }
+    Affected operator()(const ConfTouched& e) const {
+      const Link* link = self.link(e.ifindex);
+      return link != nullptr && link->ipv6_on() ? self.affected_by_link(e.ifindex) : Affected{};
+    }
     Affected operator()(const Overflow&) const {
       Affected affected;
       affected.overflow = true;

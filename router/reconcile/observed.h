@@ -35,11 +35,12 @@ struct Affected {
 
 class Observed {
  public:
-  // What makes a route a route of its own for the kernel (net/ipv4/fib_trie.c).
+  // What makes a route a route of its own for the kernel (net/ipv4/fib_trie.c, net/ipv6/ip6_fib.c).
   struct RouteKey {
+    bool v6 = false;
     std::uint32_t table = 0;
-    std::uint32_t destination = 0;
-    std::uint16_t prefix_length = 0;
+    address_v6::bytes_type destination{};  // IPv4: the first four
+    std::uint8_t prefix_length = 0;
     std::uint8_t tos = 0;
     std::uint32_t metric = 0;
     auto operator<=>(const RouteKey&) const = default;
@@ -67,7 +68,7 @@ class Observed {
   [[nodiscard]] const Routes& routes() const noexcept { return routes_; }
   [[nodiscard]] const std::vector<Route>& routes_like(const Route& route) const;  // those with the same key
   [[nodiscard]] std::vector<Route> routes_on(std::uint32_t ifindex) const;
-  [[nodiscard]] const Neighbour* neighbour(std::uint32_t ifindex, const address_v4& address) const;
+  [[nodiscard]] const Neighbour* neighbour(std::uint32_t ifindex, const address& address) const;
   // The value last read or written; null where the kernel has no such switch, or nobody asked.
   [[nodiscard]] const std::string* sysctl(const std::string& key) const;
   void note_sysctl(const std::string& key, std::string value);
@@ -85,7 +86,9 @@ class Observed {
   Affected on_route(const Route& route, bool gone, bool replaces);
   Affected on_neighbour(const Neighbour& neighbour, bool gone);
   Affected on_conf(const ConfChanged& event);
+  Affected on_conf_of_all(std::string key, std::int32_t value);
   [[nodiscard]] Affected affected_by_link(std::uint32_t index) const;
+  [[nodiscard]] Affected affected_by_address(const InterfaceAddress& changed) const;
 
   std::unordered_map<std::uint32_t, Link> links_;
   std::unordered_map<std::string, std::uint32_t> index_by_name_;
@@ -94,7 +97,7 @@ class Observed {
   std::unordered_map<std::uint32_t, std::vector<InterfaceAddress>> addresses_;
   Routes routes_;
   std::unordered_map<std::uint32_t, std::set<RouteKey>> routes_by_link_;
-  std::unordered_map<std::uint32_t, std::map<address_v4, Neighbour>> neighbours_;
+  std::unordered_map<std::uint32_t, std::map<address, Neighbour>> neighbours_;
   std::unordered_map<std::string, std::string> sysctls_;
 };
 
@@ -106,7 +109,9 @@ Affected observe_sysctls(const Sysctls& sysctls, Observed& observed);
 // for the others. Call it once the TAP is there, and after observe(). Whether it is another than was known.
 bool observe_guest_sysctls(const Sysctls& sysctls, const DesiredGuest& guest, Observed& observed);
 
-// Interfaces that carry an IPv4 default route of the main table, by name, sorted; never lo or an adopted TAP.
-[[nodiscard]] std::vector<std::string> uplinks_of(const Observed& observed);
+// Interfaces that carry a default route of the main table, by name, sorted; never lo or an adopted TAP.
+enum class InternetFamily : std::uint8_t { ipv4, ipv6 };
+[[nodiscard]] std::vector<std::string> uplinks_of(const Observed& observed,
+                                                  InternetFamily family = InternetFamily::ipv4);
 
 }  // namespace vrouter::router

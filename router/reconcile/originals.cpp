@@ -49,17 +49,21 @@ std::string made(std::uint32_t index) {
 std::string sysctl_key(const std::string& key) {
   return fmt::format("{}{}", kSysctlPrefix, key);
 }
-std::string gateway_key(const address_v4& gateway) {
+std::string gateway_key(const address& gateway) {
   return fmt::format("{}{} lo", kAddressPrefix, gateway.to_string());
 }
 
-std::optional<address_v4> gateway_in(std::string_view key) {
+std::optional<address> gateway_in(std::string_view key) {
   if (!key.starts_with(kAddressPrefix)) return std::nullopt;
   key.remove_prefix(kAddressPrefix.size());
   boost::system::error_code error;
-  const auto result = boost::asio::ip::make_address_v4(std::string{key.substr(0, key.find(' '))}, error);
+  const auto result = boost::asio::ip::make_address(std::string{key.substr(0, key.find(' '))}, error);
   if (error) return std::nullopt;
   return result;
+}
+
+std::string field_of(Conf6 key) {
+  return key == Conf6::forwarding ? "forwarding6" : std::string{name(key)};
 }
 
 std::optional<std::uint32_t> LinkOriginal::get(std::string_view field) const {

@@ -22,9 +22,12 @@ inline constexpr std::string_view kMade = "made";
 [[nodiscard]] std::string tap_key(const std::string& tap);
 [[nodiscard]] std::string made(std::uint32_t index);  // "made index=7": once the TAP that we made is known
 [[nodiscard]] std::string sysctl_key(const std::string& key);
-[[nodiscard]] std::string gateway_key(const address_v4& gateway);
+[[nodiscard]] std::string gateway_key(const address& gateway);
 // The address of such a key.
-[[nodiscard]] std::optional<address_v4> gateway_in(std::string_view key);
+[[nodiscard]] std::optional<address> gateway_in(std::string_view key);
+
+// As a link's original names it: IPv4 has a `forwarding` too.
+[[nodiscard]] std::string field_of(Conf6 key);
 
 // What a link was like: "index=7 group=0 up=0 rp_filter=2".
 struct LinkOriginal {

@@ -22,7 +22,7 @@ std::string in_words(const LinkChange& change) {
 
 std::string in_words(const Route& route, const std::string& link) {
   std::string text =
-      route.destination.prefix_length() == 32 ? route.destination.network().to_string() : route.destination.to_string();
+      route.destination.is_host() ? route.destination.network().to_string() : route.destination.to_string();
   if (!link.empty()) text += " to " + link;
   return (route.type == RouteType::unreachable ? "unreachable route " : "route ") + text;
 }

@@ -83,6 +83,42 @@ TEST_F(Repair, NeighboursOfAPinnedGuest) {
   EXPECT_TRUE(works());
 }
 
+TEST_F(Repair, Ipv6OfAGuest) {
+  Stream next_door{here.other};
+  here.scene.daemon->vrouter({"remove-guest", "tap0"});
+  here.scene.daemon->vrouter({"add-guest", "tap0", "10.0.5.2,fd76:7274:5::2", "--mac", kQemuMac.to_string()});
+  const auto right = [&] {
+    const auto index = here.link("tap0").index;
+    return here.routed("tap0", "fd76:7274:5::2") && here.routed("tap0", "10.0.5.2") && has_address("tap0", "fe80::1") &&
+           has_address("tap0", "fd76:7274:5::1") && has_address("lo", "fd76:7274:5::1") &&
+           here.link("tap0").ipv6_on() && std::ranges::any_of(here.net->neighbours().value(), [&](const auto& n) {
+             return n.ifindex == index && n.address.is_v6() && n.state == router::NeighbourState::permanent;
+           });
+  };
+  const auto sourced = [&] {
+    return right() &&
+           here.scene.host.must("ip -6 route show fd76:7274:5::2").find("src fd76:7274:5::1") != std::string::npos;
+  };
+  expect_back("a deleted IPv6 route", "ip -6 route del fd76:7274:5::2", right);
+  expect_back("the prefix's unreachable route", "ip -6 route del unreachable fd76:7274:5::/64 metric 4278198272", [&] {
+    return std::ranges::any_of(here.net->routes().value(), [](const auto& r) {
+      return r.type == router::RouteType::unreachable && r.destination.network().is_v6();
+    });
+  });
+  expect_back("a deleted IPv6 neighbour", "ip -6 neighbour del fd76:7274:5::2 dev tap0", right);
+  expect_back("fe80::1", "ip -6 address del fe80::1/64 dev tap0", right);
+  expect_back("the gateway's IPv6 address",
+              "ip -6 address del fd76:7274:5::1/128 dev tap0; ip -6 address del fd76:7274:5::1/128 dev lo", sourced);
+  expect_back("all IPv6 addresses of a TAP", "ip -6 address flush dev tap0", right);
+  expect_back("IPv6 switched off on a TAP", "echo 1 > /proc/sys/net/ipv6/conf/tap0/disable_ipv6", right);
+  expect_back("an IPv6 guest's link that went down and up", "ip link set tap0 down; ip link set tap0 up", right);
+  here.guest.inside().must(
+      "ip -6 address add fd76:7274:5::2/64 dev eth0 nodad; ip -6 route add default via fe80::1 dev eth0");
+  EXPECT_TRUE(wait_until([&] { return here.reaches(here.guest, "fd76:7274:5::1"); }));
+  EXPECT_TRUE(works());
+  EXPECT_EQ(next_door.lost(), 0);
+}
+
 TEST_F(Repair, LinksAndTheirGroup) {
   Stream next_door{here.other};
   const auto right = [&] { return adopted() && here.routed("tap0", "10.0.5.2"); };
@@ -178,7 +214,7 @@ TEST_F(Repair, SwitchesThatTellNothingAreFoundByTheSlowCheck) {
     const auto link = here.link("tap0");
     return link.conf[Conf::send_redirects] == 0 && link.conf[Conf::accept_redirects] == 0 &&
            link.conf[Conf::arp_ignore] == 0 && link.conf[Conf::arp_announce] == 2 && link.conf[Conf::proxy_arp] == 0 &&
-           link.disable_ipv6.value_or(true);
+           !link.ipv6_on();
   };
   EXPECT_TRUE(wait_until(right, 40s)) << here.scene.daemon->log();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begin);

@@ -194,8 +194,8 @@ using Portrait = std::set<std::string>;
   for (const auto& [index, link] : world.net.link_table) {
     std::string conf;
     for (const Conf key : kAllConf) conf += fmt::format(" {}={}", name(key), link.conf[key]);
-    lines.insert(fmt::format("link {} {} group {} {} ipv6 {}{}", index, link.name, link.group, link.up ? "up" : "down",
-                             link.disable_ipv6.value_or(false) ? "off" : "on", conf));
+    for (const Conf6 key : kAllConf6) conf += fmt::format(" {}6={}", name(key), link.conf6[key].value_or(-1));
+    lines.insert(fmt::format("link {} {} group {} {}{}", index, link.name, link.group, link.up ? "up" : "down", conf));
   }
   for (const auto& a : world.net.address_table)
     lines.insert(fmt::format("address {} on {}", a.local.to_string(), a.ifindex));
@@ -208,7 +208,8 @@ using Portrait = std::set<std::string>;
                              std::to_underlying(n.state)));
   }
   for (const auto& [key, value] : world.sysctls.values) {
-    if (!key.starts_with("net/ipv6/conf/tap")) lines.insert("sysctl " + key + "=" + value);  // links show those
+    const bool of_link = key.starts_with("net/ipv6/conf/") && !key.contains("/all/") && !key.contains("/default/");
+    if (!of_link) lines.insert("sysctl " + key + "=" + value);  // links show those
   }
   for (const auto& [family, table] : world.nft.kernel.tables)
     lines.insert(fmt::format("table {} of {} chains", firewall::name(family), table.chains.size()));
@@ -248,6 +249,10 @@ class Machine {
     out.ifindex = 2;
     out.protocol = 3;  // RTPROT_BOOT
     out.gateway = boost::asio::ip::make_address("192.0.2.254");
+    world.net.route_table.push_back(out);
+    out.destination = network_v6{};
+    out.metric = kUserMetric6;
+    out.gateway = boost::asio::ip::make_address("fe80::254");
     world.net.route_table.push_back(out);
     write("vrouter.toml", "");
     write("resolv.conf", "nameserver 192.0.2.53\n");

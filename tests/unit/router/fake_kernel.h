@@ -35,7 +35,7 @@ class FakeKernel final : public KernelPort {
     link.up = name == "lo";
     link.conf[Conf::send_redirects] = 1;
     link.conf[Conf::accept_redirects] = 1;
-    link.disable_ipv6 = false;
+    link.conf6.values = {0, 1, 0, 0, 0};
     return link_table[index] = link;
   }
 
@@ -67,7 +67,10 @@ class FakeKernel final : public KernelPort {
     if (change.group) link.group = *change.group;
     if (change.up) link.up = *change.up;
     for (const Conf key : kAllConf) link.conf[key] = change.conf[key].value_or(link.conf[key]);
-    if (!link.up) drop_on(ifindex);
+    if (!link.up) {
+      drop_on(ifindex);
+      drop_addresses6(ifindex);
+    }
     return {};
   }
   Result<void> create_tap(const std::string& name, std::optional<uid_t>) override {
@@ -84,6 +87,9 @@ class FakeKernel final : public KernelPort {
   }
   Result<void> put_address(const InterfaceAddress& address) override {
     if (auto failed = step("add address")) return std::unexpected(*failed);
+    if (address.local.is_v6() && !ipv6_on(address.ifindex)) {
+      return std::unexpected(KernelError{"add address", EACCES, "IPv6 is disabled on this device"});
+    }
     address_table.push_back(address);
     return {};
   }
@@ -96,6 +102,12 @@ class FakeKernel final : public KernelPort {
     if (auto failed = step(what)) return std::unexpected(*failed);
     if (route.ifindex != 0 && (!link_table.contains(route.ifindex) || !link_table.at(route.ifindex).up)) {
       return std::unexpected(KernelError{what, ENETDOWN, ""});
+    }
+    if (route.destination.network().is_v6()) {
+      if (route.ifindex != 0 && !ipv6_on(route.ifindex)) return std::unexpected(KernelError{what, EACCES, ""});
+      const auto is_source = [&](const InterfaceAddress& a) { return a.local == route.source; };
+      if (route.source && std::ranges::none_of(address_table, is_source))
+        return std::unexpected(KernelError{what, EINVAL, "Invalid source address"});
     }
     const auto same = [&](const Route& r) { return Observed::key_of(r) == Observed::key_of(route); };
     std::erase_if(route_table, same);
@@ -135,11 +147,28 @@ class FakeKernel final : public KernelPort {
     table.erase(found);
     return {};
   }
+  [[nodiscard]] bool ipv6_on(std::uint32_t ifindex) const {
+    const auto link = link_table.find(ifindex);
+    return link != link_table.end() && link->second.ipv6_on();
+  }
+  void drop_addresses6(std::uint32_t ifindex) {
+    std::erase_if(address_table, [&](const auto& a) { return a.ifindex == ifindex && a.local.is_v6(); });
+  }
   void drop_on(std::uint32_t ifindex) {
     std::erase_if(route_table, [&](const Route& r) { return r.ifindex == ifindex; });
     std::erase_if(neighbour_table, [&](const Neighbour& n) { return n.ifindex == ifindex; });
   }
 };
+
+// A switch of IPv6's is written: as the kernel, which takes all of IPv6 off a link that is told to do without.
+inline void write_conf6(FakeKernel& kernel, Link& link, Conf6 key, std::int32_t value) {
+  link.conf6[key] = value;
+  if (key != Conf6::disable_ipv6 || value == 0) return;
+  const auto on_link = [&](const auto& what) { return what.ifindex == link.index; };
+  std::erase_if(kernel.address_table, [&](const auto& a) { return on_link(a) && a.local.is_v6(); });
+  std::erase_if(kernel.route_table, [&](const auto& r) { return on_link(r) && r.destination.network().is_v6(); });
+  std::erase_if(kernel.neighbour_table, [&](const auto& n) { return on_link(n) && n.address.is_v6(); });
+}
 
 class FakeSysctls final : public Sysctls {
  public:
@@ -148,6 +177,8 @@ class FakeSysctls final : public Sysctls {
       {"net/ipv4/conf/all/arp_ignore", "0"},
       {"net/ipv4/conf/all/accept_redirects", "1"},
       {"net/ipv4/conf/default/forwarding", "0"},
+      {"net/ipv6/conf/all/forwarding", "0"},
+      {"net/ipv6/conf/default/forwarding", "0"},
   };
   FakeKernel* links = nullptr;  // whose switches are the same as some files
 
@@ -162,7 +193,11 @@ class FakeSysctls final : public Sysctls {
     if (links == nullptr) return {};
     for (auto& [index, link] : links->link_table) {
       if (key == "net/ipv4/conf/" + link.name + "/forwarding") link.conf[Conf::forwarding] = value == "1" ? 1 : 0;
-      if (key == "net/ipv6/conf/" + link.name + "/disable_ipv6") link.disable_ipv6 = value == "1";
+      for (const Conf6 conf : kAllConf6) {
+        if (key == "net/ipv6/conf/" + link.name + "/" + std::string{name(conf)})
+          write_conf6(*links, link, conf, std::stoi(value));
+      }
+      if (key == "net/ipv6/conf/all/forwarding") link.conf6[Conf6::forwarding] = std::stoi(value);
       if (key == "net/ipv4/ip_forward") link.conf[Conf::forwarding] = value == "1" ? 1 : 0;
     }
     return {};

@@ -52,7 +52,25 @@ class ConntrackLab : public NamespaceTest {
     EXPECT_EQ(nfct_query(handle_, NFCT_Q_CREATE, entry), 0) << std::strerror(errno);
     nfct_destroy(entry);
   }
-  [[nodiscard]] std::set<int> ports() {
+  void add6(std::uint16_t port, const char* from, const char* to, const char* reply_to = nullptr) {
+    nf_conntrack* entry = nfct_new();
+    const auto set = [entry](nf_conntrack_attr attribute, const char* text) {
+      const auto bytes = boost::asio::ip::make_address_v6(text).to_bytes();
+      nfct_set_attr(entry, attribute, bytes.data());
+    };
+    nfct_set_attr_u8(entry, ATTR_L3PROTO, AF_INET6);
+    set(ATTR_IPV6_SRC, from);
+    set(ATTR_IPV6_DST, to);
+    nfct_set_attr_u8(entry, ATTR_L4PROTO, IPPROTO_UDP);
+    nfct_set_attr_u16(entry, ATTR_PORT_SRC, htons(port));
+    nfct_set_attr_u16(entry, ATTR_PORT_DST, htons(53));
+    nfct_setobjopt(entry, NFCT_SOPT_SETUP_REPLY);
+    if (reply_to != nullptr) set(ATTR_SNAT_IPV6, reply_to);
+    nfct_set_attr_u32(entry, ATTR_TIMEOUT, 600);
+    EXPECT_EQ(nfct_query(handle_, NFCT_Q_CREATE, entry), 0) << std::strerror(errno);
+    nfct_destroy(entry);
+  }
+  [[nodiscard]] std::set<int> ports(std::uint32_t family = AF_INET) {
     std::set<int> found;
     nfct_callback_register(
         handle_, NFCT_T_ALL,
@@ -61,7 +79,6 @@ class ConntrackLab : public NamespaceTest {
           return NFCT_CB_CONTINUE;
         },
         &found);
-    std::uint32_t family = AF_INET;
     EXPECT_EQ(nfct_query(handle_, NFCT_Q_DUMP, &family), 0);
     nfct_callback_unregister(handle_);
     return found;
@@ -114,6 +131,28 @@ TEST_F(ConntrackLab, ForgetsWhatBeganWhileRulesWereMissing) {
   flusher->flush_untranslated(wanted, {});
   io.run();
   EXPECT_THAT(ports(), ElementsAre(1002, 1003, 1006)) << "nobody answered 1004 either: it costs nothing";
+}
+
+TEST_F(ConntrackLab, ForgetsIpv6AndLeavesTheOtherFamilyAlone) {
+  add(1001, "10.0.5.2", "192.0.2.1", "192.0.2.1");
+  add6(2001, "fd76:7274:5::2", "2001:db8::80");
+  add6(2002, "2001:db8::80", "fd76:7274:5::2");
+  add6(2003, "fd76:7274:5::3", "2001:db8::80");
+  add6(2004, "fd76:7274:5::3", "2001:db8::80", "2001:db8::1");
+  ASSERT_EQ(ports(AF_INET6).size(), 4U);
+  const address guest = boost::asio::ip::make_address("fd76:7274:5::2");
+  flusher->flush({guest}, [](const Result<void>& result) { EXPECT_TRUE(result.has_value()); });
+  EXPECT_TRUE(flusher->pending(guest));
+  io.run();
+  EXPECT_THAT(ports(AF_INET6), ElementsAre(2003, 2004));
+  io.restart();
+  Translated wanted;
+  wanted.inner = {boost::asio::ip::make_network_v6("fd76:7274:5::/64")};
+  wanted.guests = wanted.inner;
+  flusher->flush_untranslated(wanted, {});
+  io.run();
+  EXPECT_THAT(ports(AF_INET6), ElementsAre(2004)) << "2003 left untranslated";
+  EXPECT_THAT(ports(), ElementsAre(1001));
 }
 
 TEST_F(ConntrackLab, WhoeverWaitsIsCalledWhenTheLastFlushOfTheAddressIsDone) {

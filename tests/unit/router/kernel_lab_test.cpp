@@ -103,7 +103,9 @@ TEST_F(KernelLab, RoutesNeighboursAndAddressesReadBack) {
   ASSERT_TRUE(net->put_neighbour(learned).has_value());
 
   EXPECT_THAT(net->addresses().value(), testing::IsSupersetOf({gateway, on_tap}));
-  EXPECT_THAT(net->routes().value(), testing::UnorderedElementsAre(route, unreachable));
+  auto routes = net->routes().value();
+  std::erase_if(routes, [](const Route& r) { return r.destination.network().is_v6(); });  // the kernel's own
+  EXPECT_THAT(routes, testing::UnorderedElementsAre(route, unreachable));
   EXPECT_THAT(net->neighbours().value(), testing::UnorderedElementsAre(pinned, learned));
 
   ASSERT_TRUE(net->remove_route(route).has_value());
@@ -169,8 +171,8 @@ TEST_F(KernelLab, EventsTellWhatHappens) {
   bool all = false;
   bool tap = false;
   for (const auto& conf : seen<ConfChanged>()) {
-    all |= conf.ifindex == 0 && conf.key == Conf::forwarding && conf.value == 1;
-    tap |= conf.ifindex == index && conf.key == Conf::forwarding && conf.value == 1;
+    all |= conf.ifindex == 0 && conf.key == AnyConf{Conf::forwarding} && conf.value == 1;
+    tap |= conf.ifindex == index && conf.key == AnyConf{Conf::forwarding} && conf.value == 1;
   }
   EXPECT_TRUE(all && tap);
   ASSERT_TRUE(net->remove_route(route).has_value());
@@ -228,8 +230,8 @@ TEST_F(KernelLab, ADumpOfManyRoutesIsWholeWhileTheyChange) {
       EXPECT_EQ(routes.error().code, EAGAIN);  // refused rather than torn
       continue;
     }
-    std::set<address_v4::uint_type> found;
-    for (const auto& route : *routes) found.insert(route.destination.network().to_uint());
+    std::set<std::string> found;
+    for (const auto& route : *routes) found.insert(route.destination.to_string());
     EXPECT_EQ(found.size(), routes->size());
     EXPECT_GE(found.size(), kRoutes);
   }

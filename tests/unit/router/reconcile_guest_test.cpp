@@ -30,7 +30,7 @@ TEST_F(ReconcileGuest, SetsSwitchesWhileDownThenGroupWithUpThenTheRoute) {
 
 TEST_F(ReconcileGuest, OneMessageWhereTheTapIsUpAlready) {
   tap0().up = true;
-  tap0().disable_ipv6 = true;
+  tap0().conf6[Conf6::disable_ipv6] = 1;
   see();
   EXPECT_THAT(
       sentences(guest_plan()),
@@ -169,7 +169,7 @@ TEST_F(ReconcileGuest, ProxyArpOnlyInASubnetAndWithoutDelay) {
 TEST_F(ReconcileGuest, Ipv6StaysOnForAGuestThatHasIt) {
   guest().address6 = boost::asio::ip::make_address_v6("fd76:7274:5::2");
   adopt();
-  EXPECT_EQ(tap0().disable_ipv6, false);
+  EXPECT_TRUE(tap0().ipv6_on());
 }
 
 TEST_F(ReconcileGuest, GatewayIsOnTheTapTooWhereArpIgnoreAsksForIt) {

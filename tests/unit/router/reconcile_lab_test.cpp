@@ -127,7 +127,7 @@ TEST_F(ReconcileLab, AdoptsATapAndThenFindsNothingToDo) {
   reconcile();
   EXPECT_EQ(tap0().group, kGuestGroup);
   EXPECT_TRUE(tap0().up);
-  EXPECT_EQ(tap0().disable_ipv6, true);
+  EXPECT_FALSE(tap0().ipv6_on());
   EXPECT_EQ(tap0().conf[Conf::forwarding], 1);
   EXPECT_EQ(net->link("up0")->conf[Conf::forwarding], 1);
   EXPECT_THAT(guarded_interfaces(originals, observed), ElementsAre("up0"));
