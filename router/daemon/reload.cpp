@@ -164,6 +164,13 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
   shown.changes = differences(before, guests_before, config_, guests_);
   if (was_stopped) shown.changes.insert(shown.changes.begin(), "vrouter runs again on this host");
   shown.warnings = foreign_obstacles({});
+  if (!shown.changes.empty()) {
+    // Before the answer: what the files deny now has ended when whoever asked hears of it.
+    if (const auto cut = co_await cut_denied(); !cut) {
+      shown.warnings.push_back("connections under way that the files deny now may go on: " + cut.error().to_string());
+    }
+    spawn([this] { return cut_stragglers(); });
+  }
   for (const auto& warning : config_.warnings) shown.warnings.push_back(warning.to_string());
   log_info("reloaded (uid " + std::to_string(peer.uid) + "): " + std::to_string(shown.changes.size()) + " changes");
   notify_ready(summary());

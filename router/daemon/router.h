@@ -178,6 +178,10 @@ class Router final : public control::Service {
 
   [[nodiscard]] firewall::Topology topology() const;  // explain.cpp
 
+  // --- cut.cpp: connections under way that the rules in force would refuse
+  boost::asio::awaitable<Result<void>> cut_denied();
+  boost::asio::awaitable<void> cut_stragglers();
+
   // --- views.cpp
   [[nodiscard]] control::GuestView view(const config::Guest& guest) const;
   [[nodiscard]] std::optional<control::LeaseView> lease_view(const std::string& tap) const;
