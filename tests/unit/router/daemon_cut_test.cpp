@@ -167,4 +167,3 @@ TEST_F(Cut, TheHostMayReachItsGuestsUnlessARuleSaysOtherwise) {
 
 }  // namespace
 }  // namespace vrouter::router
-
