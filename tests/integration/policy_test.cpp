@@ -138,6 +138,24 @@ TEST_F(PolicyInForce, AReloadEndsWhatCameByAPublishedPort) {
   EXPECT_TRUE(welcome.is_dead());
 }
 
+// Each of them may begin connections to where the caller is.
+TEST_F(PolicyInForce, WhatIsCutDoesNotGoOnFromTheOtherSide) {
+  auto by_port = Conversation{{scene.world, Scene::kHost, 81, web.inside(), 81, Scene::kWorld}};
+  auto shell = Conversation{{web.inside(), kGateway, 22, scene.host}};
+  auto from_host = Conversation{{scene.host, kWeb, 2222, web.inside()}};
+  auto report = web_to_db(5433);
+  ASSERT_TRUE(by_port.goes_on() && shell.goes_on() && from_host.goes_on() && report.goes_on());
+  reload({{"05-closed.toml",
+           "[[rules]]\nfrom = \"net:192.0.2.80\"\nto = \"group:web\"\ndeny = \"any\"\n"
+           "[[rules]]\nfrom = \"group:web\"\nto = \"host\"\nreject = \"tcp/22\"\n"
+           "[[rules]]\nfrom = \"host\"\nto = \"group:web\"\nreject = \"tcp/2222\"\n"
+           "[[rules]]\nfrom = \"group:web\"\nto = \"host\"\nallow = \"tcp\"\n"}});
+  EXPECT_TRUE(by_port.is_dead());
+  EXPECT_TRUE(shell.is_dead());
+  EXPECT_TRUE(from_host.is_dead());
+  EXPECT_TRUE(report.goes_on());
+}
+
 TEST_F(PolicyInForce, AReloadThatTouchesMoreThanThePolicyCutsAsWell) {
   auto query = web_to_db(5432), report = web_to_db(5433);
   ASSERT_TRUE(query.goes_on() && report.goes_on());
