@@ -9,6 +9,8 @@
 // Every rule has chains of its own, one per side, which limit, log, count and judge: all profiles go there.
 #include "firewall/policy_chains.h"
 
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <cctype>
 #include <variant>
@@ -181,6 +183,7 @@ class PolicyCompiler {
 
   void run() {
     add_maps();
+    judge_beginnings();
     const auto is_host = [](const config::Peer& peer) { return peer.kind == config::Peer::Kind::host; };
     const auto to_host = [&](const PolicyRule& rule) { return std::ranges::any_of(rule.to, is_host); };
     const auto from_host = [&](const PolicyRule& rule) { return std::ranges::any_of(rule.from, is_host); };
@@ -201,6 +204,17 @@ class PolicyCompiler {
            {rule("no guest's", {SetMark{kNoGuest}}), rule("the peer's profile", {MarkFromMap{{field4}, "id4"}}),
             rule("the peer's profile", {MarkFromMap{{field6}, "id6"}})}});
     }
+  }
+
+  // This host may begin connections to guests where no rule says otherwise: what the guest began, and a new policy has
+  // cut, would go on from here.
+  void judge_beginnings() {
+    constexpr std::uint32_t kNew = 1U << 3;  // NF_CT_STATE_BIT
+    constexpr std::int32_t kEarly = -5;
+    inet_.chains.push_back({"host_begins",
+                            Base{ChainType::filter, Hook::output, kEarly},
+                            {rule("a TCP connection begins with a SYN",
+                                  {to_guest(), state(kNew), protocol(IPPROTO_TCP), jump("begins")})}});
   }
 
   // After DHCP, which no rule takes from a guest, and before what is open where no rule speaks.

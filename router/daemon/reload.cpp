@@ -123,7 +123,7 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
   const int damaged = std::exchange(damaged_, 0);
   const auto held = std::exchange(held_, {});
   const bool services_waited = services_wait_;
-  auto done = co_await apply_files(std::move(*loaded), guests_before);
+  auto done = co_await apply_files(std::move(*loaded), guests_before, damaged == 0 && held.empty());
   if (!done) {
     std::string error = "the files were not applied, what held before holds: " + done.error();
     if (was_stopped) {
@@ -164,15 +164,25 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
   shown.changes = differences(before, guests_before, config_, guests_);
   if (was_stopped) shown.changes.insert(shown.changes.begin(), "vrouter runs again on this host");
   shown.warnings = foreign_obstacles({});
+  if (!shown.changes.empty()) {
+    // Before the answer: what the files deny now has ended when whoever asked hears of it.
+    if (const auto cut = co_await cut_denied(); !cut) {
+      shown.warnings.push_back("connections under way that the files deny now may go on: " + cut.error().to_string());
+    }
+    spawn([this] { return cut_stragglers(); });
+  }
   for (const auto& warning : config_.warnings) shown.warnings.push_back(warning.to_string());
   log_info("reloaded (uid " + std::to_string(peer.uid) + "): " + std::to_string(shown.changes.size()) + " changes");
   notify_ready(summary());
   co_return shown;
 }
 
-asio::awaitable<Attempt<>> Router::apply_files(config::Config config, const config::GuestTable& before) {
+asio::awaitable<Attempt<>> Router::apply_files(config::Config config, const config::GuestTable& before,
+                                               bool nothing_held) {
   events_->drain();
-  const bool rules_alone = rules_in_ && failed_.empty() && only_policy_differs(config_, config);
+  // Whoever reloads files that say the same wants everything looked at.
+  const bool rules_alone = nothing_held && rules_in_ && failed_.empty() && only_policy_differs(config_, config) &&
+                           !config::same_meaning(config_.policy, config.policy);
   const auto profiles_before = profiles_;
   adopt_config(std::move(config));
   if (rules_alone) co_return change_policy(profiles_before);

@@ -178,11 +178,16 @@ class Router final : public control::Service {
   [[nodiscard]] Attempt<> refuse_if_stopped() const;
   [[nodiscard]] std::expected<config::Config, std::string> load_files() const;
   [[nodiscard]] Attempt<> change_policy(const firewall::Profiles& before);
-  boost::asio::awaitable<Attempt<>> apply_files(config::Config config, const config::GuestTable& before);
+  boost::asio::awaitable<Attempt<>> apply_files(config::Config config, const config::GuestTable& before,
+                                                bool nothing_held);
   void dismiss(const config::GuestTable& before);
   boost::asio::awaitable<Attempt<std::vector<std::string>>> give_back();
 
   [[nodiscard]] firewall::Topology topology() const;  // explain.cpp
+
+  // --- cut.cpp: connections under way that the rules in force would refuse
+  boost::asio::awaitable<Result<void>> cut_denied();
+  boost::asio::awaitable<void> cut_stragglers();
 
   // --- views.cpp
   [[nodiscard]] control::GuestView view(const config::Guest& guest) const;

@@ -56,6 +56,7 @@ Bytes mapped(const address_v4& address) {
 Bytes bytes_of(const address& address) {
   return address.is_v4() ? mapped(address.to_v4()) : address.to_v6().to_bytes();
 }
+using Denied = std::function<bool(const Connection&)>;
 
 struct Range {
   Bytes network{};
@@ -74,6 +75,7 @@ struct Doomed {
   std::vector<Range> inner, guests;
   std::unordered_set<std::uint16_t> published;  // network order
   bool ipv4 = false, ipv6 = false;              // whose connections must be looked at
+  std::vector<const Denied*> denied;            // the requests' own
 };
 
 struct Walk {
@@ -121,12 +123,42 @@ bool missed_its_translation(const Doomed& doomed, const nf_conntrack* entry, con
          (nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_SEEN_REPLY) == 0;
 }
 
+address address_of(const nf_conntrack* entry, nf_conntrack_attr v4, nf_conntrack_attr v6) {
+  if (nfct_get_attr_u8(entry, ATTR_ORIG_L3PROTO) == AF_INET) {
+    return address_v4{ntohl(nfct_get_attr_u32(entry, v4))};
+  }
+  address_v6::bytes_type bytes{};
+  if (const void* held = nfct_get_attr(entry, v6); held != nullptr) std::memcpy(bytes.data(), held, bytes.size());
+  return address_v6{bytes};
+}
+
+// Attributes that the entry hasn't read as 0.
+Connection connection_of(const nf_conntrack* entry) {
+  Connection connection;
+  connection.source = address_of(entry, ATTR_ORIG_IPV4_SRC, ATTR_ORIG_IPV6_SRC);
+  connection.destination = address_of(entry, ATTR_ORIG_IPV4_DST, ATTR_ORIG_IPV6_DST);
+  connection.protocol = nfct_get_attr_u8(entry, ATTR_ORIG_L4PROTO);
+  connection.source_port = ntohs(nfct_get_attr_u16(entry, ATTR_ORIG_PORT_SRC));
+  connection.destination_port = ntohs(nfct_get_attr_u16(entry, ATTR_ORIG_PORT_DST));
+  connection.icmp_type = nfct_get_attr_u8(entry, ATTR_ICMP_TYPE);
+  connection.target = address_of(entry, ATTR_REPL_IPV4_SRC, ATTR_REPL_IPV6_SRC);
+  connection.target_port = ntohs(nfct_get_attr_u16(entry, ATTR_REPL_PORT_SRC));
+  connection.status = nfct_get_attr_u32(entry, ATTR_STATUS);
+  return connection;
+}
+
+bool is_denied(const Doomed& doomed, const nf_conntrack* entry) {
+  if (doomed.denied.empty()) return false;
+  const auto connection = connection_of(entry);
+  return std::ranges::any_of(doomed.denied, [&](const Denied* denied) { return (*denied)(connection); });
+}
+
 // The original source: what the address started. The original destination: what was sent to it. The reply's source:
 // what was translated to it. The reply's destination is the original source, or a translation to the host's own.
 int collect(nf_conntrack_msg_type, nf_conntrack* entry, void* data) {
   auto& walk = *static_cast<Walk*>(data);
   const Ends ends{entry};
-  bool doomed = missed_its_translation(walk.doomed, entry, ends);
+  bool doomed = is_denied(walk.doomed, entry) || missed_its_translation(walk.doomed, entry, ends);
   for (const auto* address : {&ends.from, &ends.to, &ends.reply_from}) {
     doomed = doomed || walk.doomed.addresses.contains(*address);
   }
@@ -166,11 +198,15 @@ class Flusher final : public ConntrackFlusher {
 
   void flush(std::vector<address> addresses, Done done) override {
     for (const auto& address : addresses) ++pending_[address].flushes;
-    ask(Request{std::move(addresses), {}, std::move(done), Work{io_.get_executor()}});
+    ask(Request{std::move(addresses), {}, {}, std::move(done), Work{io_.get_executor()}});
   }
 
   void flush_untranslated(Translated wanted, Done done) override {
-    ask(Request{{}, std::move(wanted), std::move(done), Work{io_.get_executor()}});
+    ask(Request{{}, std::move(wanted), {}, std::move(done), Work{io_.get_executor()}});
+  }
+
+  void flush_denied(Denied denied, Done done) override {
+    ask(Request{{}, {}, std::move(denied), std::move(done), Work{io_.get_executor()}});
   }
 
   bool pending(const address& address) const override { return pending_.contains(address); }
@@ -186,6 +222,7 @@ class Flusher final : public ConntrackFlusher {
   struct Request {
     std::vector<address> addresses;
     Translated translated;
+    Denied denied;
     Done done;
     Work work;  // the loop goes on until the answer is there
   };
@@ -219,6 +256,9 @@ class Flusher final : public ConntrackFlusher {
         add_ranges(request.translated.inner, doomed.inner, doomed);
         add_ranges(request.translated.guests, doomed.guests, doomed);
         for (const auto port : request.translated.published) doomed.published.insert(htons(port));
+        if (!request.denied) continue;
+        doomed.denied.push_back(&request.denied);
+        doomed.ipv4 = doomed.ipv6 = true;
       }
       const auto result = forget(handle_.get(), doomed);
       boost::asio::post(io_, [this, alive = alive_, batch = std::move(batch), result]() mutable {

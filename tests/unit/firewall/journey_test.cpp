@@ -303,5 +303,18 @@ TEST_F(Journeys, WhatIsUnderWayIsNotAskedAgain) {
   EXPECT_EQ(tell(go(reply)), "drop: of no connection");
 }
 
+TEST_F(Journeys, ATcpConnectionBeginsWithASyn) {
+  constexpr std::uint8_t kAck = 0x10;
+  const auto middle = [&](const char* from, const char* to, std::uint16_t port) {
+    auto segment = packet(from, to, kTcp, port);
+    segment.tcp_flags = kAck;
+    return tell(go(segment));
+  };
+  EXPECT_EQ(middle("10.0.5.2", "198.51.100.7", 443), "reset: refused, and told so");
+  EXPECT_EQ(middle("fd76:7274:5::2", "2001:db8:9::7", 443), "reset: refused, and told so");
+  EXPECT_EQ(middle("198.51.100.7", "192.0.2.1", 8080), "drop: from its middle");
+  EXPECT_EQ(middle("10.0.5.2", "10.0.5.1", 53), "reset: refused, and told so");
+}
+
 }  // namespace
 }  // namespace vrouter::firewall

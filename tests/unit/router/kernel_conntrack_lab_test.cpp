@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 
 #include <cerrno>
+#include <map>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "lab_netns.h"
 #include "router/kernel/conntrack.h"
@@ -66,6 +68,24 @@ class ConntrackLab : public NamespaceTest {
     nfct_set_attr_u16(entry, ATTR_PORT_DST, htons(53));
     nfct_setobjopt(entry, NFCT_SOPT_SETUP_REPLY);
     if (reply_to != nullptr) set(ATTR_SNAT_IPV6, reply_to);
+    nfct_set_attr_u32(entry, ATTR_TIMEOUT, 600);
+    EXPECT_EQ(nfct_query(handle_, NFCT_Q_CREATE, entry), 0) << std::strerror(errno);
+    nfct_destroy(entry);
+  }
+  // Of TCP over IPv6, untranslated.
+  void add_tcp6(std::uint16_t port, const char* from, const char* to) {
+    nf_conntrack* entry = nfct_new();
+    in6_addr source{};
+    in6_addr destination{};
+    ASSERT_EQ(::inet_pton(AF_INET6, from, &source) + ::inet_pton(AF_INET6, to, &destination), 2);
+    nfct_set_attr_u8(entry, ATTR_L3PROTO, AF_INET6);
+    nfct_set_attr(entry, ATTR_IPV6_SRC, &source);
+    nfct_set_attr(entry, ATTR_IPV6_DST, &destination);
+    nfct_set_attr_u8(entry, ATTR_L4PROTO, IPPROTO_TCP);
+    nfct_set_attr_u16(entry, ATTR_PORT_SRC, htons(port));
+    nfct_set_attr_u16(entry, ATTR_PORT_DST, htons(443));
+    nfct_set_attr_u8(entry, ATTR_TCP_STATE, TCP_CONNTRACK_ESTABLISHED);
+    nfct_setobjopt(entry, NFCT_SOPT_SETUP_REPLY);
     nfct_set_attr_u32(entry, ATTR_TIMEOUT, 600);
     EXPECT_EQ(nfct_query(handle_, NFCT_Q_CREATE, entry), 0) << std::strerror(errno);
     nfct_destroy(entry);
@@ -153,6 +173,47 @@ TEST_F(ConntrackLab, ForgetsIpv6AndLeavesTheOtherFamilyAlone) {
   io.run();
   EXPECT_THAT(ports(AF_INET6), ElementsAre(2004)) << "2003 left untranslated";
   EXPECT_THAT(ports(), ElementsAre(1001));
+}
+
+TEST_F(ConntrackLab, ForgetsWhatIsDeniedAndNothingElse) {
+  add(1001, "10.0.5.2", "192.0.2.80", "192.0.2.80", "192.0.2.1");
+  add(1002, "198.51.100.7", "192.0.2.1", "10.0.5.2");
+  add(1003, "10.0.5.3", "192.0.2.80", "192.0.2.80");
+  add_tcp6(1004, "fd76:7274:5::2", "2001:db8::7");
+  add_tcp6(1005, "fd76:7274:5::3", "2001:db8::7");
+  ASSERT_EQ(ports(AF_UNSPEC).size(), 5U);
+  std::map<int, std::string> seen;
+  std::set<std::thread::id> asked_on;
+  Result<void> result = std::unexpected(KernelError{});
+  flusher->flush_denied(
+      [&](const Connection& connection) {
+        asked_on.insert(std::this_thread::get_id());
+        seen[connection.source_port] = connection.source.to_string() + " > " + connection.destination.to_string() +
+                                       " > " + connection.target.to_string() + " " +
+                                       std::to_string(connection.protocol) + "/" +
+                                       std::to_string(connection.destination_port);
+        return connection.source_port % 2 == 0;
+      },
+      [&](Result<void> done) { result = std::move(done); });
+  io.run();
+  EXPECT_TRUE(result.has_value()) << result.error().to_string();
+  EXPECT_THAT(ports(AF_UNSPEC), ElementsAre(1001, 1003, 1005));
+  EXPECT_EQ(asked_on.size(), 1U);
+  EXPECT_FALSE(asked_on.contains(std::this_thread::get_id())) << "the loop has other things to do";
+  EXPECT_EQ(seen[1001], "10.0.5.2 > 192.0.2.80 > 192.0.2.80 17/53");
+  EXPECT_EQ(seen[1002], "198.51.100.7 > 192.0.2.1 > 10.0.5.2 17/53") << "as the first packet was";
+  EXPECT_EQ(seen[1004], "fd76:7274:5::2 > 2001:db8::7 > 2001:db8::7 6/443");
+}
+
+// Two walks in one, whatever families each of them asks for.
+TEST_F(ConntrackLab, WalksOnceForAllThatIsAskedMeanwhile) {
+  add(1001, "10.0.5.2", "192.0.2.80", "192.0.2.80");
+  add_tcp6(1002, "fd76:7274:5::2", "2001:db8::7");
+  add_tcp6(1003, "fd76:7274:5::3", "2001:db8::7");
+  flusher->flush({lab_v4("10.0.5.2"), lab_v4("0.0.0.0")}, {});
+  flusher->flush_denied([](const Connection& connection) { return connection.source_port == 1002; }, {});
+  io.run();
+  EXPECT_THAT(ports(AF_UNSPEC), ElementsAre(1003));
 }
 
 TEST_F(ConntrackLab, WhoeverWaitsIsCalledWhenTheLastFlushOfTheAddressIsDone) {

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Theory. Rules judge the first packet of a connection and let the others pass, so a new policy alone ends nothing that
+// is under way. Each tracked connection is therefore taken back to its first packet, as it came before any translation,
+// and sent through the new rules on paper: what they would refuse is forgotten, and the next packet is a first one.
+// What they would let pass is left as it is.
+#include "router/daemon/cut.h"
+
+#include <netinet/in.h>  // before linux/*.h, which would define the same things
+
+#include <linux/netfilter/nf_conntrack_common.h>
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <utility>
+
+#include "router/daemon/log.h"
+#include "router/daemon/router.h"
+
+namespace vrouter::router {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr std::chrono::milliseconds kStragglers{200};
+
+class Judge {
+ public:
+  Judge(std::shared_ptr<const firewall::Ruleset> rules, firewall::Topology topology)
+      : rules_{std::move(rules)}, topology_{std::move(topology)} {
+    if (topology_.uplink.empty()) topology_.uplink = "uplink";  // whoever came before it went still came from there
+  }
+
+  bool denies(const Connection& connection) {
+    // A helper expected it (FTP's data): rules pass it as related, whatever they say of its ports.
+    if ((connection.status & IPS_EXPECTED) != 0 || !concerns_a_guest(connection)) return false;
+    if (!evaluator_) evaluator_.emplace(*rules_, firewall::Evaluator::Packets::many);
+    auto packet = first_packet(connection, connection.destination, connection.destination_port);
+    const auto journey = firewall::travel(*evaluator_, topology_, packet);
+    if ((connection.status & IPS_DST_NAT) == 0 || !is_a_guests(connection.target) ||
+        journey.arrived.destination == connection.target) {
+      return journey.refusal() != nullptr;
+    }
+    // Translated by somebody else's rules, or by a port that is published no more: the translation stays with the
+    // connection, and what it leads to is judged.
+    packet = first_packet(connection, connection.target, connection.target_port);
+    packet.ct_status |= IPS_DST_NAT | IPS_DST_NAT_DONE;
+    return firewall::travel(*evaluator_, topology_, std::move(packet)).refusal() != nullptr;
+  }
+
+ private:
+  [[nodiscard]] bool is_a_guests(const address& a) const { return topology_.guests.contains(a); }
+  [[nodiscard]] bool concerns_a_guest(const Connection& connection) const {
+    return is_a_guests(connection.source) || is_a_guests(connection.destination) || is_a_guests(connection.target);
+  }
+
+  [[nodiscard]] firewall::Packet first_packet(const Connection& connection, const address& to,
+                                              std::uint16_t port) const {
+    const bool icmp = connection.protocol == IPPROTO_ICMP || connection.protocol == IPPROTO_ICMPV6;
+    auto packet = firewall::first_packet(topology_, connection.source, to, connection.protocol,
+                                         icmp ? connection.icmp_type : port);
+    if (!icmp) packet.source_port = connection.source_port;
+    return packet;
+  }
+
+  std::shared_ptr<const firewall::Ruleset> rules_;
+  firewall::Topology topology_;
+  std::optional<firewall::Evaluator> evaluator_;
+};
+
+}  // namespace
+
+std::function<bool(const Connection&)> denied_by(std::shared_ptr<const firewall::Ruleset> rules,
+                                                 firewall::Topology topology) {
+  return [judge = std::make_shared<Judge>(std::move(rules), std::move(topology))](const Connection& connection) {
+    return judge->denies(connection);
+  };
+}
+
+asio::awaitable<Result<void>> Router::cut_denied() {
+  auto denied = denied_by(std::make_shared<const firewall::Ruleset>(plane_.rules()), topology());
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<void>)>(
+      [this, &denied](auto handler) {
+        conntrack_->flush_denied(std::move(denied), [shared = std::make_shared<decltype(handler)>(std::move(handler))](
+                                                        const Result<void>& flushed) { std::move (*shared)(flushed); });
+      },
+      asio::use_awaitable);
+}
+
+// A packet that was inside the kernel while the rules changed is tracked only when it leaves: after the first walk. By
+// then the rules may be others, and those count.
+asio::awaitable<void> Router::cut_stragglers() {
+  asio::steady_timer later{io_, kStragglers};
+  co_await later.async_wait(asio::use_awaitable);
+  if (stopped_ || !rules_in_) co_return;
+  if (const auto cut = co_await cut_denied(); !cut) log_warning(cut.error().to_string());
+}
+
+}  // namespace vrouter::router

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Reload after reload under traffic: what is denied never passes, and what is allowed is never lost.
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <atomic>
+#include <thread>
+
+#include "tests/integration/conversation.h"
+#include "tests/integration/scene.h"
+#include "tests/lab/lib/sockets.h"
+
+namespace vrouter::lab {
+namespace {
+
+constexpr int kReloads = 200;
+constexpr std::uint16_t kAllowed = 6000, kDenied = 6001;
+constexpr auto kPause = 1ms;  // between connections
+
+constexpr const char* kBase = R"([groups.web]
+[groups.db]
+ingress = "deny"
+[[rules]]
+name  = "web tells db"
+from  = "group:web"
+to    = "group:db"
+allow = ["udp/6000", "tcp/5432"]
+)";
+
+std::string unrelated(int round) {
+  return std::string{"[[rules]]\nname = \"unrelated\"\nfrom = \"group:web\"\nto = \"group:db\"\n"} +
+         (round % 2 == 0 ? "allow" : "reject") + " = \"udp/" + std::to_string(7000 + round % 3) + "\"\n";
+}
+
+// Counts what arrives at a UDP port.
+class Ear {
+ public:
+  Ear(const Namespace& where, std::uint16_t port) {
+    where.enter([&] { socket_ = bind_udp("0.0.0.0", port); });
+    thread_ = std::jthread{[this](const std::stop_token& stop) { listen(stop); }};
+  }
+  [[nodiscard]] int heard() const { return heard_; }
+
+ private:
+  void listen(const std::stop_token& stop) {
+    std::array<char, 16> buffer{};
+    pollfd ready{socket_.get(), POLLIN, 0};
+    while (!stop.stop_requested()) {
+      if (::poll(&ready, 1, 50) > 0 && ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0) ++heard_;
+    }
+  }
+  UniqueFd socket_;
+  std::atomic<int> heard_ = 0;
+  std::jthread thread_;
+};
+
+// Begins one connection after the other to both ports: each datagram is the first of its own.
+class Caller {
+ public:
+  Caller(const Namespace& where, const char* to)
+      : where_{where}, to_{to}, thread_{[this](const std::stop_token& stop) { call(stop); }} {}
+  void stop() {
+    thread_.request_stop();
+    thread_.join();
+  }
+  [[nodiscard]] int sent(std::uint16_t port) const { return port == kAllowed ? allowed_ : denied_; }
+
+ private:
+  void call(const std::stop_token& stop) {
+    where_.join_this_thread();
+    while (!stop.stop_requested()) {
+      if (send(kAllowed)) ++allowed_;
+      if (send(kDenied)) ++denied_;
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+  [[nodiscard]] bool send(std::uint16_t port) const {
+    const UniqueFd fd{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(port);
+    ::inet_pton(AF_INET, to_, &at.sin_addr);
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket calls' own idiom
+    return ::sendto(fd.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 1;
+  }
+  const Namespace& where_;
+  const char* to_;
+  std::atomic<int> allowed_ = 0, denied_ = 0;
+  std::jthread thread_;
+};
+
+TEST(PolicyWindow, NoReloadOpensOrClosesAGap) {
+  Scene scene{{.policies = {{"10-base.toml", kBase}, {"20-unrelated.toml", unrelated(0)}}}};
+  TapGuest web{scene.host, "tap0"};
+  TapGuest db{scene.host, "tap1"};
+  scene.daemon->vrouter({"add-guest", "tap0", "10.0.5.2", "--name", "web1", "--group", "web"});
+  scene.daemon->vrouter({"add-guest", "tap1", "10.0.5.3", "--name", "db1", "--group", "db"});
+  web.set_static("10.0.5.2/32", "10.0.5.1");
+  db.set_static("10.0.5.3/32", "10.0.5.1");
+  auto under_way = Conversation{{web.inside(), "10.0.5.3", 5432, db.inside()}};
+  ASSERT_TRUE(under_way.begun() && under_way.goes_on());
+  const Ear allowed{db.inside(), kAllowed};
+  const Ear denied{db.inside(), kDenied};
+  Caller caller{web.inside(), "10.0.5.3"};
+  for (int round = 1; round <= kReloads; ++round) {
+    scene.daemon->set_policy("20-unrelated.toml", unrelated(round));
+    scene.daemon->vrouter({"reload"});
+    ASSERT_TRUE(under_way.goes_on()) << "reload " << round;
+  }
+  caller.stop();
+  EXPECT_GT(caller.sent(kAllowed), kReloads) << "traffic must be denser than reloads";
+  EXPECT_TRUE(wait_until([&] { return allowed.heard() >= caller.sent(kAllowed); }, 2s));
+  EXPECT_EQ(allowed.heard(), caller.sent(kAllowed));
+  EXPECT_GT(caller.sent(kDenied), kReloads);
+  EXPECT_EQ(denied.heard(), 0);
+  RecordProperty("connections", caller.sent(kAllowed));
+}
+
+}  // namespace
+}  // namespace vrouter::lab
