@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <iterator>
 #include <variant>
 
 #include "firewall/policy_parts.h"
@@ -206,11 +207,25 @@ class PolicyCompiler {
     }
   }
 
-  // This host may begin connections to guests where no rule says otherwise: what the guest began, and a new policy has
-  // cut, would go on from here.
+  // Conntrack takes a segment from the middle for the first of a connection that whoever sent it began. What a new
+  // policy had cut would so go on from the other side, where that may begin connections: most servers may, and this
+  // host may where no rule says otherwise.
   void judge_beginnings() {
     constexpr std::uint32_t kNew = 1U << 3;  // NF_CT_STATE_BIT
     constexpr std::int32_t kEarly = -5;
+    const auto begins = [] {
+      return rule("a TCP connection begins with a SYN", {protocol(IPPROTO_TCP), jump("begins")});
+    };
+    inet_.chains.push_back({"begins",
+                            std::nullopt,
+                            {rule("it does", {TcpSyn{}, back()}),
+                             rule("from its middle: the guest is told that it has ended", {from_guest(), go("deny")}),
+                             rule("from its middle", {drop()})}});
+    for (const auto* name : {"fwd_egress", "guest_to_host"}) {
+      auto& rules = std::ranges::find(inet_.chains, name, &Chain::name)->rules;
+      const auto of_none = std::ranges::find(rules, "of no connection", &Rule::comment);
+      rules.insert(std::next(of_none), begins());
+    }
     inet_.chains.push_back({"host_begins",
                             Base{ChainType::filter, Hook::output, kEarly},
                             {rule("a TCP connection begins with a SYN",

@@ -180,21 +180,6 @@ Chain srcnat() {
           }};
 }
 
-// Conntrack takes a segment from the middle for the first of a connection that whoever sent it began. What a new policy
-// had cut would so go on from the other side, where that may begin connections: most servers may.
-Rule begins_with_syn() {
-  return rule("a TCP connection begins with a SYN", {is(Field::l4proto, {IPPROTO_TCP}), jump("begins")});
-}
-Chain begins() {
-  return {"begins",
-          std::nullopt,
-          {
-              rule("it does", {TcpSyn{}, kReturn}),
-              rule("from its middle: the guest is told that it has ended", {from_guest(), go("deny")}),
-              rule("from its middle", {kDrop}),
-          }};
-}
-
 std::vector<Chain> egress_chains() {
   using enum Field;
   return {
@@ -210,7 +195,6 @@ std::vector<Chain> egress_chains() {
            rule("neither side is a guest", {not_a_guest(iifgroup), not_a_guest(oifgroup), go("foreign")}),
            rule("under way already", {state(kEstablishedRelated), kAccept}),
            rule("of no connection", {state(kInvalid), kDrop}),
-           begins_with_syn(),
            rule("may the sender?", {from_guest(), go("from_guest")}),
        }},
       {"foreign",
@@ -286,7 +270,6 @@ std::vector<Chain> input_chains() {
        {
            rule("under way already", {state(kEstablishedRelated), kAccept}),
            rule("of no connection", {state(kInvalid), kDrop}),
-           begins_with_syn(),
            rule("DHCP", {port(udp_sport, 68), port(udp_dport, 67), kAccept}),
            rule("DHCPv6", {port(udp_sport, 546), port(udp_dport, 547), kAccept}),
            rule("their gateway", {in({ip_daddr}, "gateways4"), go("gateway")}),
@@ -317,7 +300,6 @@ Table inet_table() {
   };
   append(publish_chains());
   table.chains.push_back(srcnat());
-  table.chains.push_back(begins());
   append(egress_chains());
   append(ingress_chains());
   append(input_chains());

@@ -27,9 +27,11 @@ class Journeys : public ::testing::Test {
  protected:
   void SetUp() override { build(Mode::nat, {}); }
 
-  void build(Mode mode, const Surroundings& surroundings) {
+  void build(Mode mode, const Surroundings& surroundings, config::Policy policy = {}) {
     const auto network = network_of(mode);
-    ruleset_ = compile(config_of(network), surroundings);
+    auto config = config_of(network);
+    config.policy = std::move(policy);
+    ruleset_ = compile(config, surroundings);
     auto a = guest_of(0, true), b = guest_of(1, true);
     a.publish = {publish_of(8080, 80)};
     b.mac = kPinned;
@@ -303,13 +305,18 @@ TEST_F(Journeys, WhatIsUnderWayIsNotAskedAgain) {
   EXPECT_EQ(tell(go(reply)), "drop: of no connection");
 }
 
-TEST_F(Journeys, ATcpConnectionBeginsWithASyn) {
+TEST_F(Journeys, WithAPolicyATcpConnectionBeginsWithASyn) {
   constexpr std::uint8_t kAck = 0x10;
   const auto middle = [&](const char* from, const char* to, std::uint16_t port) {
     auto segment = packet(from, to, kTcp, port);
     segment.tcp_flags = kAck;
     return tell(go(segment));
   };
+  EXPECT_EQ(middle("10.0.5.2", "198.51.100.7", 443), tell("10.0.5.2", "198.51.100.7", kTcp, 443))
+      << "a guest that has migrated here goes on";
+  config::Policy policy;
+  policy.groups["web"].name = "web";
+  build(Mode::nat, {}, policy);
   EXPECT_EQ(middle("10.0.5.2", "198.51.100.7", 443), "reset: refused, and told so");
   EXPECT_EQ(middle("fd76:7274:5::2", "2001:db8:9::7", 443), "reset: refused, and told so");
   EXPECT_EQ(middle("198.51.100.7", "192.0.2.1", 8080), "drop: from its middle");
