@@ -67,7 +67,8 @@ class Assembler {
     add(Cmp{op, NFT_REG_1, std::move(value)});
   }
 
-  // nft's dependencies: what the packet must be before a header's field means anything. A rule states each once.
+  // nft's dependencies: what the packet must be before a header's field means anything. A rule states each once; fields
+  // of two families in one rule match nothing, and never the bytes of the other's header.
   void require(const FieldSpec& field) {
     if (field.ether && !ether_) {
       add(MetaLoad{NFT_META_IIFTYPE, NFT_REG_1});
@@ -77,11 +78,11 @@ class Assembler {
       compare(std::move(type));
       ether_ = true;
     }
-    if (field.l3 != 0 && l3_ == 0) {
+    if (field.l3 != 0 && l3_ != field.l3) {
       require_l3(field.l3);
       l3_ = field.l3;
     }
-    if (field.l4 != 0 && l4_ == 0) {
+    if (field.l4 != 0 && l4_ != field.l4) {
       add(MetaLoad{NFT_META_L4PROTO, NFT_REG_1});
       compare({field.l4});
       l4_ = field.l4;

@@ -246,14 +246,18 @@ class PolicyCompiler {
   void judge_output() {
     constexpr std::uint32_t kEstablishedRelated = 1U << 1 | 1U << 2;  // NF_CT_STATE_BIT
     inet_.sets.push_back(verdict_map("prof_hosted", {Type::mark}));
+    // What goes to a published port of its own is on its way to lo still: the way out is chosen anew after this hook.
     inet_.chains.push_back({"host_out",
                             Base{ChainType::filter, Hook::output, 0},
-                            {rule("what this host wants of guests", {to_guest(), go("host_to_guest")})}});
+                            {rule("what this host wants of guests", {to_guest(), go("host_to_guest")}),
+                             rule("by a published port", {AnyBit{Field::ct_status, kDnat}, go("host_to_guest")})}});
+    // What is for no guest keeps its mark, which may be another's.
+    const VerdictMap said{{Field::mark}, "prof_hosted"};
     inet_.chains.push_back({"host_to_guest",
                             std::nullopt,
                             {rule("under way already", {state(kEstablishedRelated), accept()}),
-                             rule("the receiver's profile", {jump("peer_is_destination")}),
-                             rule("what rules say", {VerdictMap{{Field::mark}, "prof_hosted"}})}});
+                             rule("what the receiver's rules say", {MarkFromMap{{Field::ip_daddr}, "id4"}, said}),
+                             rule("what the receiver's rules say", {MarkFromMap{{Field::ip6_daddr}, "id6"}, said})}});
   }
 
   void add_profile(const Membership& membership, ProfileId id) {

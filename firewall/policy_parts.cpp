@@ -115,6 +115,23 @@ std::vector<ServicePart> service_parts(const std::vector<Service>& services) {
   return parts;
 }
 
+// What the condition is about; 0: not an address.
+std::uint8_t family_of(const Statement& condition) {
+  const auto of = [](Field field) -> std::uint8_t {
+    if (field == Field::ip_saddr || field == Field::ip_daddr) return NFPROTO_IPV4;
+    return field == Field::ip6_saddr || field == Field::ip6_daddr ? std::uint8_t{NFPROTO_IPV6} : std::uint8_t{0};
+  };
+  if (const auto* lookup = std::get_if<Lookup>(&condition)) return of(lookup->key.front());
+  const auto* compare = std::get_if<Compare>(&condition);
+  if (compare == nullptr) return 0;
+  return compare->field == Field::nfproto ? compare->value.front() : of(compare->field);
+}
+
+// No packet has addresses of both families.
+bool can_be_one_packet(const std::optional<Statement>& own, const PeerPart& peer) {
+  return !own || !peer.address || family_of(*own) == family_of(*peer.address);
+}
+
 bool disjoint(const Service& a, const Service& b) {
   if (a.protocol != b.protocol) return true;
   if (a.ports && b.ports) return a.ports->last < b.ports->first || b.ports->last < a.ports->first;
@@ -183,6 +200,7 @@ std::vector<Part> take_apart(const PolicyRule& rule, const Membership& guest, Si
   const auto services = service_parts(rule.services);
   for (const auto& condition : conditions) {
     for (const auto& peer : peers) {
+      if (!can_be_one_packet(condition, peer)) continue;
       for (const auto& service : services) parts.push_back({&rule, condition, peer, service});
     }
   }

@@ -7,7 +7,9 @@
 #include <set>
 #include <string>
 
+#include "firewall/bytecode.h"
 #include "firewall/render.h"
+#include "firewall/words.h"
 #include "tests/unit/firewall/fixtures.h"
 
 namespace vrouter::firewall {
@@ -180,6 +182,21 @@ TEST(UpstreamElements, AreSortedAndNoneTwice) {
   EXPECT_EQ(elements[0].key.first, (Bytes{1, 1, 1, 1}));
   EXPECT_EQ(elements[1].key.first, (Bytes{9, 9, 9, 9}));
   EXPECT_EQ(elements[2].set.set, "upstreams6");
+}
+
+// Else the second would be looked for in the first's header, where other bytes are.
+TEST(Assemble, FieldsOfTwoFamiliesInOneRuleMatchNothing) {
+  using namespace words;
+  const auto code =
+      assemble(rule("", {within(Field::ip6_daddr, Bytes(16, 0), 64), in({Field::ip_saddr}, "set"), accept()}));
+  std::vector<Bytes> families;
+  for (std::size_t i = 0; i + 1 < code.size(); ++i) {
+    const auto* load = std::get_if<MetaLoad>(&code[i]);
+    const auto* compared = std::get_if<Cmp>(&code[i + 1]);
+    if (load != nullptr && compared != nullptr && load->dreg == compared->sreg) families.push_back(compared->data);
+  }
+  constexpr std::uint8_t kIpv4 = 2, kIpv6 = 10;  // NFPROTO_*
+  EXPECT_EQ(families, (std::vector<Bytes>{{kIpv6}, {kIpv4}}));
 }
 
 }  // namespace

@@ -54,23 +54,36 @@ void write_sctp(WireWriter& out, const firewall::Packet& p, std::uint32_t number
   out.u32(1);
 }
 
-// Where in the transport header its checksum is.
-std::optional<std::size_t> checksum_at(std::uint8_t protocol) {
+// A request (RFC 4340, 5.1), of eight bytes of data.
+void write_dccp(WireWriter& out, const firewall::Packet& p) {
+  out.u16(p.source_port);
+  out.u16(p.destination_port);
+  out.u8(5);  // words until the data
+  out.u8(0);
+  out.u16(0);       // checksum
+  out.u16(0x0100);  // a request, with a long sequence number
+  out.u16(0);
+  out.u32(1);  // sequence
+  out.u32(0);  // service code
+}
+
+// Where in the transport header its checksum is. The kernel answers nobody whose packet's sum isn't right, and takes
+// all protocols that it doesn't know for such with an Internet checksum (nf_reject_verify_csum()): each has one here.
+std::size_t checksum_at(std::uint8_t protocol) {
   switch (protocol) {
     case IPPROTO_TCP:
       return 16;
-    case IPPROTO_UDP:
-      return 6;
     case IPPROTO_ICMP:
     case IPPROTO_ICMPV6:
       return 2;
     default:
-      return std::nullopt;
+      return 6;
   }
 }
 
 std::uint32_t pseudo_header(const firewall::Packet& p, std::size_t length) {
-  if (p.protocol == IPPROTO_ICMP) return 0;
+  constexpr std::array kWith{IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE};  // DCCP too, but Linux forgot it with 6.17
+  if (p.source.is_v4() && std::ranges::find(kWith, p.protocol) == kWith.end()) return 0;
   std::array<std::uint8_t, 32> addresses{};
   WireWriter out{addresses};
   write_address(out, p.source);
@@ -88,6 +101,8 @@ Octets transport_of(const firewall::Packet& p, std::uint32_t number) {
   }
   if (p.protocol == IPPROTO_TCP) {
     write_tcp(out, p);
+  } else if (p.protocol == IPPROTO_DCCP) {
+    write_dccp(out, p);
   } else if (p.protocol == IPPROTO_ICMP || p.protocol == IPPROTO_ICMPV6) {
     out.u16(static_cast<std::uint16_t>(p.icmp_type << 8));
     out.u16(0);
@@ -95,15 +110,14 @@ Octets transport_of(const firewall::Packet& p, std::uint32_t number) {
   } else {
     out.u16(p.source_port);
     out.u16(p.destination_port);
-    out.u16(16);  // UDP's length
+    out.u16(16);  // UDP's length, and what UDP-Lite's checksum covers
     out.u16(0);
   }
   out.u32(kMagic);
   out.u32(number);
   bytes.resize(out.size());
-  if (const auto at = checksum_at(p.protocol)) {
-    out.patch_u16(*at, fold(sum_of(bytes, pseudo_header(p, bytes.size()))));
-  }
+  const auto sum = fold(sum_of(bytes, pseudo_header(p, bytes.size())));
+  out.patch_u16(checksum_at(p.protocol), sum == 0 ? std::uint16_t{0xffff} : sum);  // 0 would say that there is none
   return bytes;
 }
 
