@@ -8,7 +8,7 @@
 namespace vrouter::truth {
 namespace {
 
-constexpr std::uint32_t kFirst = 10'000, kPolicies = 60;
+constexpr std::uint32_t kFirst = 10'000, kPolicies = 100;
 constexpr std::size_t kLines = 900;
 
 TEST(TruthInTheKernel, IsThatOfOracleAndEvaluator) {

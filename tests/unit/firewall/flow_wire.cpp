@@ -82,7 +82,7 @@ std::size_t checksum_at(std::uint8_t protocol) {
 }
 
 std::uint32_t pseudo_header(const firewall::Packet& p, std::size_t length) {
-  constexpr std::array kWith{IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE};  // DCCP too, but Linux forgot it with 6.17
+  constexpr std::array kWith{IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE};  // not DCCP: Linux 6.18 takes it for unknown
   if (p.source.is_v4() && std::ranges::find(kWith, p.protocol) == kWith.end()) return 0;
   std::array<std::uint8_t, 32> addresses{};
   WireWriter out{addresses};
