@@ -121,6 +121,10 @@ Parsed<Peer> parse_net(std::string_view text) {
 }
 
 std::unexpected<std::string> unknown_peer(std::string_view text) {
+  if (text.starts_with('!')) {
+    return wrong(text,
+                 "says nobody, since there is no \"all but\"; put a rule for those whom it leaves out before this one");
+  }
   constexpr std::array<std::string_view, 8> kWords{"any", "world", "host", "group", "guest", "network", "set", "net"};
   const auto colon = text.find(':');
   const auto near = nearest(text.substr(0, colon), kWords);

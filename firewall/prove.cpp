@@ -221,6 +221,45 @@ class Prover {
     return true;
   }
 
+  // The rule that let it pass, on the receiver's side or else on the sender's.
+  [[nodiscard]] static std::string permission(const Journey& journey) {
+    if (!journey.passes()) return {};
+    for (const auto* step : {journey.ingress(), journey.egress()}) {
+      if (step != nullptr && !step->comment().empty()) return " by \"" + std::string{step->comment()} + '"';
+    }
+    return {};
+  }
+
+  // The published port, as it is written, through which the same service of the guest is reached all the same.
+  [[nodiscard]] std::optional<std::string> published_way(const Evaluator& evaluator, const address& from,
+                                                         const Someone& to, std::uint8_t protocol,
+                                                         std::uint16_t port) const {
+    const auto of_guest = std::ranges::find_if(people_, [&](const Guest* guest) {
+      return (guest->address && address{*guest->address} == to.at) ||
+             (guest->address6 && address{*guest->address6} == to.at);
+    });
+    if (of_guest == people_.end() || !config::has_ports(protocol)) return std::nullopt;
+    const auto& network = network_of(**of_guest);
+    for (const auto& publish : (*of_guest)->publish) {
+      const int offset = port - publish.guest_first;
+      if (static_cast<std::uint8_t>(publish.protocol) != protocol || offset < 0 ||
+          offset > publish.last - publish.first) {
+        continue;
+      }
+      auto topology = topology_;
+      address host{network.gateway};
+      if (to.at.is_v6() && network.gateway6) host = *network.gateway6;
+      if (publish.host) host = *publish.host;
+      if (host.is_v4() != to.at.is_v4()) continue;
+      topology.host.emplace(host, topology.uplink);
+      const auto journey =
+          travel(evaluator, topology,
+                 first_packet(topology, from, host, protocol, static_cast<std::uint16_t>(publish.first + offset)));
+      if (journey.passes() && journey.arrived.destination == to.at) return publish.to_string();
+    }
+    return std::nullopt;
+  }
+
   [[nodiscard]] std::optional<std::string> try_all(const Evaluator& evaluator, const Expect& expect,
                                                    std::size_t& tried) const {
     for (const auto& from : of(expect.from)) {
@@ -232,9 +271,12 @@ class Prover {
             packet.ports ? packet.ports->first : std::uint16_t{packet.icmp_type.value_or(std::uint8_t{0})};
         const auto journey =
             travel(evaluator, topology_, first_packet(topology_, from.at, to.at, expect.packet.protocol, port));
-        if (as_expected(journey, expect.verdict)) continue;
-        return "expected " + std::string{config::name(expect.verdict)} + ", but " + expect.packet.to_string() +
-               " from " + from.who + " to " + to.who + " is " + sentence(journey);
+        const auto published = published_way(evaluator, from.at, to, packet.protocol, port);
+        const auto said = "expected " + std::string{config::name(expect.verdict)} + ", but " +
+                          expect.packet.to_string() + " from " + from.who + " to " + to.who + " is ";
+        if (expect.verdict == config::Action::allow && published) continue;
+        if (!as_expected(journey, expect.verdict)) return said + sentence(journey) + permission(journey);
+        if (published) return said + "allowed by its published port " + *published;
       }
     }
     return std::nullopt;

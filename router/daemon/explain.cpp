@@ -64,12 +64,17 @@ control::Answer<ExplainView> Router::explain(std::string from, std::string to, c
   const auto* to_guest = guests_.find(to);
   const auto resolve = [this](const std::string& word, const config::Guest* guest,
                               const config::Guest* other) -> std::optional<End> {
-    if (guest != nullptr) return of_guest(*guest);
+    const auto said = config::parse_address(word);
+    if (guest != nullptr) {
+      auto end = of_guest(*guest);
+      if (said && said->is_v4()) end.v6.reset();
+      if (said && said->is_v6()) end.v4.reset();
+      return end;
+    }
     if (word == "host") return of_host(other != nullptr ? network_of(*other) : config_.networks.begin()->second);
     if (word == "world") return of_world(config_);
-    const auto parsed = config::parse_address(word);
-    if (!parsed) return std::nullopt;
-    return parsed->is_v4() ? End{{}, parsed->to_v4(), {}} : End{{}, {}, parsed->to_v6()};
+    if (!said) return std::nullopt;
+    return said->is_v4() ? End{{}, said->to_v4(), {}} : End{{}, {}, said->to_v6()};
   };
   const auto sender = resolve(from, from_guest, to_guest);
   const auto receiver = resolve(to, to_guest, from_guest);

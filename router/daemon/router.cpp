@@ -8,6 +8,7 @@
 #include <boost/asio/detached.hpp>
 #include <cerrno>
 
+#include "firewall/prove.h"
 #include "router/daemon/log.h"
 #include "router/reconcile/originals.h"
 
@@ -71,6 +72,22 @@ void Router::enter_profiles() {
   profiles_ = firewall::Profiles{config_};
   for (const auto& [tap, guest] : guests_.all()) profiles_.add(guest, network_of(guest));
 }
+
+namespace {
+
+// The expectations of the configuration that don't hold, a line each.
+std::string failed_expectations(const config::Config& config, const config::GuestTable& guests) {
+  std::vector<const config::Guest*> all;
+  for (const auto& [tap, guest] : guests.all()) all.push_back(&guest);
+  config::Problems untried;
+  std::string text;
+  for (const auto& problem : firewall::prove(config, all, untried)) {
+    text += (text.empty() ? "" : "\n") + problem.to_string();
+  }
+  return text;
+}
+
+}  // namespace
 
 const config::Network& Router::network_of(const config::Guest& guest) const {
   return config_.networks.at(guest.network);
@@ -340,6 +357,12 @@ Attempt<> Router::start() {
   events_ = std::move(*events);
   events_->drain();
   if (auto clear = check_collisions(); !clear) return clear;
+  // No daemon would be worse than a policy that does what its own tests deny: guests need DHCP and DNS.
+  if (const auto failed = failed_expectations(config_, guests_); !failed.empty()) {
+    files_problem_ =
+        "the policy is in force, but not all that it expects holds; correct it, then run `vrouter reload`: " + failed;
+    log_error(files_problem_);
+  }
   if (holding()) {
     if (auto recovered = recover(); !recovered) return recovered;
   }

@@ -83,6 +83,20 @@ TEST_F(PolicyInForce, AllowsBetweenGroupsWhatARuleNamesAndNothingElse) {
   EXPECT_FALSE((Conversation{{db.inside(), Scene::kWorld, 8000, scene.world}}.begun())) << "db may start nothing";
 }
 
+// Guests need DHCP and DNS whatever an expectation says: it starts, and doesn't keep quiet about it.
+TEST_F(PolicyInForce, AStartWithAnExpectationThatFailsSaysSo) {
+  scene.daemon->set_policy(
+      "40-wrong.toml", "[[expect]]\nfrom = \"world\"\nto = \"guest:web1\"\npacket = \"tcp/80\"\nverdict = \"deny\"\n");
+  EXPECT_EQ(scene.daemon->stop(), 0);
+  scene.daemon->start();
+  const auto status = scene.daemon->vrouter({"status"});
+  EXPECT_NE(status.find("not all that it expects holds"), std::string::npos) << status;
+  EXPECT_NE(status.find("40-wrong.toml:1:1: expected deny"), std::string::npos) << status;
+  EXPECT_TRUE(web_to_db(5432).begun());
+  reload({{"40-wrong.toml", ""}});
+  EXPECT_EQ(scene.daemon->vrouter({"status"}).find("expects"), std::string::npos);
+}
+
 TEST_F(PolicyInForce, LeavesGuestsWithoutGroupsAsTheyWere) {
   auto out = Conversation{{other.inside(), Scene::kWorld, 8000, scene.world}};
   ASSERT_TRUE(out.begun());

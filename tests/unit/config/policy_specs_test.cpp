@@ -44,6 +44,9 @@ TEST(PolicySpecs, PeersAreRefusedWithTheRemedy) {
        "'web' says nobody; write group:NAME, guest:NAME, network:NAME, set:NAME, net:ADDRESS/LENGTH, world, host "
        "or any"},
       {"gruop:web", "'gruop:web' says nobody; write group:web"},
+      {"!group:web",
+       "'!group:web' says nobody, since there is no \"all but\"; put a rule for those whom it leaves out before this "
+       "one"},
       {"group:", "'group:' says nobody; write group:NAME"},
       {"net", "'net' says nobody; write net:192.0.2.0/24"},
       {"wrold", "'wrold' says nobody; write world"},

@@ -70,7 +70,7 @@ TEST(Prove, WhatHoldsIsNoProblem) {
   const auto proved = prove_all(
       expect("group:web", "group:db", "tcp/5432", "allow") + expect("guest:web1", "group:db", "tcp/22", "deny") +
       expect("group:db", "group:web", "tcp/80", "reject") + expect("group:db", "world", "tcp/443", "reject") +
-      expect("guest:web1", "world", "tcp/443", "allow") + expect("world", "group:web", "tcp/80", "reject") +
+      expect("guest:web1", "world", "tcp/443", "allow") + expect("world", "group:web", "tcp/81", "reject") +
       expect("guest:plain", "host", "udp/53", "allow") + expect("host", "group:db", "tcp/22", "allow"));
   EXPECT_THAT(proved.failed, IsEmpty()) << proved.failed.front().to_string();
   EXPECT_THAT(proved.untried, IsEmpty());
@@ -86,7 +86,20 @@ TEST(Prove, WhatDoesNotIsToldAtItsPlaceWithTheRuleThatDecides) {
       "by \"default of group db (db.toml:2)\" on the receiver's side");
   EXPECT_EQ(proved.failed[1].to_string(),
             "db.toml:15:1: expected deny, but tcp/5432 from web1 (10.0.5.2) to a guest of group db (10.0.5.254) is "
-            "allowed");
+            "allowed by \"web to db (db.toml:5)\"");
+}
+
+TEST(Prove, APublishedPortIsAWayIn) {
+  const auto open = prove_all(expect("world", "group:web", "tcp/80", "reject"));
+  ASSERT_THAT(open.failed, SizeIs(1)) << "web1 publishes 8080:80";
+  EXPECT_EQ(
+      open.failed[0].to_string(),
+      "db.toml:10:1: expected reject, but tcp/80 from the world (203.0.113.77) to web1 (10.0.5.2) is allowed by its "
+      "published port 8080:80/tcp");
+  EXPECT_THAT(prove_all(expect("world", "group:web", "tcp/80", "allow")).failed, IsEmpty());
+  EXPECT_THAT(prove_all(expect("world", "group:web", "udp/80", "reject")).failed, IsEmpty());
+  const auto closed = std::string{"[[rules]]\nfrom = \"world\"\nto = \"group:web\"\nreject = \"tcp/80\"\n"};
+  EXPECT_THAT(prove_all(closed + expect("world", "group:web", "tcp/80", "reject")).failed, IsEmpty());
 }
 
 // Denied and rejected are different things to whoever waits for an answer.
