@@ -197,14 +197,17 @@ class PolicyCompiler {
 
  private:
   void add_maps() {
-    for (const auto& [chain, field4, field6] : {std::tuple{"peer_is_source", Field::ip_saddr, Field::ip6_saddr},
-                                                std::tuple{"peer_is_destination", Field::ip_daddr, Field::ip6_daddr}}) {
-      inet_.chains.push_back(
-          {chain,
-           std::nullopt,
-           {rule("no guest's", {SetMark{kNoGuest}}), rule("the peer's profile", {MarkFromMap{{field4}, "id4"}}),
-            rule("the peer's profile", {MarkFromMap{{field6}, "id6"}})}});
-    }
+    inet_.chains.push_back(
+        {"peer_is_destination",
+         std::nullopt,
+         {rule("no guest's", {SetMark{kNoGuest}}), rule("the peer's profile", {MarkFromMap{{Field::ip_daddr}, "id4"}}),
+          rule("the peer's profile", {MarkFromMap{{Field::ip6_daddr}, "id6"}})}});
+    // Only from TAPs is an address proof of who sent it: whoever else writes a guest's into a packet is the world.
+    inet_.chains.push_back({"peer_is_source",
+                            std::nullopt,
+                            {rule("no guest's", {SetMark{kNoGuest}}),
+                             rule("the peer's profile", {from_guest(), MarkFromMap{{Field::ip_saddr}, "id4"}}),
+                             rule("the peer's profile", {from_guest(), MarkFromMap{{Field::ip6_saddr}, "id6"}})}});
   }
 
   // Conntrack takes a segment from the middle for the first of a connection that whoever sent it began. What a new

@@ -9,6 +9,7 @@
 
 #include "firewall/decompile.h"
 #include "firewall/diff.h"
+#include "router/daemon/log.h"
 #include "router/reconcile/desired.h"
 
 namespace vrouter::router {
@@ -47,6 +48,70 @@ std::vector<firewall::Element> split_off_guests(firewall::Transaction& transacti
   }
   transaction.add_elements = std::move(small);
   return large;
+}
+
+// What is made before anything leads to it, what switches, and what is taken away once nothing leads to it any more.
+//
+// nf_tables shows a packet the rules of one generation from the base chain on, but sets as they are at the moment. In
+// one transaction a packet that is under way could follow a new element into a new chain, which is still empty for it,
+// and out of it: the base chain's policy accepts. Or find a map empty that old rules ask. So new chains and maps are
+// there one transaction earlier, and old ones one longer.
+struct Phases {
+  firewall::Transaction make, change, clear;
+};
+
+Phases in_phases(firewall::Transaction whole) {
+  Phases phases;
+  for (auto* phase : {&phases.make, &phases.change, &phases.clear}) phase->owned = whole.owned;
+  std::set<firewall::SetRef> made;
+  for (const auto& [family, set] : whole.add_sets) made.insert({family, set.name});
+  phases.make.add_counters = std::move(whole.add_counters);
+  phases.make.add_sets = std::move(whole.add_sets);
+  phases.make.add_chains = std::move(whole.add_chains);
+  for (auto& element : whole.add_elements) {
+    auto& phase = made.contains(element.set) ? phases.make : phases.change;
+    phase.add_elements.push_back(std::move(element));
+  }
+  phases.change.refill_chains = std::move(whole.refill_chains);
+  phases.change.flush_sets = std::move(whole.flush_sets);
+  phases.change.delete_elements = std::move(whole.delete_elements);
+  phases.clear.delete_sets = std::move(whole.delete_sets);
+  phases.clear.delete_chains = std::move(whole.delete_chains);
+  phases.clear.delete_counters = std::move(whole.delete_counters);
+  return phases;
+}
+
+// Takes back what in_phases() made first.
+firewall::Transaction undo(const firewall::Transaction& make) {
+  firewall::Transaction back;
+  back.owned = make.owned;
+  for (const auto& [family, set] : make.add_sets) back.delete_sets.push_back({family, set.name});
+  for (const auto& [family, chain] : make.add_chains) back.delete_chains.push_back({family, chain.name});
+  back.delete_counters = make.add_counters;
+  return back;
+}
+
+Result<void> apply_in_phases(firewall::NftPort& nft, firewall::Transaction transaction) {
+  if (!transaction.add_tables.empty() || !transaction.delete_tables.empty() || !transaction.adopt_tables.empty()) {
+    return nft.apply(transaction);
+  }
+  const auto phases = in_phases(std::move(transaction));
+  if (!phases.make.empty()) {
+    if (auto made = nft.apply(phases.make); !made) return made;
+  }
+  if (!phases.change.empty()) {
+    auto changed = nft.apply(phases.change);
+    if (!changed && !phases.make.empty()) {
+      if (auto undone = nft.apply(undo(phases.make)); !undone) {
+        changed.error().what += "; and what was made for it stays: " + undone.error().to_string();
+      }
+    }
+    if (!changed) return changed;
+  }
+  if (phases.clear.empty()) return {};
+  // What nothing leads to does no harm: the next look at the tables takes it away.
+  if (auto cleared = nft.apply(phases.clear); !cleared) log_warning(cleared.error().to_string());
+  return {};
 }
 
 }  // namespace
@@ -129,7 +194,7 @@ Result<bool> Dataplane::install(firewall::Ruleset rules) {
   if (auto foreign = owned_by_another(*observed)) return std::unexpected(std::move(*foreign));
   const auto transaction = firewall::diff(rules, *observed);
   if (!transaction.empty()) {
-    if (auto applied = ports_.nft->apply(transaction); !applied) return std::unexpected(applied.error());
+    if (auto applied = apply_in_phases(*ports_.nft, transaction); !applied) return std::unexpected(applied.error());
   }
   rules_ = std::move(rules);
   return !transaction.empty();
@@ -160,7 +225,7 @@ Result<void> Dataplane::restructure(firewall::Ruleset skeleton, const std::vecto
     auto guests = firewall::change_elements(present, after);
     std::ranges::move(guests.delete_elements, std::back_inserter(transaction->delete_elements));
     std::ranges::move(guests.add_elements, std::back_inserter(transaction->add_elements));
-    const auto applied = ports_.nft->apply(*transaction);
+    const auto applied = apply_in_phases(*ports_.nft, std::move(*transaction));
     if (!applied && !came_too_late(applied.error())) return std::unexpected(applied.error());
     if (applied) {
       take_guests(true);

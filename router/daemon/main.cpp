@@ -55,6 +55,18 @@ std::expected<Separation, std::string> separate(const Paths& paths) {
   return Separation{std::move(*spawner), {.dhcp = dhcp->uid, .dns = dns->uid}};
 }
 
+// A group that the files declare no more is no reason to serve nobody: its guests are closed until it is again.
+config::Guest without_lost_groups(config::Guest guest, const config::Policy& policy) {
+  std::erase_if(guest.groups, [&](const std::string& group) {
+    if (policy.groups.contains(group)) return false;
+    log_warning(
+        "guest " + guest.name + " is in group " + group + ", which no policy file declares" +
+        (policy.empty() ? "" : ": nothing passes to or from it; declare [groups." + group + "], or remove the guest"));
+    return true;
+  });
+  return guest;
+}
+
 std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
   auto config = config::load_config(paths.config, paths.policy_dir);
   std::string problems;
@@ -68,7 +80,7 @@ std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
   auto store = state::Store::open_anyhow(paths.database());
   if (!store) return std::unexpected(store.error().message);
   config::GuestTable added;
-  for (const auto& [tap, guest] : (*store)->loaded().guests) added.insert(guest);
+  for (const auto& [tap, guest] : (*store)->loaded().guests) added.insert(without_lost_groups(guest, config->policy));
   if (const auto collisions = config::check_against(*config, added); !collisions.empty()) {
     add(collisions);
     return std::unexpected(problems +

@@ -5,6 +5,8 @@
 // off; and a gateway on lo with our unreachable route beside it was put there by us.
 //
 // What can't be read back stays in the kernel as it is, untouched, until the operator has looked and reloads.
+#include <cstring>
+
 #include "firewall/decompile.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
@@ -55,6 +57,26 @@ std::map<std::string, std::string> originals_left(const std::map<firewall::SetRe
   return originals;
 }
 
+// Whether the policy had a profile for it.
+bool in_groups(const config::Guest& guest, const std::map<firewall::SetRef, firewall::ElementMap>& elements) {
+  const auto profile_in = [&](const char* set, const auto& address) {
+    const auto bytes = address.to_bytes();
+    auto id = firewall::kOpenProfile;
+    const auto ids = elements.find({firewall::Family::inet, set});
+    if (ids == elements.end()) return id;
+    const auto found = ids->second.find({firewall::Bytes{bytes.begin(), bytes.end()}, {}});
+    if (found != ids->second.end() && found->second.value.size() == sizeof id) {
+      std::memcpy(&id, found->second.value.data(), sizeof id);
+    }
+    return id;
+  };
+  const auto built_in = [](firewall::ProfileId id) {
+    return id == firewall::kOpenProfile || id == firewall::kIsolatedProfile;
+  };
+  return (guest.address && !built_in(profile_in("id4", *guest.address))) ||
+         (guest.address6 && !built_in(profile_in("id6", *guest.address6)));
+}
+
 }  // namespace
 
 std::string Router::damage() const {
@@ -72,6 +94,13 @@ Attempt<> Router::recover() {
   for (auto& guest : firewall::decompile_guests(rules->elements)) {
     if (guests_.by_tap(guest.tap) != nullptr) continue;
     const auto tap = guest.tap;
+    // Of the policy's groups, which nobody knows any more: as a guest of none it would be open.
+    if (in_groups(guest, rules->elements)) {
+      log_warning(
+          "what is in force for " + tap +
+          " stays, but no guest could be made of it: it was in groups of the policy, which are lost; add it again");
+      continue;
+    }
     // Without an address it could be given one that some guest uses who is not known yet.
     auto completed =
         guest.address ? guests_.complete(config_, std::move(guest)) : std::unexpected(std::string{"it has no address"});

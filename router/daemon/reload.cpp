@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
 #include <iterator>
+#include <optional>
 
 #include "config/load.h"
 #include "firewall/prove.h"
@@ -104,7 +105,7 @@ std::expected<config::Config, std::string> Router::load_files() const {
 }
 
 control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
-  auto pass = co_await gate_.enter_alone();
+  auto pass = std::optional{co_await gate_.enter_alone()};
   auto loaded = load_files();
   if (!loaded) {
     if (!stopped_) files_problem_ = not_in_force(loaded.error());
@@ -165,6 +166,7 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
   if (was_stopped) shown.changes.insert(shown.changes.begin(), "vrouter runs again on this host");
   shown.warnings = foreign_obstacles({});
   if (!shown.changes.empty()) {
+    pass.reset();  // the walk may take a second, and nothing in it needs the others to wait
     // Before the answer: what the files deny now has ended when whoever asked hears of it.
     if (const auto cut = co_await cut_denied(); !cut) {
       shown.warnings.push_back("connections under way that the files deny now may go on: " + cut.error().to_string());

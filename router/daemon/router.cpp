@@ -487,7 +487,10 @@ asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
 constexpr std::array kSurroundingSets{"guarded4", "guarded6"};
 
 Attempt<> Router::put_surroundings() {
-  const auto wanted = skeleton();
+  // Without the policy, which can be thousands of rules: nothing of it depends on what is around.
+  config::Config bare;
+  bare.host = config_.host;
+  const auto wanted = firewall::compile(bare, surroundings());
   std::vector<firewall::Element> before;
   std::vector<firewall::Element> after;
   const auto gather = [](const firewall::Ruleset& rules, const firewall::SetRef& set,

@@ -135,6 +135,16 @@ void Router::forget_untranslated() {
       if (network.mode == config::Mode::nat) wanted.inner.push_back(prefix);
     }
   }
+  // What guests want of this host's own addresses is translated as little as what they want of each other.
+  for (const auto& [index, addresses] : plane_.observed().addresses()) {
+    for (const auto& own : addresses) {
+      if (own.local.is_v4()) {
+        wanted.guests.emplace_back(network_v4{own.local.to_v4(), 32});
+      } else {
+        wanted.guests.emplace_back(network_v6{own.local.to_v6(), 128});
+      }
+    }
+  }
   for (const auto& [tap, guest] : guests_.all()) {
     for (const auto& port : guest.publish) {
       if (port.protocol != config::Protocol::udp) continue;
