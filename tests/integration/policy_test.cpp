@@ -2,6 +2,8 @@
 // Policy files in force: what real guests reach, and what a reload does to what is under way.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/integration/conversation.h"
 #include "tests/integration/scene.h"
 
@@ -95,6 +97,19 @@ TEST_F(PolicyInForce, AStartWithAnExpectationThatFailsSaysSo) {
   EXPECT_TRUE(web_to_db(5432).begun());
   reload({{"40-wrong.toml", ""}});
   EXPECT_EQ(scene.daemon->vrouter({"status"}).find("expects"), std::string::npos);
+}
+
+// Neither is translated at its source, and neither should be: the start looks for connections that missed that.
+TEST_F(PolicyInForce, ARestartLeavesConnectionsToThisHostAndToPublishedPortsAlone) {
+  auto to_host = Conversation{{web.inside(), Scene::kHost, 22, scene.host}};
+  auto to_published = Conversation{{other.inside(), Scene::kHost, 8080, web.inside(), 80, kOther}};
+  ASSERT_TRUE(to_host.begun());
+  ASSERT_TRUE(to_published.begun());
+  EXPECT_EQ(scene.daemon->stop(), 0);
+  scene.daemon->start();
+  std::this_thread::sleep_for(500ms);  // it looks twice, 200 ms apart
+  EXPECT_TRUE(to_host.goes_on());
+  EXPECT_TRUE(to_published.goes_on());
 }
 
 TEST_F(PolicyInForce, LeavesGuestsWithoutGroupsAsTheyWere) {

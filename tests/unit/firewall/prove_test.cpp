@@ -160,5 +160,22 @@ TEST(Explain, NamesTheRuleOnEachSideAndWhatIsTranslated) {
                                       "source address: 10.0.5.2 becomes 192.0.2.1"));
 }
 
+TEST(Explain, AGuestsAddressFromElsewhereIsTheWorlds) {
+  const auto config =
+      load(std::string{kPolicy} +
+           "[[rules]]\nname = \"plain to web\"\nfrom = \"guest:plain\"\nto = \"group:web\"\nallow = \"tcp/80\"\n");
+  Ruleset rules;
+  const auto own = journey_of(config, rules, "10.0.5.4", "10.0.5.2", 80);
+  EXPECT_TRUE(own.passes());
+  Topology topology;
+  for (const auto& [name, network] : config.networks) topology.add(network);
+  for (const auto& guest : config.guests) topology.add(guest);
+  topology.uplink = "eth0";
+  auto forged = own.sent;
+  forged.iifname = "eth0";
+  const auto journey = travel(Evaluator{rules}, topology, forged);
+  EXPECT_EQ(sentence(journey), "rejected by \"default of group web (db.toml:1)\" on the receiver's side");
+}
+
 }  // namespace
 }  // namespace vrouter::firewall
