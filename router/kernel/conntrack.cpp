@@ -115,10 +115,9 @@ struct Ends {
 
 // An untranslated connection's replies go to where it came from, and come from where it went.
 bool missed_its_translation(const Doomed& doomed, const nf_conntrack* entry, const Ends& ends) {
-  if (any_holds(doomed.guests, ends.to)) return false;
   // To a published port: who calls is kept.
   if ((nfct_get_attr_u32(entry, ATTR_STATUS) & IPS_DST_NAT) != 0) return false;
-  if (any_holds(doomed.inner, ends.from)) return ends.reply_to == ends.from;
+  if (any_holds(doomed.inner, ends.from)) return ends.reply_to == ends.from && !any_holds(doomed.guests, ends.to);
   // One that was answered is another's: a program of the host's own that uses the same port number elsewhere.
   return nfct_get_attr_u8(entry, ATTR_ORIG_L4PROTO) == IPPROTO_UDP &&
          doomed.published.contains(nfct_get_attr_u16(entry, ATTR_ORIG_PORT_DST)) && ends.reply_from == ends.to &&
