@@ -8,6 +8,7 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "base/wire_writer.h"
+#include "tests/unit/firewall/checksum.h"
 
 namespace vrouter::firewall::testing {
 namespace {
@@ -15,15 +16,6 @@ namespace {
 constexpr std::size_t kEther = 14, kIp4 = 20, kIp6 = 40;
 constexpr std::uint32_t kMagic = 0x7672666c;  // "vrfl", before the number
 constexpr std::uint8_t kHopLimit = 255;       // neighbour discovery wants it (RFC 4861, 6.1.1)
-
-std::uint32_t sum_of(std::span<const std::uint8_t> bytes, std::uint32_t sum = 0) {
-  for (std::size_t i = 0; i < bytes.size(); ++i) sum += i % 2 == 0 ? std::uint32_t{bytes[i]} << 8 : bytes[i];
-  return sum;
-}
-std::uint16_t fold(std::uint32_t sum) {
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
-}
 
 void write_address(WireWriter& out, const address& a) {
   if (a.is_v4()) return out.bytes(a.to_v4().to_bytes());

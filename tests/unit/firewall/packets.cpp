@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "base/wire_writer.h"
+#include "tests/unit/firewall/checksum.h"
 #include "tests/unit/firewall/fixtures.h"
 
 namespace vrouter::firewall::testing {
@@ -23,15 +24,6 @@ namespace {
 
 constexpr std::size_t kEther = 14, kIp = 20;
 constexpr int kSettleMs = 100;  // softirqs may run just after write() returns
-
-std::uint32_t sum_of(std::span<const std::uint8_t> bytes, std::uint32_t sum = 0) {
-  for (std::size_t i = 0; i < bytes.size(); ++i) sum += i % 2 == 0 ? std::uint32_t{bytes[i]} << 8 : bytes[i];
-  return sum;
-}
-std::uint16_t fold(std::uint32_t sum) {
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
-}
 
 std::size_t header_size(std::uint8_t protocol) {
   return protocol == IPPROTO_TCP ? 20 : 8;
