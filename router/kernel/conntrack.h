@@ -15,8 +15,9 @@ namespace vrouter::router {
 
 // What the rules translate.
 struct Translated {
-  std::vector<Prefix> inner;   // where connections start that leave under an address of the host's
-  std::vector<Prefix> guests;  // all guests' networks: connections between them keep their addresses
+  std::vector<Prefix> inner;  // where connections start that leave under an address of the host's
+  // All guests' networks, and this host's own addresses: connections from guests to these keep their addresses.
+  std::vector<Prefix> guests;
   // UDP ports of the host's that lead to guests. TCP needs no help: a new SYN begins a new connection.
   std::set<std::uint16_t> published;
 };
