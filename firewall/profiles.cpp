@@ -106,7 +106,9 @@ Profiles::Profiles(const config::Config& config) : no_policy_{config.policy.empt
 
 // Empty: none of its own.
 std::optional<Membership> Profiles::membership(const Guest& guest, const Network& network) const {
-  if (no_policy_) return std::nullopt;
+  // Without a policy nobody says what groups mean: a profile without chains, through which nothing passes. Files that
+  // are lost must not open what they closed.
+  if (no_policy_ && guest.groups.empty()) return std::nullopt;
   const bool named = named_.contains(guest.name);
   if (guest.groups.empty() && !named && !concerned_.contains(network.name)) return std::nullopt;
   Membership m{network.name, network.mode, guest.groups, named ? guest.name : ""};
