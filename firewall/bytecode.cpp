@@ -217,11 +217,18 @@ class Assembler {
     add(Byteorder{NFT_BYTEORDER_HTON, NFT_REG_1, NFT_REG_1, 2, 2});
     add(TcpOptionWrite{kTcpOptionMss, kTcpOptionMssOffset, 2, NFT_REG_1});
   }
-  void emit(const Limit& s) {
-    add(RateLimit{s.rate, s.unit, s.burst, NFT_LIMIT_PKTS, s.over ? std::uint32_t{NFT_LIMIT_F_INV} : 0});
+  static RateLimit rate_limit(const Limit& s) {
+    return {s.rate, s.unit, s.burst, NFT_LIMIT_PKTS, s.over ? std::uint32_t{NFT_LIMIT_F_INV} : 0};
   }
+  void emit(const Limit& s) { add(rate_limit(s)); }
   void emit(const Log& s) { add(LogTo{s.prefix, s.group, s.snaplen}); }
   void emit(const Count& s) { add(ObjectRef{NFT_OBJECT_COUNTER, s.counter}); }
+  void emit(const Update& s) {
+    load_key(s.key);
+    SetUpdate update{s.set, NFT_REG_1, ElementCounter{}};
+    if (const auto* limit = std::get_if<Limit>(&s.with)) update.with = rate_limit(*limit);
+    add(std::move(update));
+  }
   void emit(const Verdict& s) { add(Immediate{NFT_REG_VERDICT, Datum{{}, s}}); }
 
   std::vector<Expression> code_;

@@ -86,6 +86,15 @@ struct RateLimit {
   std::uint32_t burst = 0, type = 0, flags = 0;
   auto operator<=>(const RateLimit&) const = default;
 };
+struct ElementCounter {  // [ counter ], of an element
+  auto operator<=>(const ElementCounter&) const = default;
+};
+struct SetUpdate {  // [ dynset update reg_key SREG set SET expr [ ... ] ]
+  std::string set;
+  std::uint32_t sreg = 0;
+  std::variant<ElementCounter, RateLimit> with;
+  auto operator<=>(const SetUpdate&) const = default;
+};
 struct LogTo {
   std::string prefix;
   std::uint16_t group = 0;
@@ -104,7 +113,7 @@ struct Unknown {  // an expression that we never emit, by its name
 
 using Expression =
     std::variant<MetaLoad, MetaSet, PayloadLoad, CtLoad, FibLoad, RtLoad, Cmp, Bitwise, Byteorder, SetLookup, Immediate,
-                 NatTo, Masq, RejectWith, TcpOptionWrite, RateLimit, LogTo, ObjectRef, Unknown>;
+                 NatTo, Masq, RejectWith, TcpOptionWrite, RateLimit, SetUpdate, LogTo, ObjectRef, Unknown>;
 
 [[nodiscard]] std::vector<Expression> assemble(const Rule& rule);
 

@@ -124,7 +124,7 @@ Ruleset compile(const config::Config& config, const Surroundings& surroundings, 
   for (const auto& name : surroundings.guarded_interfaces) elements.push_back(inet("guarded4", bytes_of(name)));
   for (const auto& name : surroundings.guarded_interfaces6) elements.push_back(inet("guarded6", bytes_of(name)));
   elements.push_back(inet_verdict("prof_eg", host_order(kOpenProfile), accept()));
-  elements.push_back(inet_verdict("prof_eg", host_order(kIsolatedProfile), go("deny")));
+  elements.push_back(inet_verdict("prof_eg", host_order(kIsolatedProfile), go("isolated")));
   elements.push_back(inet_verdict("prof_in", host_order(kOpenProfile), go("uninvited")));
   elements.push_back(inet_verdict("prof_in", host_order(kIsolatedProfile), go("uninvited")));
   add_policy(config, profiles, ruleset.tables.front(), elements);

@@ -120,6 +120,7 @@ Transaction diff(const Ruleset& desired, const Observed& observed, const std::se
     diff_structure(table, mend ? have->second : ObservedTable{}, t);
     for (const auto& set : table.sets) {
       const SetRef ref{table.family, set.name};
+      if (set.dynamic()) continue;
       const bool looked_at = sets == nullptr || sets->contains(ref);
       if (mend && !looked_at && have->second.sets.contains(set.name)) continue;
       diff_elements(ref, set.interval, elements_of(desired.elements, ref),
@@ -183,7 +184,7 @@ std::optional<Transaction> change_rules(const Ruleset& before, const Ruleset& af
     if (had == before.tables.end() || !change_structure(*had, table, t)) return std::nullopt;
     for (const auto& set : table.sets) {
       const SetRef ref{table.family, set.name};
-      if (holds_guests(ref)) continue;
+      if (set.dynamic() || holds_guests(ref)) continue;
       diff_elements(ref, set.interval, elements_of(after.elements, ref), elements_of(before.elements, ref), t);
     }
   }

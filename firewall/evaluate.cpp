@@ -287,6 +287,13 @@ class Walk {
   }
   Flow run(const ClampMss&, const Data&) { return held(packet_.protocol == IPPROTO_TCP); }
   Flow run(const Limit& s, const Data&) { return held(!s.over); }  // never exceeded
+  // The set is never full and no limit exceeded; a field that the packet hasn't ends the rule all the same.
+  Flow run(const Update& s, const Data& data) {
+    probe_.first.clear();
+    const bool whole = std::ranges::all_of(s.key, [&](Field f) { return load(f, packet_, moment_, probe_.first); });
+    const auto* limit = std::get_if<Limit>(&s.with);
+    return whole && limit != nullptr ? run(*limit, data) : held(whole);
+  }
   Flow run(const Log&, const Data&) { return Flow::on; }
   Flow run(const Count&, const Data&) { return Flow::on; }
   Flow run(const Verdict& s, const Data&) {

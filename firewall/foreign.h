@@ -30,6 +30,9 @@ struct Foreign {
   bool operator==(const Foreign&) const = default;
 };
 
+// Stands for a TAP where none is meant in particular.
+inline constexpr std::string_view kAnyTap = "TAP";
+
 // One sentence per obstacle for the guest on `tap`: what stops it and the command that mends it.
 [[nodiscard]] std::vector<std::string> obstacles(const Foreign& foreign, std::string_view tap);
 

@@ -12,11 +12,12 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <cctype>
 #include <iterator>
 #include <variant>
 
+#include "firewall/denials.h"
 #include "firewall/policy_parts.h"
+#include "firewall/rule_names.h"
 #include "firewall/words.h"
 
 namespace vrouter::firewall {
@@ -26,48 +27,9 @@ using config::Action;
 using config::PolicyRule;
 using namespace words;
 
-constexpr std::uint16_t kLogGroup = 7672;  // of nfnetlink_log
-constexpr std::uint32_t kLogBytes = 128;   // headers, and no more of what guests say to each other
-constexpr std::uint32_t kLogRate = 50;     // a second and rule
+constexpr std::uint32_t kLogBytes = 128;  // headers, and no more of what guests say to each other
+constexpr std::uint32_t kLogRate = 50;    // a second and rule
 constexpr std::uint32_t kLogBurst = 100;
-constexpr std::size_t kMaxSlug = 24, kMaxComment = 127;
-
-// For names of chains and comments, which nft must be able to read back.
-std::string slug(std::string_view text) {
-  std::string made;
-  for (const char c : text.substr(0, kMaxSlug)) {
-    made += std::isalnum(static_cast<unsigned char>(c)) != 0 ? c : '_';
-  }
-  return made;
-}
-std::string hex(std::uint64_t value, int digits) {
-  std::string text;
-  for (int i = digits - 1; i >= 0; --i) text += "0123456789abcdef"[value >> (4 * i) & 0xf];
-  return text;
-}
-std::string said(std::string text) {
-  std::ranges::replace_if(text, [](unsigned char c) { return c < 0x20 || c >= 0x7f || c == '"' || c == '\\'; }, '\'');
-  return text.substr(0, kMaxComment);
-}
-std::string place(const config::Place& at) {
-  const auto slash = at.file.rfind('/');
-  return (slash == std::string::npos ? at.file : at.file.substr(slash + 1)) + ':' + std::to_string(at.line);
-}
-std::string comment_of(const PolicyRule& rule) {
-  // The place is what an operator needs most: it stays when the name is long.
-  const auto where = " (" + place(rule.declared_at) + ")";
-  return said(rule.name.substr(0, kMaxComment - std::min(where.size(), kMaxComment)) + where);
-}
-
-// What the rule says, without where: what it has counted stays its own when others come and go around it.
-std::string key_of(const PolicyRule& rule) {
-  std::string text = rule.name + '\n' + std::string{config::name(rule.action)};
-  for (const auto& peer : rule.from) text += "\nfrom " + peer.to_string();
-  for (const auto& peer : rule.to) text += "\nto " + peer.to_string();
-  for (const auto& service : rule.services) text += '\n' + service.to_string();
-  constexpr int kDigits = 8;
-  return "r_" + slug(rule.name) + '_' + hex(stable_hash(text), kDigits);
-}
 
 Verdict verdict_of(Action action) {
   switch (action) {
@@ -79,6 +41,24 @@ Verdict verdict_of(Action action) {
       return go("deny");
   }
   std::abort();
+}
+
+Refused refused_at(Side side) {
+  switch (side) {
+    case Side::egress:
+      return Refused::egress;
+    case Side::ingress:
+      return Refused::ingress;
+    case Side::to_host:
+      return Refused::sent;
+    case Side::from_host:
+      return Refused::from_host;
+  }
+  std::abort();
+}
+
+void append(std::vector<Rule> rules, Chain& chain) {
+  std::ranges::move(rules, std::back_inserter(chain.rules));
 }
 
 int strictness(Action action) {
@@ -222,8 +202,9 @@ class PolicyCompiler {
     inet_.chains.push_back({"begins",
                             std::nullopt,
                             {rule("it does", {TcpSyn{}, back()}),
-                             rule("from its middle: the guest is told that it has ended", {from_guest(), go("deny")}),
-                             rule("from its middle", {drop()})}});
+                             rule("from its middle: the guest is told that it has ended", {from_guest(), go("middle")}),
+                             counted_to("from its middle"), rule("from its middle", {drop()})}});
+    inet_.chains.push_back(refusal("middle", Refused::egress, "reject", "from the middle of a connection", go("deny")));
     for (const auto* name : {"fwd_egress", "guest_to_host"}) {
       auto& rules = std::ranges::find(inet_.chains, name, &Chain::name)->rules;
       const auto of_none = std::ranges::find(rules, "of no connection", &Rule::comment);
@@ -308,7 +289,7 @@ class PolicyCompiler {
     if (side == Side::ingress) {
       chain.rules.push_back(rule("published: the map is the permission", {AnyBit{Field::ct_status, kDnat}, accept()}));
     }
-    if (forwarded) chain.rules.push_back(default_of(membership, side));
+    if (forwarded) add_default(membership, side, chain);
     const auto map = side == Side::egress    ? "prof_eg"
                      : side == Side::ingress ? "prof_in"
                      : side == Side::to_host ? "prof_host"
@@ -425,13 +406,20 @@ class PolicyCompiler {
     if (!made_.insert(name).second) return name;
     const auto comment = comment_of(policy_rule);
     Chain chain{name, std::nullopt, {}};
+    const std::string action{config::name(policy_rule.action)};
     if (const auto& limit = policy_rule.limit) {
-      chain.rules.push_back(rule(said("over its limit: " + comment),
-                                 {Limit{limit->count, seconds(limit->unit), limit->burst, true}, drop()}));
+      const auto over = said("over its limit: " + comment);
+      chain.rules.push_back(
+          rule(over, {Limit{limit->count, seconds(limit->unit), limit->burst, true}, go(name + "_over")}));
+      auto refused = refusal(name + "_over", refused_at(side), "limit", comment, drop());
+      refused.rules.back().comment = over;
+      inet_.chains.push_back(std::move(refused));
     }
-    if (policy_rule.log) {
-      const auto prefix = said("vr:" + std::string{config::name(policy_rule.action)} + ":" + comment);
-      chain.rules.push_back(rule(comment, {Limit{kLogRate, 1, kLogBurst, false}, Log{prefix, kLogGroup, kLogBytes}}));
+    if (policy_rule.action != Action::allow) {
+      append(seen(refused_at(side), action, comment), chain);
+    } else if (policy_rule.log) {
+      chain.rules.push_back(rule(
+          comment, {Limit{kLogRate, 1, kLogBurst, false}, Log{log_prefix(action, comment), kLogGroup, kLogBytes}}));
     }
     chain.rules.push_back(rule(comment, {Count{name}, verdict_of(policy_rule.action)}));
     inet_.counters.insert(name);
@@ -439,12 +427,34 @@ class PolicyCompiler {
     return name;
   }
 
-  [[nodiscard]] Rule default_of(const Membership& membership, Side side) const {
+  // Ends the chain.
+  void add_default(const Membership& membership, Side side, Chain& chain) {
     const bool egress = side == Side::egress;
+    const auto refuse = [&](Action action, const std::string& comment, std::vector<Statement> end) {
+      append(seen(refused_at(side), config::name(action), comment), chain);
+      chain.rules.push_back(rule(comment, std::move(end)));
+    };
     if (membership.groups.empty()) {
-      const bool open = egress && membership.mode != config::Mode::isolated;
-      return rule("default of network " + membership.network, {open ? accept() : go("deny")});
+      const auto comment = "default of network " + membership.network;
+      if (!egress || membership.mode == config::Mode::isolated) return refuse(Action::reject, comment, {go("deny")});
+      chain.rules.push_back(rule(comment, {accept()}));
+      return;
     }
+    const auto* strictest = strictest_of(membership, egress);
+    // The loader lets no guest into a group that isn't declared; should one be, nothing passes.
+    if (strictest == nullptr) return refuse(Action::deny, "a group that is not declared", {drop()});
+    const auto action = egress ? strictest->egress : strictest->ingress;
+    const auto comment = default_comment(*strictest, egress);
+    if (action == Action::allow) {
+      chain.rules.push_back(rule(comment, {accept()}));
+      return;
+    }
+    const auto counter = default_counter(*strictest, egress);
+    inet_.counters.insert(counter);
+    refuse(action, comment, {Count{counter}, verdict_of(action)});
+  }
+
+  [[nodiscard]] const config::Group* strictest_of(const Membership& membership, bool egress) const {
     const config::Group* strictest = nullptr;
     const auto of = [egress](const config::Group& group) { return egress ? group.egress : group.ingress; };
     for (const auto& name : membership.groups) {
@@ -454,10 +464,7 @@ class PolicyCompiler {
         strictest = &group->second;
       }
     }
-    // The loader lets no guest into a group that isn't declared; should one be, nothing passes.
-    if (strictest == nullptr) return rule("a group that is not declared", {drop()});
-    return rule(said("default of group " + strictest->name + " (" + place(strictest->declared_at) + ")"),
-                {verdict_of(of(*strictest))});
+    return strictest;
   }
 
   static constexpr std::uint32_t kDnat = 0x20;  // IPS_DST_NAT, linux/netfilter/nf_conntrack_common.h

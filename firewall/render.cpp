@@ -215,6 +215,12 @@ std::string_view unit_text(std::uint64_t seconds) {
   return seconds == kDay ? "day" : seconds == kHour ? "hour" : seconds == kMinute ? "minute" : "second";
 }
 
+std::string limit_text(const Limit& s) {
+  constexpr std::uint32_t kDefaultBurst = 5;  // which nft leaves out
+  return fmt::format("limit rate {}{}/{}{}", s.over ? "over " : "", s.rate, unit_text(s.unit),
+                     s.burst == kDefaultBurst ? "" : fmt::format(" burst {} packets", s.burst));
+}
+
 struct StatementText {
   std::string operator()(const Compare& s) const {
     const auto prefix = s.prefix_length == 0 ? "" : fmt::format("/{}", s.prefix_length);
@@ -243,10 +249,11 @@ struct StatementText {
   }
   std::string operator()(const TcpSyn&) const { return "tcp flags syn / syn,rst"; }
   std::string operator()(const ClampMss&) const { return "tcp option maxseg size set rt mtu"; }
-  std::string operator()(const Limit& s) const {
-    constexpr std::uint32_t kDefaultBurst = 5;  // which nft leaves out
-    return fmt::format("limit rate {}{}/{}{}", s.over ? "over " : "", s.rate, unit_text(s.unit),
-                       s.burst == kDefaultBurst ? "" : fmt::format(" burst {} packets", s.burst));
+  std::string operator()(const Limit& s) const { return limit_text(s); }
+  std::string operator()(const Update& s) const {
+    const auto* limit = std::get_if<Limit>(&s.with);
+    return fmt::format("update @{} {{ {} {} }}", s.set, key_text(s.key),
+                       limit == nullptr ? "counter" : limit_text(*limit));
   }
   std::string operator()(const Log& s) const {
     return fmt::format("log prefix \"{}\" group {} snaplen {}", s.prefix, s.group, s.snaplen);
@@ -288,6 +295,12 @@ void render_set(const Set& set, const ElementMap* elements, std::string& out) {
   if (set.data_kind == DataKind::value) out += " : " + types_text(set.data);
   out += '\n';
   if (set.interval) out += "\t\tflags interval\n";
+  if (set.dynamic()) {
+    constexpr std::uint32_t kMinute = 60, kDay = 86400;
+    const bool days = set.timeout % kDay == 0;
+    out += fmt::format("\t\tsize {}\n\t\tflags dynamic,timeout\n\t\ttimeout {}{}\n", set.size,
+                       set.timeout / (days ? kDay : kMinute), days ? 'd' : 'm');
+  }
   if (elements != nullptr && !elements->empty()) {
     out += "\t\telements = {";
     std::string_view separator = "\n";

@@ -157,9 +157,21 @@ struct Count {  // `counter name COUNTER`
   std::string counter;
   auto operator<=>(const Count&) const = default;
 };
+struct Counter {  // `counter`, of an element's own
+  auto operator<=>(const Counter&) const = default;
+};
+// `update @SET { KEY counter }`, `update @SET { KEY limit rate ... }`: the kernel makes the element where there is none
+// and puts off its end. The rule goes on where the element's own statement would: with a limit, for what is within it.
+// A set that is full ends the rule, so no verdict may stand behind an update: it would fail open.
+struct Update {
+  Key key;
+  std::string set;  // a dynamic one
+  std::variant<Counter, Limit> with;
+  auto operator<=>(const Update&) const = default;
+};
 
 using Statement = std::variant<Compare, Between, AnyBit, Lookup, VerdictMap, SetMark, MarkFromMap, Nat, Masquerade,
-                               Reject, TcpSyn, ClampMss, Limit, Log, Count, Verdict>;
+                               Reject, TcpSyn, ClampMss, Limit, Log, Count, Update, Verdict>;
 
 struct Rule {
   std::vector<Statement> statements;
@@ -193,6 +205,11 @@ struct Set {
   DataKind data_kind = DataKind::none;  // none: a set; else a map
   std::vector<Type> data;               // of DataKind::value
   bool interval = false;                // single-field keys only; its elements have an end
+  std::uint32_t size = 0;               // of a dynamic set, whose elements packets make (Update): at most so many
+  std::uint32_t timeout = 0;            // of a dynamic set, in seconds: how long one stays that no packet asks for
+
+  // Its elements are the kernel's alone: never read, compared, added or removed by us.
+  [[nodiscard]] bool dynamic() const noexcept { return size != 0; }
   auto operator<=>(const Set&) const = default;
 };
 

@@ -20,6 +20,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include "firewall/denials.h"
 #include "firewall/words.h"
 
 namespace vrouter::firewall {
@@ -92,13 +93,24 @@ std::vector<Set> inet_sets() {
   };
 }
 
+constexpr const char* kNotAdopted = "TAP of a guest that vrouter has not adopted: closed";
+
 Chain raw_pre() {
   return {"raw_pre",
           Base{ChainType::filter, Hook::prerouting, kRaw},
           {
               rule("what a guest sends", {from_guest(), go("guest_in")}),
-              rule("TAP of a guest that vrouter has not adopted: closed", {in({Field::iifname}, "taps"), kDrop}),
+              rule(kNotAdopted, {in({Field::iifname}, "taps"), go("not_adopted")}),
           }};
+}
+
+// Anti-spoofing asks once and refuses elsewhere: what passes pays for no logging.
+std::vector<Chain> spoof_chains() {
+  return {refusal("not_adopted", Refused::sent, "deny", kNotAdopted, kDrop),
+          refusal("no_server", Refused::sent, "spoof", "a guest never answers DHCP", kDrop),
+          refusal("no_router", Refused::sent, "spoof", "a guest is no router", kDrop),
+          refusal("spoofed", Refused::sent, "spoof", "not its own address or MAC", kDrop),
+          refusal("unbound", Refused::sent, "spoof", "not its own address", kDrop)};
 }
 
 Chain guest_in() {
@@ -106,16 +118,16 @@ Chain guest_in() {
   return {"guest_in",
           std::nullopt,
           {
-              rule("a guest never answers DHCP", {in({udp_sport}, "server_ports"), kDrop}),
-              rule("a guest is no router", {in({icmp_type}, "router_types4"), kDrop}),
-              rule("a guest is no router", {in({icmpv6_type}, "router_types6"), kDrop}),
+              rule("a guest never answers DHCP", {in({udp_sport}, "server_ports"), go("no_server")}),
+              rule("a guest is no router", {in({icmp_type}, "router_types4"), go("no_router")}),
+              rule("a guest is no router", {in({icmpv6_type}, "router_types6"), go("no_router")}),
               rule("its own address", {in({iifname, ip_saddr}, "spoof4"), kAccept}),
               rule("its own address", {in({iifname, ip6_saddr}, "spoof6"), kAccept}),
               rule("its own address, its pinned MAC", {in({iifname, ether_saddr, ip_saddr}, "pinned4"), kAccept}),
               rule("its own address, its pinned MAC", {in({iifname, ether_saddr, ip6_saddr}, "pinned6"), kAccept}),
               rule("no MAC pinned: what needs no address", {in({iifname}, "loose"), go("guest_link")}),
               rule("its pinned MAC: what needs no address", {in({iifname, ether_saddr}, "macs"), go("guest_link")}),
-              rule("not its own address or MAC", {kDrop}),
+              rule("not its own address or MAC", {go("spoofed")}),
           }};
 }
 
@@ -135,7 +147,7 @@ Chain guest_link() {
               {link_local(ip6_saddr), within(ip6_daddr, ip6("ff02::"), 16), in({icmpv6_type}, "link_types6"), kAccept}),
           rule("DHCPv6", {link_local(ip6_saddr), port(udp_sport, 546), port(udp_dport, 547), kAccept}),
           rule("duplicate address detection", {is(ip6_saddr, ip6("::")), in({icmpv6_type}, "unbound_types6"), kAccept}),
-          rule("not its own address", {kDrop}),
+          rule("not its own address", {go("unbound")}),
       }};
 }
 
@@ -182,6 +194,8 @@ Chain srcnat() {
 
 std::vector<Chain> egress_chains() {
   using enum Field;
+  constexpr auto kLinkLocal = "link-local stays on its link (RFC 3927, 7): the cloud's metadata is this host's";
+  constexpr auto kMetadata = "the cloud's metadata is this host's";
   return {
       {"fwd_mss",
        Base{ChainType::filter, Hook::forward, kMangle},
@@ -194,7 +208,7 @@ std::vector<Chain> egress_chains() {
        {
            rule("neither side is a guest", {not_a_guest(iifgroup), not_a_guest(oifgroup), go("foreign")}),
            rule("under way already", {state(kEstablishedRelated), kAccept}),
-           rule("of no connection", {state(kInvalid), kDrop}),
+           rule("of no connection", {state(kInvalid), go("invalid")}),
            rule("may the sender?", {from_guest(), go("from_guest")}),
        }},
       {"foreign",
@@ -203,18 +217,31 @@ std::vector<Chain> egress_chains() {
            rule("vrouter made this interface forward: for guests only", {ipv4(), in({iifname}, "guarded4"), kDrop}),
            rule("vrouter made this interface forward: for guests only", {ipv6(), in({iifname}, "guarded6"), kDrop}),
        }},
+      // Late segments of what has ended: nobody's attempt at anything, so counted and not logged.
+      {"invalid",
+       std::nullopt,
+       {
+           rule("of no connection", {from_guest(), jump("count_from")}),
+           rule("of no connection", {to_guest(), jump("count_to")}),
+           rule("of no connection", {kDrop}),
+       }},
+      {"count_from", std::nullopt, {counted_from("what guests send")}},
+      {"count_to", std::nullopt, {counted_to("what guests are sent")}},
+      refusal("link_local", Refused::egress, "deny", kLinkLocal, kDrop),
+      refusal("metadata", Refused::egress, "deny", kMetadata, kDrop),
       {"from_guest",
        std::nullopt,
        {
-           rule("link-local stays on its link (RFC 3927, 7): the cloud's metadata is this host's",
-                {within(ip_daddr, ip4("169.254.0.0"), 16), kDrop}),
-           rule("the cloud's metadata is this host's", {is(ip6_daddr, ip6("fd00:ec2::254")), kDrop}),
+           rule(kLinkLocal, {within(ip_daddr, ip4("169.254.0.0"), 16), go("link_local")}),
+           rule(kMetadata, {is(ip6_daddr, ip6("fd00:ec2::254")), go("metadata")}),
            rule("no profile yet", {SetMark{0}}),
            rule("the sender's profile", {MarkFromMap{{ip_saddr}, "id4"}}),
            rule("the sender's profile", {MarkFromMap{{ip6_saddr}, "id6"}}),
            rule("what the sender may", {VerdictMap{{Field::mark}, "prof_eg"}}),
-           rule("no such sender", {kDrop}),
+           rule("no such sender", {go("no_sender")}),
        }},
+      refusal("no_sender", Refused::egress, "deny", "no such sender", kDrop),
+      refusal("isolated", Refused::egress, "reject", "an isolated network", go("deny")),
   };
 }
 
@@ -225,28 +252,31 @@ std::vector<Chain> ingress_chains() {
        Base{ChainType::filter, Hook::forward, kFilter},
        {
            rule("may the receiver?", {to_guest(), go("to_guest")}),
-           rule("TAP of a guest that vrouter has not adopted: closed", {in({Field::oifname}, "taps"), kDrop}),
+           rule(kNotAdopted, {in({Field::oifname}, "taps"), go("to_not_adopted")}),
        }},
+      refusal("to_not_adopted", Refused::ingress, "deny", kNotAdopted, kDrop),
       {"to_guest",
        std::nullopt,
        {
            rule("under way already", {state(kEstablishedRelated), kAccept}),
            rule("the receiver's profile", {MarkFromMap{{oifname, ip_daddr}, "dst4"}, go("to_profile")}),
            rule("the receiver's profile", {MarkFromMap{{oifname, ip6_daddr}, "dst6"}, go("to_profile")}),
-           rule("no such address behind this TAP", {kDrop}),
+           rule("no such address behind this TAP", {go("no_receiver")}),
        }},
+      refusal("no_receiver", Refused::ingress, "deny", "no such address behind this TAP", kDrop),
       {"to_profile",
        std::nullopt,
        {
            rule("what the receiver may", {VerdictMap{{Field::mark}, "prof_in"}}),
-           rule("no such receiver", {kDrop}),
+           rule("no such receiver", {go("no_receiver")}),
        }},
       {"uninvited",
        std::nullopt,
        {
            rule("published: the map is the permission", {translated(), kAccept}),
-           rule("no group of the receiver's, no rule", {go("deny")}),
+           rule("no group of the receiver's, no rule", {go("ungrouped")}),
        }},
+      refusal("ungrouped", Refused::ingress, "reject", "no group of the receiver's, no rule", go("deny")),
       {"deny",
        std::nullopt,
        {
@@ -269,7 +299,7 @@ std::vector<Chain> input_chains() {
        std::nullopt,
        {
            rule("under way already", {state(kEstablishedRelated), kAccept}),
-           rule("of no connection", {state(kInvalid), kDrop}),
+           rule("of no connection", {state(kInvalid), go("invalid")}),
            rule("DHCP", {port(udp_sport, 68), port(udp_dport, 67), kAccept}),
            rule("DHCPv6", {port(udp_sport, 546), port(udp_dport, 547), kAccept}),
            rule("their gateway", {in({ip_daddr}, "gateways4"), go("gateway")}),
@@ -277,8 +307,9 @@ std::vector<Chain> input_chains() {
            rule("their gateway on the link", {within(ip6_daddr, ip6("fe80::"), 10), go("gateway")}),
            rule("neighbours and group membership on the link",
                 {within(ip6_daddr, ip6("ff02::"), 16), in({icmpv6_type}, "link_types6"), kAccept}),
-           rule("nothing else of this host", {go("deny")}),
+           rule("nothing else of this host", {go("not_served")}),
        }},
+      refusal("not_served", Refused::sent, "reject", "nothing else of this host", go("deny")),
       {"gateway",
        std::nullopt,
        {
@@ -286,7 +317,7 @@ std::vector<Chain> input_chains() {
            rule("ping", {is(icmp_type, {kEchoRequest4}), kAccept}),
            rule("ping", {is(icmpv6_type, {kEchoRequest6}), kAccept}),
            rule("neighbours", {in({icmpv6_type}, "link_types6"), kAccept}),
-           rule("nothing else of this host", {go("deny")}),
+           rule("nothing else of this host", {go("not_served")}),
        }},
   };
 }
@@ -295,9 +326,11 @@ std::vector<Chain> input_chains() {
 
 Table inet_table() {
   Table table{Family::inet, inet_sets(), {raw_pre(), guest_in(), guest_link()}};
+  for (auto& set : denial_sets()) table.sets.push_back(std::move(set));
   const auto append = [&table](std::vector<Chain> chains) {
     for (auto& chain : chains) table.chains.push_back(std::move(chain));
   };
+  append(spoof_chains());
   append(publish_chains());
   table.chains.push_back(srcnat());
   append(egress_chains());
@@ -353,7 +386,7 @@ Table arp_table() {
   auto loose_probe = probe(), pinned_probe = probe();
   loose_probe.insert(loose_probe.end(), {in({iifname}, "loose"), kAccept});
   pinned_probe.insert(pinned_probe.end(), {in({iifname, ether_saddr, arp_saddr_ether}, "macs"), kAccept});
-  return {
+  Table table{
       Family::arp,
       {set("taps", {Type::ifname}), set("loose", {Type::ifname}),
        set("macs", {Type::ifname, Type::ether_addr, Type::ether_addr}), set("spoof4", {Type::ifname, Type::ipv4_addr}),
@@ -362,8 +395,9 @@ Table arp_table() {
         Base{ChainType::filter, Hook::input, kFilter},
         {
             rule("what a guest sends", {from_guest(), go("guest_in")}),
-            rule("TAP of a guest that vrouter has not adopted: closed", {in({iifname}, "taps"), kDrop}),
+            rule(kNotAdopted, {in({iifname}, "taps"), go("not_adopted")}),
         }},
+       {"not_adopted", std::nullopt, {counted_from(kNotAdopted), rule(kNotAdopted, {kDrop})}},
        {"guest_in",
         std::nullopt,
         {
@@ -372,8 +406,11 @@ Table arp_table() {
                  {in({iifname, ether_saddr, arp_saddr_ether, arp_saddr_ip}, "pinned4"), kAccept}),
             rule("is this address free? (RFC 5227)", std::move(loose_probe)),
             rule("is this address free? (RFC 5227)", std::move(pinned_probe)),
+            counted_from("not its own address or MAC"),
             rule("not its own address or MAC", {kDrop}),
         }}}};
+  for (auto& set : arp_denial_sets()) table.sets.push_back(std::move(set));
+  return table;
 }
 
 }  // namespace vrouter::firewall

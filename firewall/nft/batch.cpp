@@ -23,6 +23,7 @@ constexpr std::size_t kMaxElements = 500;           // per message; more gain no
 constexpr std::size_t kMaxElementBytes = 56000;     // an attribute's length has 16 bits, and libnftnl doesn't check
 constexpr std::size_t kElementOverhead = 64;        // headers of an element's attributes, at most
 constexpr std::size_t kScratchSize = 128UL * 1024;  // libnftnl builds without a bound; no message of ours comes near
+constexpr std::uint64_t kMilliseconds = 1000;       // in a second: the kernel counts timeouts so
 constexpr std::size_t kMaxComment = 127;            // NFTNL_UDATA_COMMENT_MAXLEN without the NUL
 
 std::string table_text(Family family) {
@@ -233,6 +234,11 @@ void Batch::add_set(const SetDefinition& definition) {
     flags |= NFT_SET_MAP;
     nftnl_set_set_u32(s.get(), NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
     nftnl_set_set_u32(s.get(), NFTNL_SET_DATA_LEN, 16);  // struct nft_verdict, as nft says it; the kernel ignores it
+  }
+  if (set.dynamic()) {
+    flags |= NFT_SET_EVAL | NFT_SET_TIMEOUT;
+    nftnl_set_set_u32(s.get(), NFTNL_SET_DESC_SIZE, set.size);
+    nftnl_set_set_u64(s.get(), NFTNL_SET_TIMEOUT, std::uint64_t{set.timeout} * kMilliseconds);
   }
   nftnl_set_set_u32(s.get(), NFTNL_SET_FLAGS, flags);
   put_data(nftnl_set_set_data, s.get(), NFTNL_SET_USERDATA, set_user_data(set));

@@ -201,20 +201,27 @@ void ChangeReader::read_message(const void* message, const std::function<void(co
         change_.pid = ::ntohl(mnl_attr_get_u32(attribute));
     });
     const auto change = std::exchange(change_, {});
-    if (!change.counts.empty()) take(change);
+    if (change.of_ours() || change.other_chains) take(change);
     return;
   }
   const auto kind = kind_of(type);
   const auto family = family_of(*static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(&header)));
-  if (kind.name.empty() || !family) return;
+  if (kind.name.empty()) return;
   std::string_view set;
-  bool ours = false;
+  bool ours = false, hooked = false;
   for_each_attribute(header, [&](const nlattr* attribute) {
     const auto number = mnl_attr_get_type(attribute);
     if (number == kTableAttribute) ours = text_of(attribute) == kTableName;
+    if (kind.name == "chain" && number == NFTA_CHAIN_HOOK) hooked = true;
     if (kind.names_set && number == NFTA_SET_NAME) set = text_of(attribute);  // NFTA_SET_ELEM_LIST_SET as well
   });
-  if (!ours) return;
+  // A table of ours in another family is a stranger's too.
+  if (!ours || !family) {
+    // A later kernel doesn't say of a chain that goes whether it was a base chain. Those of a table go with it, each
+    // told.
+    change_.other_chains |= hooked || type == NFT_MSG_DELCHAIN;
+    return;
+  }
   ++change_.counts[std::string{kind.name}];
   if (type == NFT_MSG_DELTABLE) change_.tables_deleted.insert(*family);
   if (type == NFT_MSG_NEWTABLE) change_.tables_deleted.erase(*family);

@@ -23,15 +23,17 @@
 
 namespace vrouter::firewall {
 
-// One transaction of somebody else's that touched our tables.
+// One transaction of somebody else's that touched our tables, or base chains of others.
 struct ForeignChange {
   std::string process;    // as the kernel names the task, at most 15 bytes; empty where it doesn't tell
   std::uint32_t pid = 0;  // as the first PID namespace counts
   std::set<Family> tables_deleted;
   std::map<std::string, std::size_t> counts;  // "rule", "element", ...: how many were added, changed or deleted
   std::set<SetRef> sets;                      // that hold the elements among them; sets made or deleted, too
+  bool other_chains = false;                  // base chains of other tables came, went or changed, or their tables did
   bool operator==(const ForeignChange&) const = default;
 
+  [[nodiscard]] bool of_ours() const noexcept { return !counts.empty(); }
   [[nodiscard]] std::string who() const;   // "nft (pid 4711)"
   [[nodiscard]] std::string what() const;  // "deleted table inet vrouter", "changed 1 rule, 2 elements"
 };
@@ -58,7 +60,7 @@ class NftEvents {
 // Inside the room, and for its tests: messages as one ForeignChange per transaction.
 class ChangeReader {
  public:
-  // A datagram of the event socket. Calls `take` for each transaction that ended and touched our tables.
+  // A datagram of the event socket. Calls `take` for each transaction that ended and touched what ForeignChange says.
   void read(const void* bytes, std::size_t size, const std::function<void(const ForeignChange&)>& take);
   void forget() { change_ = {}; }
 

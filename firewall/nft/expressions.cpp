@@ -146,6 +146,15 @@ struct Writer {
     put(e, NFTNL_EXPR_LIMIT_FLAGS, x.flags);
     return e;
   }
+  nftnl_expr* operator()(const ElementCounter&) const { return make("counter"); }
+  nftnl_expr* operator()(const SetUpdate& x) const {
+    auto* e = make("dynset");
+    put(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+    put(e, NFTNL_EXPR_DYNSET_SREG_KEY, x.sreg);
+    nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, x.set.c_str());
+    nftnl_expr_set(e, NFTNL_EXPR_DYNSET_EXPR, std::visit(*this, x.with), 0);  // owned by `e` from here on
+    return e;
+  }
   nftnl_expr* operator()(const LogTo& x) const {
     auto* e = make("log");
     nftnl_expr_set_str(e, NFTNL_EXPR_LOG_PREFIX, x.prefix.c_str());
@@ -229,6 +238,20 @@ Expression read_limit(const nftnl_expr* e) {
   return RateLimit{u64(e, NFTNL_EXPR_LIMIT_RATE), u64(e, NFTNL_EXPR_LIMIT_UNIT), u32(e, NFTNL_EXPR_LIMIT_BURST),
                    u32(e, NFTNL_EXPR_LIMIT_TYPE), u32(e, NFTNL_EXPR_LIMIT_FLAGS)};
 }
+Expression read_update(const nftnl_expr* e) {
+  const Unknown other{"dynset"};
+  const bool plain = u32(e, NFTNL_EXPR_DYNSET_OP) == NFT_DYNSET_OP_UPDATE && !has(e, NFTNL_EXPR_DYNSET_SREG_DATA) &&
+                     u64(e, NFTNL_EXPR_DYNSET_TIMEOUT) == 0 && has(e, NFTNL_EXPR_DYNSET_EXPR);
+  if (!plain) return other;
+  std::uint32_t length = 0;
+  const auto* with = static_cast<const nftnl_expr*>(nftnl_expr_get(e, NFTNL_EXPR_DYNSET_EXPR, &length));
+  SetUpdate update{nftnl_expr_get_str(e, NFTNL_EXPR_DYNSET_SET_NAME), u32(e, NFTNL_EXPR_DYNSET_SREG_KEY), {}};
+  const std::string_view name = nftnl_expr_get_str(with, NFTNL_EXPR_NAME);
+  if (name == "counter") return update;
+  if (name != "limit") return other;
+  update.with = std::get<RateLimit>(read_limit(with));
+  return update;
+}
 Expression read_log(const nftnl_expr* e) {
   if (!has(e, NFTNL_EXPR_LOG_GROUP) || !has(e, NFTNL_EXPR_LOG_PREFIX)) return Unknown{"log to the kernel's own"};
   return LogTo{nftnl_expr_get_str(e, NFTNL_EXPR_LOG_PREFIX), nftnl_expr_get_u16(e, NFTNL_EXPR_LOG_GROUP),
@@ -296,6 +319,7 @@ Expression from_nftnl(const nftnl_expr* e) {
   if (name == "reject") return RejectWith{u32(e, NFTNL_EXPR_REJECT_TYPE), nftnl_expr_get_u8(e, NFTNL_EXPR_REJECT_CODE)};
   if (name == "exthdr") return read_exthdr(e);
   if (name == "limit") return read_limit(e);
+  if (name == "dynset") return read_update(e);
   if (name == "log") return read_log(e);
   if (name == "objref") return read_object(e);
   return Unknown{std::string{name}};

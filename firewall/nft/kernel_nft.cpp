@@ -59,6 +59,9 @@ class KernelNft final : public NftPort {
     return apply(transaction);
   }
 
+  [[nodiscard]] std::expected<Tallies, KernelError> counted() override { return read_counted(socket_); }
+  [[nodiscard]] std::expected<Denied, KernelError> denied() override { return read_denied(socket_); }
+
   [[nodiscard]] std::expected<Foreign, KernelError> foreign() override { return read_foreign(socket_); }
 
  private:

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -20,6 +21,18 @@ namespace vrouter::firewall {
 struct Features {
   bool owner_persist = false;  // NFT_TABLE_F_OWNER|NFT_TABLE_F_PERSIST, Linux 6.9
   bool operator==(const Features&) const = default;
+};
+
+struct Tally {
+  std::uint64_t packets = 0, bytes = 0;
+  bool operator==(const Tally&) const = default;
+};
+using Tallies = std::map<std::string, Tally>;
+
+// What guests were refused, by interface: what each sent, ARP too, and what was sent to it.
+struct Denied {
+  Tallies from, to;
+  bool operator==(const Denied&) const = default;
 };
 
 class NftPort {
@@ -46,6 +59,11 @@ class NftPort {
 
   // Deletes our tables, owned, orphaned or plain; none there is no error.
   [[nodiscard]] virtual std::expected<void, KernelError> teardown() = 0;
+
+  // What the named counters of our tables have counted, by name; costs as much as there are of them.
+  [[nodiscard]] virtual std::expected<Tallies, KernelError> counted() { return Tallies{}; }
+  // Costs as much as there are guests that were refused something in the last week.
+  [[nodiscard]] virtual std::expected<Denied, KernelError> denied() { return Denied{}; }
 
   // Input and forward chains of other tables.
   [[nodiscard]] virtual std::expected<Foreign, KernelError> foreign() = 0;

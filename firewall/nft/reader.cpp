@@ -74,7 +74,10 @@ std::optional<std::vector<Type>> types_of(std::uint32_t code) {
 // Empty when it is no set that this version makes.
 std::optional<Set> read_set(const nftnl_set* s) {
   const auto flags = nftnl_set_get_u32(s, NFTNL_SET_FLAGS);
-  if ((flags & ~std::uint32_t{NFT_SET_INTERVAL | NFT_SET_MAP}) != 0) return std::nullopt;
+  constexpr std::uint32_t kDynamic = NFT_SET_EVAL | NFT_SET_TIMEOUT;
+  const bool dynamic = (flags & kDynamic) == kDynamic;
+  const std::uint32_t known = NFT_SET_INTERVAL | NFT_SET_MAP | (dynamic ? kDynamic : 0);
+  if ((flags & ~known) != 0) return std::nullopt;
   auto key = types_of(nftnl_set_get_u32(s, NFTNL_SET_KEY_TYPE));
   if (!key || padded_size(*key) != nftnl_set_get_u32(s, NFTNL_SET_KEY_LEN)) return std::nullopt;
   Set set{nftnl_set_get_str(s, NFTNL_SET_NAME), std::move(*key), DataKind::none, {}, (flags & NFT_SET_INTERVAL) != 0};
@@ -86,6 +89,12 @@ std::optional<Set> read_set(const nftnl_set* s) {
       if (!data || padded_size(*data) != nftnl_set_get_u32(s, NFTNL_SET_DATA_LEN)) return std::nullopt;
       set.data = std::move(*data);
     }
+  }
+  if (dynamic) {
+    constexpr std::uint64_t kMilliseconds = 1000;
+    set.size = nftnl_set_get_u32(s, NFTNL_SET_DESC_SIZE);
+    set.timeout = static_cast<std::uint32_t>(nftnl_set_get_u64(s, NFTNL_SET_TIMEOUT) / kMilliseconds);
+    if (!set.dynamic()) return std::nullopt;
   }
   if (!prints_right(s, set)) return std::nullopt;
   return set;
@@ -355,7 +364,7 @@ std::expected<Observed, KernelError> read_all(NetlinkSocket& socket, const std::
     table.strange |= dormant;
     for (const auto& [name, set] : table.sets) {
       const SetRef ref{family, name};
-      if (sets != nullptr && !sets->contains(ref)) continue;
+      if (set.dynamic() || (sets != nullptr && !sets->contains(ref))) continue;
       auto elements = read_elements(socket, ref, set.interval);
       if (!elements) return std::unexpected(elements.error());
       if (!elements->empty()) observed.elements.emplace(ref, std::move(*elements));

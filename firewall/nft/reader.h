@@ -10,6 +10,7 @@
 #include "firewall/diff.h"
 #include "firewall/foreign.h"
 #include "firewall/nft/netlink.h"
+#include "firewall/nft/port.h"
 
 namespace vrouter::firewall {
 
@@ -19,6 +20,10 @@ namespace vrouter::firewall {
 // With `sets`, the elements of those only: nothing that is read depends on how many guests there are, then.
 [[nodiscard]] std::expected<Observed, KernelError> read_all(NetlinkSocket& socket,
                                                             const std::set<SetRef>* sets = nullptr);
+
+// What has been counted: by the named counters, and by the elements of the sets of whom something was refused.
+[[nodiscard]] std::expected<Tallies, KernelError> read_counted(NetlinkSocket& socket);
+[[nodiscard]] std::expected<Denied, KernelError> read_denied(NetlinkSocket& socket);
 
 // The number of nf_tables' generation; empty where it can't be read.
 [[nodiscard]] std::optional<std::uint32_t> read_generation(NetlinkSocket& socket);

@@ -17,7 +17,7 @@ _vrouter_taps() {
 
 _vrouter() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word command=
-  local commands="add-guest remove-guest guests show status leases publish unpublish ruleset explain reload check teardown"
+  local commands="add-guest remove-guest guests show status leases publish unpublish ruleset explain rules monitor reload check teardown"
   local i
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
@@ -31,6 +31,7 @@ _vrouter() {
     --socket | --config) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     --policy-dir | --state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
+    --guest) mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_guests)" -- "$cur"); return ;;
     --name | --mac | --network | --group | --publish) return ;;
   esac
   if [[ -z $command ]]; then
@@ -41,6 +42,7 @@ _vrouter() {
     local options="--help --json --socket"
     case $command in
       add-guest) options+=" --name --mac --network --group --publish --create-tap --owner --ephemeral --wait" ;;
+      monitor) options+=" --guest" ;;
       check) options+=" --config --policy-dir" ;;
       teardown) options+=" --config --state-dir" ;;
     esac

@@ -8,7 +8,8 @@ commands=(
   'status:show how vrouterd is' 'leases:list the DHCP leases'
   'publish:make a port of a guest reachable' 'unpublish:close a published port'
   'ruleset:print the rules in force' 'explain:say whether a connection passes, and which rules decide'
-  'reload:read the files again'
+  "rules:list the policy's rules and what each has decided on"
+  'monitor:show what the firewall refuses, as it happens' 'reload:read the files again'
   'check:check the configuration' 'teardown:remove all that vrouterd made')
 _arguments -C '--socket[control socket]:socket:_files' '--json[print what the socket returned]' \
   '--help[show help]' '--version[show the version]' '1:command:->command' '*::argument:->argument'
@@ -23,6 +24,10 @@ case $state in
         local -a guests
         guests=(${(f)"$(vrouter guests 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})
         _describe guest guests ;;
+      monitor)
+        local -a guests
+        guests=(${(f)"$(vrouter guests 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})
+        _arguments "--guest[only from or to this one]:guest:(($guests))" ;;
       check) _files ;;
     esac ;;
 esac

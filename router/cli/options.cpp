@@ -79,6 +79,9 @@ void add_commands(CLI::App& app, Words& words) {
   explain->add_option("TO", words.to, kEndHelp)->required();
   explain->add_option("PACKET", words.packet, "PROTOCOL/PORT, such as tcp/443, or icmp/echo-request")
       ->capture_default_str();
+  app.add_subcommand("rules", "List the policy's rules and what each has decided on");
+  app.add_subcommand("monitor", "Show what the firewall refuses, as it happens, until Ctrl-C")
+      ->add_option("--guest", words.guest, std::string{"Only from or to this one: "} + kGuestHelp);
   app.add_subcommand("reload", "Read the files again; apply them in one transaction or not at all");
   auto* check = app.add_subcommand("check", "Check the configuration; needs neither root nor vrouterd");
   check->add_option("FILES", words.files, "Files to check instead of the installed ones");
@@ -98,6 +101,7 @@ constexpr Named kCommands[] = {{"add-guest", Command::add_guest}, {"remove-guest
                                {"status", Command::status},       {"leases", Command::leases},
                                {"publish", Command::publish},     {"unpublish", Command::unpublish},
                                {"ruleset", Command::ruleset},     {"explain", Command::explain},
+                               {"rules", Command::rules},         {"monitor", Command::monitor},
                                {"reload", Command::reload},       {"check", Command::check},
                                {"teardown", Command::teardown}};
 

@@ -24,6 +24,8 @@ enum class Command {
   unpublish,
   ruleset,
   explain,
+  rules,
+  monitor,
   reload,
   check,
   teardown
@@ -40,7 +42,7 @@ struct Request {
   bool json = false;
   config::Guest wanted;                      // add-guest
   std::optional<std::chrono::seconds> wait;  // add-guest --wait
-  std::string guest;                         // remove-guest, show, publish, unpublish
+  std::string guest;                         // remove-guest, show, publish, unpublish; monitor: empty, all
   config::Publish port;                      // publish, unpublish
   std::string from, to;                      // explain
   config::Service packet;                    // explain

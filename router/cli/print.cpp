@@ -186,8 +186,31 @@ std::string guest_facts(const GuestView& view, bool colour) {
     facts.emplace_back(
         "sent", Cell{fmt::format("{} in {} packets", human_bytes(view.traffic->tx_bytes), view.traffic->tx_packets)});
   }
+  if (view.denied) {
+    const auto text = [](const control::Count& count) {
+      return fmt::format("{} packets, {}", count.packets, human_bytes(count.bytes));
+    };
+    facts.emplace_back("denied out", Cell{text(view.denied->out)});
+    facts.emplace_back("denied in", Cell{text(view.denied->in)});
+  }
   add_list(facts, "warnings", view.warnings, Tone::waiting);
   return render_facts(facts, colour);
+}
+
+std::string rules_table(const std::vector<control::RuleView>& rules, bool colour) {
+  std::vector<std::vector<Cell>> rows;
+  for (const auto& rule : rules) {
+    const auto counted = [&](auto text) { return rule.count ? text(*rule.count) : std::string{}; };
+    rows.push_back({{rule.name, Tone::plain},
+                    {fmt::format("{}:{}", rule.declared_at.file, rule.declared_at.line), Tone::plain},
+                    {rule.action, rule.action == "allow" ? Tone::good : Tone::bad},
+                    {joined(rule.from), Tone::plain},
+                    {joined(rule.to), Tone::plain},
+                    {rule.services.empty() ? "any" : joined(rule.services), Tone::plain},
+                    {counted([](const control::Count& c) { return std::to_string(c.packets); }), Tone::plain},
+                    {counted([](const control::Count& c) { return human_bytes(c.bytes); }), Tone::plain}});
+  }
+  return render_table({"NAME", "DECLARED", "ACTION", "FROM", "TO", "SERVICES", "PACKETS", "BYTES"}, rows, colour);
 }
 
 std::string leases_table(const std::vector<LeaseView>& leases, bool colour) {
@@ -215,6 +238,11 @@ std::string status_facts(const StatusView& status, bool colour) {
   facts.emplace_back("uplinks", Cell{joined(status.uplinks)});
   facts.emplace_back("forwarding", Cell{status.forwarding});
   add_list(facts, "networks", status.networks, Tone::plain);
+  const auto& policy = status.policy;
+  facts.emplace_back(
+      "policy", Cell{policy.files.empty() ? std::string{"no policy files"}
+                                          : fmt::format("{} rules, {} groups, {} expectations in {}", policy.rules,
+                                                        policy.groups, policy.expectations, joined(policy.files))});
   facts.emplace_back("guests", Cell{fmt::format("{}, {} ready", status.guests, status.guests_ready),
                                     status.guests == status.guests_ready ? Tone::plain : Tone::waiting});
   facts.emplace_back("repairs", Cell{repairs_text(status.repairs)});

@@ -12,6 +12,7 @@ namespace vrouter::router::cli {
 
 [[nodiscard]] std::string guests_table(const std::vector<control::GuestView>& guests, bool colour);
 [[nodiscard]] std::string guest_facts(const control::GuestView& view, bool colour);
+[[nodiscard]] std::string rules_table(const std::vector<control::RuleView>& rules, bool colour);
 [[nodiscard]] std::string leases_table(const std::vector<control::LeaseView>& leases, bool colour);
 [[nodiscard]] std::string status_facts(const control::StatusView& status, bool colour);
 // "web1 on tap0 has 10.0.5.2 in network default: ready"

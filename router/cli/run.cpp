@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "router/cli/check.h"
+#include "router/cli/monitor.h"
 #include "router/cli/print.h"
 #include "router/cli/table.h"
 #include "router/control/client.h"
@@ -33,12 +34,6 @@ constexpr std::chrono::milliseconds kWaitStep{100};
 
 void say(std::string_view text) {
   fmt::print(stdout, "{}", text);
-}
-
-int fail(const Request& request, const ClientError& error) {
-  if (request.json) say(error.json.empty() ? failure_json(error.message) : error.json + "\n");
-  fmt::print(stderr, "vrouter: {}\n", error.message);
-  return error.kind == ClientFailure::no_daemon ? kNoDaemon : kRefused;
 }
 
 void warn(const std::vector<std::string>& warnings) {
@@ -94,6 +89,8 @@ int show_lists(const Request& request, Client& client) {
       return show(request, client.status(), [=](const auto& status) { return status_facts(status, colour); });
     case Command::leases:
       return show(request, client.list_leases(), [=](const auto& leases) { return leases_table(leases, colour); });
+    case Command::rules:
+      return show(request, client.rules(), [=](const auto& rules) { return rules_table(rules, colour); });
     default:
       return show(request, client.ruleset(), [](const std::string& text) { return text; });
   }
@@ -143,10 +140,13 @@ int ask(const Request& request, Client& client) {
       return show(request, client.teardown(), [](const auto& done) { return lines(done, "nothing to remove"); });
     case Command::explain:
       return explain(request, client);
+    case Command::monitor:
+      return monitor(request, client);
     case Command::guests:
     case Command::show:
     case Command::status:
     case Command::leases:
+    case Command::rules:
     case Command::ruleset:
       return show_lists(request, client);
     case Command::check:
@@ -171,6 +171,12 @@ bool is_long(Command command) {
 }
 
 }  // namespace
+
+int fail(const Request& request, const ClientError& error) {
+  if (request.json) say(error.json.empty() ? failure_json(error.message) : error.json + "\n");
+  fmt::print(stderr, "vrouter: {}\n", error.message);
+  return error.kind == ClientFailure::no_daemon ? kNoDaemon : kRefused;
+}
 
 int run(const Request& request, const Hooks& hooks) {
   if (request.command == Command::check) return check(request);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "router/cli/options.h"
+#include "router/control/client.h"
 
 namespace vrouter::router::cli {
 
@@ -17,6 +18,9 @@ struct Hooks {
                                                                      const std::filesystem::path& state_dir)>
       teardown_offline;
 };
+
+// Says what went wrong; the exit status.
+[[nodiscard]] int fail(const Request& request, const control::ClientError& error);
 
 // Does what is asked, on stdout and stderr; the exit status.
 [[nodiscard]] int run(const Request& request, const Hooks& hooks);

@@ -84,6 +84,13 @@ object body(const std::vector<GuestView>& views) {
   return {{"guests", std::move(guests)}};
 }
 
+object body(const std::vector<RuleView>& views) {
+  array rules;
+  rules.reserve(views.size());
+  for (const auto& view : views) rules.emplace_back(to_json(view));
+  return {{"rules", std::move(rules)}};
+}
+
 object body(const std::vector<LeaseView>& views) {
   array leases;
   leases.reserve(views.size());
@@ -160,6 +167,7 @@ constexpr std::array kMethods{Method{"AddGuest", true, add_guest},
                               Method{"Unpublish", true, unpublish},
                               Method{"GetRuleset", false, without_parameters<&Service::ruleset>},
                               Method{"Explain", false, explain},
+                              Method{"ListRules", false, without_parameters<&Service::rules>},
                               Method{"Reload", true, change_without_parameters<&Service::reload>},
                               Method{"Teardown", true, change_without_parameters<&Service::teardown>}};
 
@@ -190,6 +198,11 @@ awaitable<Outcome> dispatch(Service& service, std::string version, Call call, Pe
     if (method == "GetInfo") co_return about(call.parameters, version);
     if (method == "GetInterfaceDescription") co_return describe(call.parameters);
     co_return service_error("MethodNotFound", "method", call.method);
+  }
+  // Whoever wants the answers of Monitor says so, and is answered elsewhere.
+  if (interface == kInterfaceName && method == "Monitor") {
+    if (const auto which = read_monitor(call.parameters); !which) co_return wire_error(which.error());
+    co_return std::unexpected(WireError{fmt::format("{}.ExpectedMore", kServiceInterfaceName), {}});
   }
   if (interface != kInterfaceName) co_return service_error("InterfaceNotFound", "interface", interface);
   for (const auto& known : kMethods) {
@@ -231,6 +244,30 @@ bool changes_something(const Call& call) noexcept {
     return method.changes && call.method.size() == kInterfaceName.size() + 1 + method.name.size() &&
            call.method.starts_with(kInterfaceName) && call.method.ends_with(method.name);
   });
+}
+
+bool streams(const Call& call) noexcept {
+  constexpr std::string_view kMethod = ".Monitor";
+  return !call.oneway && !call.upgrade && call.method.size() == kInterfaceName.size() + kMethod.size() &&
+         call.method.starts_with(kInterfaceName) && call.method.ends_with(kMethod);
+}
+
+std::expected<std::shared_ptr<Feed>, std::string> open_feed(Service& service, const Call& call) {
+  const auto refused = [](const std::unexpected<WireError>& error) { return std::unexpected(to_message(error)); };
+  if (!call.more) {
+    return refused(std::unexpected(WireError{fmt::format("{}.ExpectedMore", kServiceInterfaceName), {}}));
+  }
+  auto which = read_monitor(call.parameters);
+  if (!which) return refused(wire_error(which.error()));
+  auto feed = service.monitor(std::move(*which));
+  if (!feed) return refused(wire_error(feed.error()));
+  return std::move(*feed);
+}
+
+std::string continued(const MonitorView& told) {
+  std::string text = boost::json::serialize(object{{"parameters", to_json(told)}, {"continues", true}});
+  text.push_back('\0');
+  return text;
 }
 
 awaitable<std::optional<std::string>> answer(Service& service, std::string version, Call call, Peer peer) {

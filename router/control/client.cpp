@@ -153,7 +153,7 @@ std::expected<void, ClientError> Client::send(std::string_view bytes) {
   return {};
 }
 
-std::expected<std::string, ClientError> Client::receive() {
+std::expected<std::string, ClientError> Client::receive(bool forever) {
   const auto deadline = steady_clock::now() + timeout_;
   std::array<char, 64U << 10U> bytes;
   std::size_t searched = 0;
@@ -167,7 +167,7 @@ std::expected<std::string, ClientError> Client::receive() {
     if (searched > kMaxReply) return broken("vrouterd's answer is longer than any answer can be");
     const auto left = std::chrono::ceil<milliseconds>(deadline - steady_clock::now());
     pollfd readable{fd_.get(), POLLIN, 0};
-    const int ready = ::poll(&readable, 1, static_cast<int>(std::max(left, milliseconds{0}).count()));
+    const int ready = ::poll(&readable, 1, forever ? -1 : static_cast<int>(std::max(left, milliseconds{0}).count()));
     if (ready == 0) return broken(fmt::format("vrouterd hasn't answered for {} ms: see its log", timeout_.count()));
     const auto size = ready < 0 ? -1 : ::recv(fd_.get(), bytes.data(), bytes.size(), 0);
     if (size < 0 && errno == EINTR) continue;
@@ -176,16 +176,20 @@ std::expected<std::string, ClientError> Client::receive() {
   }
 }
 
-std::expected<std::string, ClientError> Client::call(std::string_view method, std::string_view parameters) {
-  std::string request =
-      fmt::format(R"({{"method":{},"parameters":{}}})",
-                  boost::json::serialize(boost::json::string_view{method.data(), method.size()}), parameters);
+namespace {
+
+std::string request_of(std::string_view method, std::string_view parameters, bool more) {
+  std::string request = fmt::format(R"({{"method":{},"parameters":{}{}}})",
+                                    boost::json::serialize(boost::json::string_view{method.data(), method.size()}),
+                                    parameters, more ? R"(,"more":true)" : "");
   request.push_back('\0');
-  if (auto sent = send(request); !sent) return std::unexpected(std::move(sent.error()));
-  auto message = receive();
-  if (!message) return std::unexpected(std::move(message.error()));
+  return request;
+}
+
+// The parameters of a reply, or its error in words.
+std::expected<object, ClientError> read_message(const std::string& message) {
   boost::json::error_code error;
-  const auto reply = boost::json::parse(*message, error);
+  const auto reply = boost::json::parse(message, error);
   if (error || !reply.is_object()) return broken("what answers there isn't vrouterd: its answer is no JSON object");
   Fields fields{reply.get_object()};
   const auto failed = fields.optional_text("error");
@@ -197,7 +201,41 @@ std::expected<std::string, ClientError> Client::call(std::string_view method, st
     refused.json = boost::json::serialize(reply);
     return std::unexpected(std::move(refused));
   }
-  return boost::json::serialize(answered != nullptr ? *answered : none);
+  return answered != nullptr ? *answered : none;
+}
+
+}  // namespace
+
+std::expected<std::string, ClientError> Client::call(std::string_view method, std::string_view parameters) {
+  if (auto sent = send(request_of(method, parameters, false)); !sent) return std::unexpected(std::move(sent.error()));
+  auto message = receive();
+  if (!message) return std::unexpected(std::move(message.error()));
+  const auto answered = read_message(*message);
+  if (!answered) return std::unexpected(answered.error());
+  return boost::json::serialize(*answered);
+}
+
+std::expected<void, ClientError> Client::monitor(
+    const std::string& guest, const std::function<bool(const MonitorView&, const std::string& json)>& take) {
+  object parameters;
+  if (!guest.empty()) parameters["guest"] = guest;
+  if (auto sent = send(request_of("io.vrouter.Monitor", boost::json::serialize(parameters), true)); !sent) return sent;
+  for (bool begun = false;; begun = true) {
+    // The first message comes at once, the others when there is something to tell.
+    auto message = receive(begun);
+    if (!message && begun) return broken("vrouterd ended the monitor: it was stopped, or restarted");
+    if (!message) return std::unexpected(std::move(message.error()));
+    const auto answered = read_message(*message);
+    if (!answered) return std::unexpected(answered.error());
+    const auto told = monitor_from_json(*answered);
+    if (!told)
+      return broken(fmt::format("vrouterd's answer can't be read: {} {}", told.error().field, told.error().reason));
+    if (!take(*told, boost::json::serialize(*answered))) return {};
+  }
+}
+
+Asked<std::vector<RuleView>> Client::rules() {
+  return ask_many(*this, "io.vrouter.ListRules", "rules", rule_from_json);
 }
 
 Asked<GuestView> Client::add_guest(const config::Guest& wanted) {

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <expected>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -53,13 +54,19 @@ class Client {
   [[nodiscard]] Asked<ReloadView> reload();
   [[nodiscard]] Asked<std::vector<std::string>> teardown();
 
+  [[nodiscard]] Asked<std::vector<RuleView>> rules();
+  // Gives each message as it comes, with its JSON, until the daemon ends it, which is the error, or `take` says false.
+  [[nodiscard]] std::expected<void, ClientError> monitor(
+      const std::string& guest, const std::function<bool(const MonitorView&, const std::string& json)>& take);
+
   // Any method: `parameters` and the answer are JSON objects.
   [[nodiscard]] std::expected<std::string, ClientError> call(std::string_view method, std::string_view parameters);
 
  private:
   Client(UniqueFd fd, std::chrono::milliseconds timeout) : fd_{std::move(fd)}, timeout_{timeout} {}
   std::expected<void, ClientError> send(std::string_view bytes);
-  std::expected<std::string, ClientError> receive();
+  // A whole message; with `forever`, without a limit to the waiting.
+  std::expected<std::string, ClientError> receive(bool forever = false);
 
   UniqueFd fd_;
   std::chrono::milliseconds timeout_;

@@ -44,8 +44,15 @@ type Guest (
   why: ?string,
   lease: ?Lease,
   traffic: ?Traffic,
+  denied: ?Denied,
   warnings: []string
 )
+
+type Count (packets: int, bytes: int)
+
+# What the firewall refused: of what the guest sent, and of what was sent to it; of a TAP that was refused nothing for a
+# week it begins anew.
+type Denied (out: Count, in: Count)
 
 type Feature (name: string, present: bool, detail: ?string)
 
@@ -71,6 +78,43 @@ type Repairs (
   elements: int
 )
 
+# What the policy files say, in numbers.
+type Policy (files: []string, rules: int, groups: int, expectations: int)
+
+# A rule of the policy or a group's default. count holds the packets that it decided on, which of a connection is the
+# first; those of defaults that allow are not counted. Without services it means all traffic.
+type Rule (
+  name: string,
+  declared_at: Place,
+  action: (allow, deny, reject),
+  from: []string,
+  to: []string,
+  services: []string,
+  log: bool,
+  count: ?Count
+)
+
+# A packet that the firewall logged. time is in microseconds since 1970; limit: refused since it was over a rule's rate;
+# spoof: not what this guest may send. Without file no policy file says so.
+type Packet (
+  time: int,
+  action: (allow, deny, reject, limit, spoof),
+  rule: string,
+  file: ?string,
+  line: ?int,
+  in: ?string,
+  out: ?string,
+  from_guest: ?string,
+  to_guest: ?string,
+  source: string,
+  destination: string,
+  protocol: string,
+  source_port: ?int,
+  destination_port: ?int,
+  icmp_type: ?int,
+  icmp_code: ?int
+)
+
 # uptime is in seconds.
 type Status (
   health: (ok, degraded, stopped),
@@ -83,6 +127,7 @@ type Status (
   uplinks: []string,
   forwarding: string,
   networks: []string,
+  policy: Policy,
   guests: int,
   guests_ready: int,
   features: []Feature,
@@ -131,6 +176,14 @@ method Explain(from: string, to: string, packet: string) -> (
   summary: string,
   steps: []string
 )
+
+# The policy's rules in their order, then the groups' defaults.
+method ListRules() -> (rules: []Rule)
+
+# To be called with `more`: tells of packets as the firewall logs them, all that it refuses up to 10 a second and TAP.
+# The first message holds none and comes at once, with a notice where nothing may come; missed counts those before this
+# one that could not be told.
+method Monitor(guest: ?string) -> (packet: ?Packet, missed: int, notice: ?string)
 
 # Reads the files again and applies them in one transaction or not at all.
 method Reload() -> (changes: []string, warnings: []string)

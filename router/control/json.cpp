@@ -64,6 +64,40 @@ object to_json(const Traffic& traffic) {
           {"tx_packets", traffic.tx_packets}};
 }
 
+object to_json(const Count& count) {
+  return {{"packets", count.packets}, {"bytes", count.bytes}};
+}
+
+Read<Count> count_from_json(const object& json) {
+  Fields fields{json};
+  const Count count{fields.count("packets"), fields.count("bytes")};
+  return fields.result(count);
+}
+
+object to_json(const DeniedView& denied) {
+  return {{"out", to_json(denied.out)}, {"in", to_json(denied.in)}};
+}
+
+Read<DeniedView> denied_from_json(const object& json) {
+  Fields fields{json};
+  const DeniedView denied{fields.optional_nested("out", count_from_json).value_or(Count{}),
+                          fields.optional_nested("in", count_from_json).value_or(Count{})};
+  return fields.result(denied);
+}
+
+object to_json(const PolicyView& policy) {
+  return {{"files", to_json(policy.files)},
+          {"rules", policy.rules},
+          {"groups", policy.groups},
+          {"expectations", policy.expectations}};
+}
+
+Read<PolicyView> policy_from_json(const object& json) {
+  Fields fields{json};
+  PolicyView policy{fields.texts("files"), fields.count("rules"), fields.count("groups"), fields.count("expectations")};
+  return fields.result(std::move(policy));
+}
+
 Read<Traffic> traffic_from_json(const object& json) {
   Fields fields{json};
   Traffic traffic;
@@ -278,6 +312,7 @@ object to_json(const GuestView& view) {
   set_unless_empty(json, "why", view.why);
   if (view.lease) json["lease"] = to_json(*view.lease);
   if (view.traffic) json["traffic"] = to_json(*view.traffic);
+  if (view.denied) json["denied"] = to_json(*view.denied);
   json["warnings"] = to_json(view.warnings);
   return json;
 }
@@ -292,6 +327,7 @@ Read<GuestView> guest_from_json(const object& json) {
   view.why = fields.optional_text("why").value_or("");
   view.lease = fields.optional_nested("lease", lease_from_json);
   view.traffic = fields.optional_nested("traffic", traffic_from_json);
+  view.denied = fields.optional_nested("denied", denied_from_json);
   view.warnings = fields.texts("warnings");
   return fields.result(std::move(view));
 }
@@ -306,6 +342,7 @@ object to_json(const StatusView& status) {
               {"uplinks", to_json(status.uplinks)},
               {"forwarding", status.forwarding},
               {"networks", to_json(status.networks)},
+              {"policy", to_json(status.policy)},
               {"guests", status.guests},
               {"guests_ready", status.guests_ready},
               {"repairs", to_json(status.repairs)},
@@ -332,6 +369,7 @@ Read<StatusView> status_from_json(const object& json) {
   status.uplinks = fields.texts("uplinks");
   status.forwarding = fields.optional_text("forwarding").value_or("");
   status.networks = fields.texts("networks");
+  status.policy = fields.optional_nested("policy", policy_from_json).value_or(PolicyView{});
   status.guests = fields.count("guests");
   status.guests_ready = fields.count("guests_ready");
   for (const auto* inner : fields.objects("features")) {
@@ -367,6 +405,29 @@ Read<ExplainView> explain_from_json(const object& json) {
   ExplainView explained{fields.text("from"),    fields.text("to"),      fields.text("packet"),
                         fields.text("verdict"), fields.text("summary"), fields.texts("steps")};
   return fields.result(std::move(explained));
+}
+
+object to_json(const RuleView& rule) {
+  object json{{"name", rule.name},      {"declared_at", to_json(rule.declared_at)},
+              {"action", rule.action},  {"from", to_json(rule.from)},
+              {"to", to_json(rule.to)}, {"services", to_json(rule.services)},
+              {"log", rule.log}};
+  if (rule.count) json["count"] = to_json(*rule.count);
+  return json;
+}
+
+Read<RuleView> rule_from_json(const object& json) {
+  Fields fields{json};
+  RuleView rule;
+  rule.name = fields.text("name");
+  rule.declared_at = fields.optional_nested("declared_at", place_from_json).value_or(config::Place{});
+  rule.action = fields.text("action");
+  rule.from = fields.texts("from");
+  rule.to = fields.texts("to");
+  rule.services = fields.texts("services");
+  rule.log = fields.flag("log");
+  rule.count = fields.optional_nested("count", count_from_json);
+  return fields.result(std::move(rule));
 }
 
 object add_guest_parameters(const config::Guest& wanted) {
@@ -407,6 +468,13 @@ Read<AskedToExplain> read_explain(const object& parameters) {
   asked.to = fields.text("to");
   asked.packet = fields.parsed("packet", config::parse_packet);
   return fields.result(std::move(asked));
+}
+
+Read<std::string> read_monitor(const object& parameters) {
+  Fields fields{parameters};
+  fields.only({"guest"});
+  auto guest = fields.optional_text("guest").value_or("");
+  return fields.result(std::move(guest));
 }
 
 Read<void> refuse_all(const object& parameters) {

@@ -27,6 +27,8 @@ using Read = std::expected<T, FieldError>;
 [[nodiscard]] boost::json::object to_json(const StatusView& status);
 [[nodiscard]] boost::json::object to_json(const ReloadView& reload);
 [[nodiscard]] boost::json::object to_json(const ExplainView& explained);
+[[nodiscard]] boost::json::object to_json(const RuleView& rule);
+[[nodiscard]] boost::json::object to_json(const MonitorView& told);
 [[nodiscard]] boost::json::array to_json(const std::vector<std::string>& texts);
 
 [[nodiscard]] Read<LeaseView> lease_from_json(const boost::json::object& json);
@@ -34,6 +36,8 @@ using Read = std::expected<T, FieldError>;
 [[nodiscard]] Read<StatusView> status_from_json(const boost::json::object& json);
 [[nodiscard]] Read<ReloadView> reload_from_json(const boost::json::object& json);
 [[nodiscard]] Read<ExplainView> explain_from_json(const boost::json::object& json);
+[[nodiscard]] Read<RuleView> rule_from_json(const boost::json::object& json);
+[[nodiscard]] Read<MonitorView> monitor_from_json(const boost::json::object& json);
 [[nodiscard]] Read<std::vector<std::string>> texts_from_json(const boost::json::object& json, std::string_view field);
 
 // The parameters of the calls.
@@ -50,6 +54,7 @@ struct AskedToExplain {
   config::Service packet;
 };
 [[nodiscard]] Read<AskedToExplain> read_explain(const boost::json::object& parameters);
-[[nodiscard]] Read<void> refuse_all(const boost::json::object& parameters);  // for calls without parameters
+[[nodiscard]] Read<std::string> read_monitor(const boost::json::object& parameters);  // the guest; empty: all
+[[nodiscard]] Read<void> refuse_all(const boost::json::object& parameters);           // for calls without parameters
 
 }  // namespace vrouter::router::control

@@ -124,6 +124,10 @@ class Session : public std::enable_shared_from_this<Session> {
             core.options.max_clients)));
         break;
       }
+      if (streams(*call)) {
+        co_await stream(self, *call);
+        break;
+      }
       const auto reply = co_await answer(core.service, core.options.version, std::move(*call), self->peer_);
       if (reply && !co_await self->write(*reply)) break;
     }
@@ -137,6 +141,27 @@ class Session : public std::enable_shared_from_this<Session> {
   }
 
  private:
+  // Answers until the feed ends or the client does: it has nothing more to say, so any word of its, or none any more,
+  // ends it too. One that reads slowly is waited for; what it misses meanwhile, the feed counts.
+  static awaitable<void> stream(std::shared_ptr<Session> self, const Call& call) {
+    const auto feed = open_feed(self->core_->service, call);
+    if (!feed) {
+      co_await self->write(feed.error());
+      co_return;
+    }
+    boost::asio::co_spawn(self->core_->io, end_with_client(self, *feed), boost::asio::detached);
+    while (const auto told = co_await (*feed)->next()) {
+      if (!co_await self->write(continued(*told), Patience::endless)) break;
+    }
+    (*feed)->close();
+  }
+  static awaitable<void> end_with_client(std::shared_ptr<Session> self, std::shared_ptr<Feed> feed) {
+    char byte = 0;
+    co_await self->socket_.async_read_some(boost::asio::buffer(&byte, 1), kResult);
+    feed->close();
+    self->close();
+  }
+
   // Nothing once the client is gone, stalled or out of bounds.
   awaitable<std::optional<std::string>> read_message(MessageBuffer& input) {
     std::array<char, kReadSize> bytes;
@@ -159,8 +184,9 @@ class Session : public std::enable_shared_from_this<Session> {
     }
   }
 
-  awaitable<bool> write(const std::string& reply) {
-    arm();
+  enum class Patience : std::uint8_t { bounded, endless };
+  awaitable<bool> write(const std::string& reply, Patience patience = Patience::bounded) {
+    if (patience == Patience::bounded) arm();
     wait_for_client();
     make_room(*core_, reply.size());
     core_->unread += unread_ = reply.size();

@@ -5,7 +5,10 @@
 #include <sys/types.h>
 
 #include <boost/asio/awaitable.hpp>
+#include <cstddef>
 #include <expected>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,6 +39,18 @@ using Result = std::expected<T, Failure>;
 template <typename T>
 using Answer = boost::asio::awaitable<Result<T>>;
 
+// What comes as it happens, until either side ends it.
+class Feed {
+ public:
+  virtual ~Feed() = default;
+  // The next message; nothing once it is over. One at a time.
+  virtual boost::asio::awaitable<std::optional<MonitorView>> next() = 0;
+  virtual void close() = 0;  // a next() under way ends
+};
+
+// Each holds a client's place and a queue; who needs more reads one of them on.
+inline constexpr std::size_t kMaxMonitors = 8;
+
 // Every call runs on the server's io_context. Several may be under way at once: one per client.
 class Service {
  public:
@@ -54,6 +69,9 @@ class Service {
   virtual Answer<std::string> ruleset() = 0;  // nft syntax
   // Each end is a guest (TAP, name or address), another address, "host" or "world"; `packet` is such as "tcp/443".
   virtual Answer<ExplainView> explain(std::string from, std::string to, config::Service packet) = 0;
+  virtual Answer<std::vector<RuleView>> rules() = 0;
+  // Packets that the firewall logs from now on, of one guest or, with an empty `which`, of all.
+  virtual Result<std::shared_ptr<Feed>> monitor(std::string which) = 0;
   virtual Answer<ReloadView> reload(Peer peer) = 0;
   virtual Answer<std::vector<std::string>> teardown(Peer peer) = 0;  // what was undone, a sentence each
 };

@@ -34,6 +34,17 @@ struct Traffic {
   bool operator==(const Traffic&) const = default;
 };
 
+struct Count {
+  std::uint64_t packets = 0, bytes = 0;
+  bool operator==(const Count&) const = default;
+};
+
+// What the firewall refused: of what the guest sent, and of what was sent to it.
+struct DeniedView {
+  Count out, in;
+  bool operator==(const DeniedView&) const = default;
+};
+
 struct GuestView {
   config::Guest guest;  // as completed: name, network, address
   bool ready = false;   // adopted: routed, filtered, answered
@@ -41,6 +52,7 @@ struct GuestView {
   std::string why;      // one sentence where not ready; empty otherwise
   std::optional<LeaseView> lease;
   std::optional<Traffic> traffic;     // empty: the TAP isn't there
+  std::optional<DeniedView> denied;   // empty: not asked for, as in a list of guests
   std::vector<std::string> warnings;  // what on this host may stop the guest, each with its remedy
   bool operator==(const GuestView&) const = default;
 };
@@ -66,6 +78,13 @@ struct Repairs {
   bool operator==(const Repairs&) const = default;
 };
 
+// What the policy files say, in numbers.
+struct PolicyView {
+  std::vector<std::string> files;  // their names
+  std::uint64_t rules = 0, groups = 0, expectations = 0;
+  bool operator==(const PolicyView&) const = default;
+};
+
 struct StatusView {
   Health health = Health::ok;
   std::vector<std::string> problems;  // empty when ok; each with its remedy
@@ -77,6 +96,7 @@ struct StatusView {
   std::vector<std::string> uplinks;
   std::string forwarding;             // "interfaces" or "global"
   std::vector<std::string> networks;  // "default 10.0.5.0/24 nat"
+  PolicyView policy;
   std::uint64_t guests = 0;
   std::uint64_t guests_ready = 0;
   std::vector<Feature> features;
@@ -94,6 +114,42 @@ struct ExplainView {
   std::string summary;             // one sentence
   std::vector<std::string> steps;  // what each side said, and what was translated
   bool operator==(const ExplainView&) const = default;
+};
+
+// A rule of the policy, or what a group's default says of one direction.
+struct RuleView {
+  std::string name;  // of a default: "default of group web, ingress"
+  config::Place declared_at;
+  std::string action;                 // "allow", "deny" or "reject"
+  std::vector<std::string> from, to;  // "group:web"
+  std::vector<std::string> services;  // "tcp/5432"; empty: all
+  bool log = false;
+  std::optional<Count> count;  // first packets that it decided on; empty: not counted, as of a default that allows
+  bool operator==(const RuleView&) const = default;
+};
+
+// A packet that the firewall logged, mostly one that it refused.
+struct PacketView {
+  std::chrono::microseconds time{};  // since 1970, when it was told
+  std::string action;                // "allow", "deny", "reject", "limit" or "spoof"
+  std::string rule;                  // in words: "web to db"
+  std::string file;                  // of the policy, where the rule is of it
+  std::uint32_t line = 0;
+  std::string in, out;               // interfaces; empty: none, or gone since
+  std::string from_guest, to_guest;  // names, by those interfaces
+  std::string source, destination;
+  std::string protocol;  // "tcp", "icmpv6", or a number
+  std::optional<std::uint16_t> source_port, destination_port;
+  std::optional<std::uint8_t> icmp_type, icmp_code;
+  bool operator==(const PacketView&) const = default;
+};
+
+// One message of a monitor. The first says nothing but that it has begun.
+struct MonitorView {
+  std::optional<PacketView> packet;
+  std::uint64_t missed = 0;  // packets before this one that it could not be told of
+  std::string notice;        // why nothing may come; empty: nothing stands in the way
+  bool operator==(const MonitorView&) const = default;
 };
 
 struct ReloadView {

@@ -33,6 +33,7 @@ void Router::check_guests() {
     follow(plane_.look_at_host());
     if (desired_.host.ipv6()) follow(plane_.look_at_links(desired_.host.uplinks6));
     mend_rules_after(BootClock::duration{});  // of tables, chains and rules; elements that nobody told of stay unread
+    look_at_others();                         // the old iptables tells nobody
     mends_.sum_up(BootClock::now());
   }
   auto guest = desired_.guests.upper_bound(checked_);

@@ -22,6 +22,7 @@
 #include "router/daemon/version.h"
 #include "router/processes/dhcp_job.h"
 #include "router/processes/dns_job.h"
+#include "router/processes/log_job.h"
 #include "router/processes/privileges.h"
 #include "router/processes/spawner.h"
 
@@ -35,7 +36,8 @@ int fail(const std::string& message) {
   return 1;
 }
 
-// DHCP and DNS in processes of their own. Before anything is read: a child is a copy of what is here now.
+// DHCP, DNS and the log's reader in processes of their own. Before anything is read: a child is a copy of what is here
+// now.
 struct Separation {
   std::unique_ptr<Spawner> spawner;
   firewall::ServiceUsers users;
@@ -46,8 +48,10 @@ std::expected<Separation, std::string> separate(const Paths& paths) {
   if (!dhcp) return std::unexpected(dhcp.error());
   const auto dns = user_of(Service::dns);
   if (!dns) return std::unexpected(dns.error());
-  auto spawner =
-      Spawner::fork({.jobs = {run_dhcp, run_dns}, .users = {*dhcp, *dns}, .root = paths.runtime_dir / "empty"});
+  const auto log = user_of(Service::log);
+  if (!log) return std::unexpected(log.error());
+  auto spawner = Spawner::fork(
+      {.jobs = {run_dhcp, run_dns, run_log}, .users = {*dhcp, *dns, *log}, .root = paths.runtime_dir / "empty"});
   if (!spawner) {
     return std::unexpected(spawner.error().to_string() +
                            "; vrouterd starts its services as users of their own, which takes root");
@@ -90,7 +94,13 @@ std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
   if (!ports)
     return std::unexpected(ports.error().to_string() +
                            "; vrouterd needs CAP_NET_ADMIN: run it as root or by its systemd unit");
-  return Router::Parts{paths, std::move(*config), std::move(*store), std::move(*ports), nullptr, std::nullopt};
+  return Router::Parts{paths,
+                       std::move(*config),
+                       std::move(*store),
+                       std::move(*ports),
+                       nullptr,
+                       std::nullopt,
+                       open_packet_log(firewall::kLogGroup)};
 }
 
 // SIGHUP is `vrouter reload`, as service managers expect.
@@ -182,7 +192,8 @@ int run(int argc, char** argv) {
   app.add_flag("--debug", debug, "Log every change that is made to the host");
   bool single_process = false;
   app.add_flag("--single-process", single_process,
-               "Serve DHCP and DNS in this process, with all its privileges: for debugging only");
+               "Serve DHCP and DNS, and read what the firewall logs, in this process, with all its privileges: for "
+               "debugging only");
   bool teardown = false;
   app.add_flag("--teardown", teardown,
                "Serve nothing: give the host back as it was before vrouterd, as `vrouter teardown` does when no daemon "

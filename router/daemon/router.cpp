@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/daemon/router.h"
 
+#include <fmt/format.h>
 #include <pwd.h>
 
 #include <array>
@@ -46,10 +47,29 @@ Router::Router(asio::io_context& io, Parts parts)
       rest_{io},
       mends_{log_info},
       rules_timer_{io},
+      monitors_{io,
+                [this](bool wanted) {
+                  if (packet_log_) packet_log_->want(wanted);
+                }},
+      others_timer_{io},
       check_{io},
       bridge_timer_{io},
       leases_{disk_.loaded().leases},
       lease_timer_{io} {
+  const auto take = [this](const LoggedPacket& logged) { on_packet(logged); };
+  if (!parts.packet_log) {
+    packet_log_problem_ = "what the firewall refuses can't be shown: " + parts.packet_log.error().to_string() +
+                          (parts.packet_log.error().code == EBUSY
+                               ? fmt::format("; another process reads nflog group {} (ulogd, tcpdump): stop it, and "
+                                             "restart vrouterd",
+                                             firewall::kLogGroup)
+                               : "");
+    log_warning(packet_log_problem_);
+  } else if (*parts.packet_log) {
+    packet_log_ = parts.spawner == nullptr
+                      ? read_log_here(io, std::move(*parts.packet_log), take)
+                      : RemotePacketLog::open(io, *parts.spawner, std::move(*parts.packet_log), take);
+  }
   adopt_config(std::move(parts.config));
   for (const auto& [tap, guest] : disk_.loaded().guests) guests_.insert(guest);
   enter_profiles();

@@ -26,15 +26,18 @@
 #include "firewall/compile.h"
 #include "firewall/journey.h"
 #include "firewall/nft/events.h"
+#include "firewall/rule_names.h"
 #include "router/control/service.h"
 #include "router/daemon/dataplane.h"
 #include "router/daemon/disk.h"
 #include "router/daemon/gate.h"
 #include "router/daemon/guest_services.h"
 #include "router/daemon/mending.h"
+#include "router/daemon/monitors.h"
 #include "router/daemon/paths.h"
 #include "router/kernel/conntrack.h"
 #include "router/kernel/events.h"
+#include "router/processes/packet_log.h"
 #include "router/reconcile/diff.h"
 #include "router/state/store.h"
 
@@ -51,8 +54,9 @@ class Router final : public control::Service {
     config::Config config;
     std::unique_ptr<state::Store> store;
     Dataplane::Ports ports;
-    Spawner* spawner = nullptr;                   // none: DHCP and DNS are served in this process
-    std::optional<firewall::ServiceUsers> users;  // with a spawner: whom its children run as
+    Spawner* spawner = nullptr;                            // none: DHCP and DNS are served in this process
+    std::optional<firewall::ServiceUsers> users;           // with a spawner: whom its children run as
+    std::expected<UniqueFd, KernelError> packet_log = {};  // open_packet_log(); an empty one: nothing is logged
   };
   Router(boost::asio::io_context& io, Parts parts);
 
@@ -60,7 +64,7 @@ class Router final : public control::Service {
   [[nodiscard]] Attempt<> start();
   [[nodiscard]] std::string summary() const;  // "2 guests, 1 ready"
   // A service's process ended, as the spawner tells.
-  void on_gone(const ChildGone& gone) { services_.on_gone(gone); }
+  void on_gone(const ChildGone& gone);
   // What the kernel and the guests report.
   void on_event(const KernelEvent& event);
   void on_rules_event(const firewall::NftEvent& event);
@@ -76,6 +80,8 @@ class Router final : public control::Service {
   control::Answer<control::GuestView> unpublish(std::string which, config::Publish port, control::Peer peer) override;
   control::Answer<std::string> ruleset() override;
   control::Answer<control::ExplainView> explain(std::string from, std::string to, config::Service packet) override;
+  control::Answer<std::vector<control::RuleView>> rules() override;
+  control::Result<std::shared_ptr<control::Feed>> monitor(std::string which) override;
   control::Answer<control::ReloadView> reload(control::Peer peer) override;
   control::Answer<std::vector<std::string>> teardown(control::Peer peer) override;
 
@@ -160,6 +166,15 @@ class Router final : public control::Service {
   void cut_guests_off(const std::string& why);
   void forget_untranslated();  // connections that began while rules were missing
   void rules_are_in();
+
+  // --- seeing.cpp: what the firewall refuses, and what other tables do
+  void on_packet(const LoggedPacket& logged);
+  [[nodiscard]] const firewall::Decision* decision_of(const std::string& prefix);
+  [[nodiscard]] std::vector<std::string> packet_log_problems() const;
+  [[nodiscard]] control::DeniedView denied(const std::string& tap);
+  [[nodiscard]] control::PolicyView policy_view() const;
+  void look_at_others_soon();
+  void look_at_others();
 
   // --- checks.cpp: what tells no event
   void check_after(BootClock::duration rest);
@@ -252,6 +267,17 @@ class Router final : public control::Service {
   Pace rules_pace_{kRulesBurst, kRulesEvery};
   std::string rules_problem_;  // why they can't be put back: guests are cut off meanwhile
   std::chrono::seconds rules_again_{1};
+
+  Monitors monitors_;
+  std::map<std::string, firewall::Decision> decisions_;  // by prefix: what the rules in force may log
+  BootTime decisions_read_{};
+  std::string packet_log_problem_;
+  std::uint64_t packets_lost_ = 0;         // as told to the monitors
+  std::unique_ptr<PacketLog> packet_log_;  // none: the group is another's
+
+  boost::asio::steady_timer others_timer_;
+  bool others_waiting_ = false;        // the timer runs
+  std::set<std::string> others_told_;  // what of other tables is in guests' way, as last logged
 
   boost::asio::steady_timer check_;
   std::string checked_;  // the TAP that was looked at last in this round

@@ -104,6 +104,7 @@ Attempt<> Router::start() {
   start_repair();
   spawn([this] { return fit_conntrack(); });
   begin_services();
+  look_at_others_soon();
   check_after(kCheckEvery);
   return {};
 }

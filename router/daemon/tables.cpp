@@ -36,7 +36,10 @@ boost::asio::awaitable<void> forget_stragglers(boost::asio::io_context& io, Conn
 
 void Router::on_rules_event(const firewall::NftEvent& event) {
   if (stopped_) return;
-  if (const auto* change = std::get_if<firewall::ForeignChange>(&event)) {
+  const auto* change = std::get_if<firewall::ForeignChange>(&event);
+  if (change == nullptr || change->other_chains) look_at_others_soon();
+  if (change != nullptr && !change->of_ours()) return;
+  if (change != nullptr) {
     rules_look_.sets.insert(change->sets.begin(), change->sets.end());
     // Whoever began it is named; a tool that goes on meanwhile is mostly the same one.
     if (rules_look_.after.empty()) rules_look_.after = change->who() + " " + change->what();

@@ -2,7 +2,9 @@
 // What the control socket shows of the router: nothing here changes anything.
 #include <sys/utsname.h>
 
+#include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
+#include <iterator>
 
 #include "base/clock.h"
 #include "firewall/render.h"
@@ -139,6 +141,7 @@ control::Answer<GuestView> Router::show_guest(std::string which) {
                      .tx_bytes = traffic->received_bytes,
                      .tx_packets = traffic->received_packets};
   }
+  shown.denied = denied(guest->tap);
   const auto obstacles = foreign_obstacles(guest->tap);
   shown.warnings.insert(shown.warnings.end(), obstacles.begin(), obstacles.end());
   co_return shown;
@@ -197,7 +200,8 @@ control::Answer<control::StatusView> Router::status() {
   shown.health = stopped_                 ? control::Health::stopped
                  : shown.problems.empty() ? control::Health::ok
                                           : control::Health::degraded;
-  shown.warnings = foreign_obstacles({});
+  shown.warnings = foreign_obstacles(std::string{firewall::kAnyTap});
+  std::ranges::move(packet_log_problems(), std::back_inserter(shown.warnings));
   const auto* tracked = plane_.observed().sysctl(kConntrackMax);
   if (!conntrack_warning_.empty() && tracked != nullptr && !conntrack_suffices(*tracked, guests_.size()))
     shown.warnings.push_back(conntrack_warning_);
@@ -211,6 +215,7 @@ control::Answer<control::StatusView> Router::status() {
   for (const auto& [name, network] : config_.networks) {
     shown.networks.push_back(name + " " + network.prefix.to_string() + " " + std::string{config::name(network.mode)});
   }
+  shown.policy = policy_view();
   shown.guests = guests_.size();
   for (const auto& [tap, guest] : guests_.all()) shown.guests_ready += view(guest).ready ? 1 : 0;
   const bool owner = plane_.nft().features().owner_persist;
@@ -221,15 +226,22 @@ control::Answer<control::StatusView> Router::status() {
                                 : "another tool's `nft flush ruleset` takes vrouter's tables with it; they are put "
                                   "back at once"});
   shown.repairs = mends_.counts();
-  const auto processes = services_.processes();
+  auto processes = services_.processes();
+  if (packet_log_ && packet_log_->supervisor() != nullptr) {
+    const auto& log = *packet_log_->supervisor();
+    processes.push_back({.service = router::Service::log, .pid = log.pid(), .restarts = log.restarts()});
+  }
   std::string running;
   for (const auto& process : processes) {
     running += (running.empty() ? "" : ", ") + std::string{name(process.service)} + " is " +
                (process.pid == 0 ? "being started" : "process " + std::to_string(process.pid)) +
                (process.restarts == 0 ? "" : ", started again " + std::to_string(process.restarts) + " times");
   }
-  shown.features.push_back({"service processes", users_.has_value(),
-                            users_ ? running : "--single-process: DHCP and DNS run with all of vrouterd's privileges"});
+  shown.features.push_back(
+      {"service processes", users_.has_value(),
+       users_
+           ? running
+           : "--single-process: DHCP and DNS run, and the firewall's log is read, with all of vrouterd's privileges"});
   shown.upstreams_from = {services_.upstreams_from()};
   shown.dhcp = services_.dhcp_statistics();
   shown.dns = services_.dns_statistics();

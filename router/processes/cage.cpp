@@ -53,6 +53,8 @@ rlim_t descriptors(Service service) {
       return 64;
     case Service::dns:
       return kMostDescriptors;
+    case Service::log:
+      return 16;
   }
   std::abort();
 }
@@ -163,6 +165,8 @@ Allowed allowed(Service service) noexcept {
       return {.datagrams = true, .connections = false};
     case Service::dns:
       return {.datagrams = true, .connections = true};
+    case Service::log:
+      return {};
   }
   std::abort();
 }

@@ -22,7 +22,8 @@ struct Allowed {
 [[nodiscard]] Allowed allowed(Service service) noexcept;
 
 // 4,096 questions that wait (dns/budget.h), some with a second server's or TCP's socket, 512 TCP clients, and two
-// sockets per gateway address. dhcp has 64: its channel, its loop, and a handful of sockets that serve all TAPs.
+// sockets per gateway address. dhcp has 64: its channel, its loop, and a handful of sockets that serve all TAPs;
+// log 16.
 inline constexpr std::size_t kMostDescriptors = 16384;
 // A hundred times what a service takes for 10,000 guests: one that turns hostile doesn't take the host's memory.
 inline constexpr std::size_t kMostMemory = std::size_t{1} << 30;

@@ -219,6 +219,8 @@ std::string_view name(Service service) noexcept {
       return "dhcp";
     case Service::dns:
       return "dns";
+    case Service::log:
+      return "log";
   }
   std::abort();
 }

@@ -5,6 +5,7 @@
 //   vrouterd: spawner   CAP_SETUID, CAP_SETGID, CAP_SYS_CHROOT, CAP_KILL: makes sockets and children, nothing else
 //   vrouterd: dhcp      user _vrouter-dhcp, caged (cage.h)
 //   vrouterd: dns       user _vrouter-dns, caged
+//   vrouterd: log       user _vrouter-log, caged: reads what the firewall logs, which holds what guests sent
 //
 // The spawner is forked before a file is read, so no child inherits what the operator's files or the database held.
 // Sockets belong to the user of the service that will use them, from socket(2) on: the firewall's output rules know
@@ -29,8 +30,8 @@
 
 namespace vrouter::router {
 
-enum class Service : std::uint8_t { dhcp, dns };
-inline constexpr std::size_t kServices = 2;
+enum class Service : std::uint8_t { dhcp, dns, log };
+inline constexpr std::size_t kServices = 3;
 [[nodiscard]] std::string_view name(Service) noexcept;  // "dhcp"
 
 // What a child does once it is caged; its return value is its exit status. `channel` is its end of the line.

@@ -73,7 +73,7 @@ struct Processes : testing::Test {
 TEST_F(Processes, EachHasOnlyThePrivilegesOfItsJob) {
   const auto family = family_of(scene.daemon->pid());
   ASSERT_TRUE(family.contains("vrouterd: spawn") && family.contains("vrouterd: dhcp") &&
-              family.contains("vrouterd: dns"));
+              family.contains("vrouterd: dns") && family.contains("vrouterd: log"));
   // Every thread: capabilities are each thread's own.
   for (const auto& task :
        std::filesystem::directory_iterator{"/proc/" + std::to_string(scene.daemon->pid()) + "/task"}) {
@@ -85,7 +85,8 @@ TEST_F(Processes, EachHasOnlyThePrivilegesOfItsJob) {
   }
   const auto spawner = slurp("/proc/" + std::to_string(family.at("vrouterd: spawn")) + "/status");
   EXPECT_EQ(field(spawner, "CapEff"), "00000000000400e0") << "SETUID, SETGID, SYS_CHROOT, KILL";
-  for (const auto& [name, user] : {std::pair{"vrouterd: dhcp", "7601"}, {"vrouterd: dns", "7602"}}) {
+  for (const auto& [name, user] :
+       {std::pair{"vrouterd: dhcp", "7601"}, {"vrouterd: dns", "7602"}, {"vrouterd: log", "7603"}}) {
     const auto status = slurp("/proc/" + std::to_string(family.at(name)) + "/status");
     const std::string ids = std::string{user} + "\t" + user + "\t" + user + "\t" + user;
     EXPECT_EQ(field(status, "Uid"), ids) << name;

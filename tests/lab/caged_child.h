@@ -31,7 +31,7 @@ using router::Service;
 using router::Spawner;
 using router::User;
 
-inline constexpr User kDhcpUser{7601, 7611}, kDnsUser{7602, 7612};
+inline constexpr User kDhcpUser{7601, 7611}, kDnsUser{7602, 7612}, kLogUser{7603, 7613};
 
 // An empty directory of the test's own, gone with it.
 class EmptyRoot {
@@ -55,7 +55,7 @@ class EmptyRoot {
 };
 
 inline router::SpawnerOptions hostile_options(const std::filesystem::path& root) {
-  return {{run_hostile_job, run_hostile_job}, {kDhcpUser, kDnsUser}, root};
+  return {{run_hostile_job, run_hostile_job, run_hostile_job}, {kDhcpUser, kDnsUser, kLogUser}, root};
 }
 
 // "CapEff:\t0000..." -> "0000..."; "" when the process or the line isn't there.

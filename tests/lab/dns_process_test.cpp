@@ -50,7 +50,8 @@ class DnsProcess : public ::testing::Test {
     if (std::system("ip link set lo up && ip addr add 10.0.5.1/32 dev lo && ip addr add fd00::53/128 dev lo") != 0) {
       throw LabError{"the addresses of the test's namespace can't be set"};
     }
-    auto spawner = Spawner::fork({{[](UniqueFd) { return 0; }, router::run_dns}, {kDhcpUser, kDnsUser}, root_.path()});
+    auto spawner =
+        Spawner::fork({{[](UniqueFd) { return 0; }, router::run_dns, {}}, {kDhcpUser, kDnsUser, {}}, root_.path()});
     if (!spawner) throw LabError{spawner.error().to_string()};
     spawner_ = std::move(*spawner);
     spawner_->watch(

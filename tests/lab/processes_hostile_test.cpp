@@ -24,7 +24,7 @@ using router::Supervisor;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr std::array kServices{Service::dhcp, Service::dns};
+constexpr std::array kServices{Service::dhcp, Service::dns, Service::log};
 
 // What DNS needs of the kernel that DHCP doesn't: fresh sockets to upstreams, which the firewall limits.
 bool needed_by_dns(Attempt attempt) {
@@ -228,7 +228,7 @@ class WithoutFilter : public ::testing::TestWithParam<Service> {
     if (given && ::dup2(given.get(), channel.get()) < 0) ::_exit(201);
     // As the spawner does, so that the bounding set is empty.
     for (int capability = 0; capability < 64; ++capability) ::prctl(PR_CAPBSET_DROP, capability);
-    const auto user = GetParam() == Service::dhcp ? kDhcpUser : kDnsUser;
+    const auto user = std::array{kDhcpUser, kDnsUser, kLogUser}.at(static_cast<std::size_t>(GetParam()));
     if (!router::enter_cage_without_filter(GetParam(), user, root_.path(), channel.get())) ::_exit(200);
     ::_exit(try_on(attempt, channel.get()).error);
   }

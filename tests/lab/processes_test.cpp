@@ -48,7 +48,8 @@ std::string limit_of(pid_t pid, const std::string& name) {
 }
 
 TEST_F(Cage, LeavesAChildNothingButItsChannel) {
-  for (const auto& [service, user] : {std::pair{Service::dhcp, kDhcpUser}, {Service::dns, kDnsUser}}) {
+  for (const auto& [service, user] :
+       {std::pair{Service::dhcp, kDhcpUser}, {Service::dns, kDnsUser}, {Service::log, kLogUser}}) {
     const Hostile child{*spawner_, service};
     ASSERT_TRUE(child.attempt(Attempt::nothing)) << wait_gone().to_string();
     const pid_t pid = child.pid();
@@ -191,12 +192,12 @@ TEST_F(Cage, EndsOnlyChildrenOfItsOwn) {
 
 TEST_F(Cage, BoundsTheNumberOfChildren) {
   std::vector<Hostile> children;
-  for (int i = 0; i < 4; ++i) children.emplace_back(*spawner_, Service::dns);
+  for (std::size_t i = 0; i < 2 * router::kServices; ++i) children.emplace_back(*spawner_, Service::dns);
   auto pair = router::open_channel_pair();
   ASSERT_TRUE(pair);
-  const auto fifth = spawner_->launch(Service::dns, std::move(pair->second));
-  ASSERT_FALSE(fifth);
-  EXPECT_EQ(fifth.error().code, EAGAIN);
+  const auto too_many = spawner_->launch(Service::dns, std::move(pair->second));
+  ASSERT_FALSE(too_many);
+  EXPECT_EQ(too_many.error().code, EAGAIN);
 }
 
 TEST_F(Cage, OutlivesTheSignalsOfATerminalAndAServiceManager) {

@@ -23,7 +23,7 @@ LIBRARIES = [
     (r"toml\+\+/", ["config/"]),
     (r"netlink/", ["router/kernel/"]),
     (r"libnftnl/", ["firewall/nft/"]),
-    (r"libmnl/", ["firewall/nft/", "router/kernel/"]),
+    (r"libmnl/", ["firewall/nft/", "router/kernel/", "router/processes/nflog.cpp"]),
     (r"libnetfilter_conntrack/", ["router/kernel/"]),
     (r"SQLiteCpp/|sqlite3\.h", ["router/state/"]),
     (r"systemd/|spdlog/", ["router/"]),

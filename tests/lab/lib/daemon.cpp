@@ -24,9 +24,13 @@ UniqueFd bind_notify_socket(const Namespace& host, const std::string& path) {
 // The users that the package makes: vrouterd's children run as them.
 void add_service_users(const Namespace& host) {
   auto users = host.read_file("/etc/passwd");
-  if (users.find("_vrouter-dhcp:") != users.npos) return;
-  users += "_vrouter-dhcp:x:7601:7601::/nonexistent:/usr/sbin/nologin\n";
-  users += "_vrouter-dns:x:7602:7602::/nonexistent:/usr/sbin/nologin\n";
+  int id = 7601;
+  for (const auto* service : {"dhcp", "dns", "log"}) {
+    const auto user = std::string{"_vrouter-"} + service;
+    const auto ids = std::to_string(id++);
+    if (users.find(user + ":") != users.npos) continue;
+    users += user + ":x:" + ids + ":" + ids + "::/nonexistent:/usr/sbin/nologin\n";
+  }
   host.write_file("/etc/passwd", users);
 }
 

@@ -293,6 +293,9 @@ TEST(Evaluate, OnlyASynIsASyn) {
 TEST(Evaluate, LimitsAreNeverExceededAndLogsAndCountersPassOn) {
   EXPECT_TRUE(holds(Limit{10, 60, 5, false}, udp()));
   EXPECT_FALSE(holds(Limit{10, 60, 5, true}, udp()));
+  EXPECT_TRUE(holds(Update{{ip_saddr}, "seen", Counter{}}, udp()));
+  EXPECT_TRUE(holds(Update{{ip_saddr}, "seen", Limit{10, 1, 20, false}}, udp()));
+  EXPECT_FALSE(holds(Update{{ip6_saddr}, "seen", Counter{}}, udp())) << "a field that it hasn't";
   EXPECT_TRUE(holds(Log{"vrouter: ", 5, 96}, udp()));
   EXPECT_TRUE(holds(Count{"rule 1"}, udp()));
 }

@@ -122,7 +122,8 @@ TEST_F(Journeys, GuestsAreClosedToEachOther) {
   EXPECT_EQ(journey.refusal(), journey.ingress());
   std::vector<std::string> chains;
   for (const auto& place : journey.ingress()->way) chains.push_back(place.chain->name);
-  EXPECT_EQ(chains, (std::vector<std::string>{"fwd_ingress", "to_guest", "to_profile", "uninvited", "deny"}));
+  EXPECT_EQ(chains,
+            (std::vector<std::string>{"fwd_ingress", "to_guest", "to_profile", "uninvited", "ungrouped", "deny"}));
 }
 
 TEST_F(Journeys, TheWorldReachesOnlyWhatIsPublished) {

@@ -64,7 +64,7 @@ class NftEventsTest : public testing::InNamespace {
 };
 
 TEST_F(NftEventsTest, OursAndThoseOfOtherTablesAreNotTold) {
-  listen(32 << 10);  // too little for what follows, were it not dropped before it is queued
+  listen(64 << 10);  // too little for what follows, were it not dropped before it is queued
   install(500);
   run("nft 'add table inet others; add chain inet others c; add rule inet others c counter; flush ruleset inet'"
       " 2>&1 || true; nft 'table ip vrouter { chain c { }; }'");
@@ -72,6 +72,22 @@ TEST_F(NftEventsTest, OursAndThoseOfOtherTablesAreNotTold) {
   hear();
   for (const auto& change : changes) EXPECT_TRUE(change.tables_deleted.contains(Family::inet)) << change.what();
   EXPECT_EQ(lost, 0);
+}
+
+TEST_F(NftEventsTest, BaseChainsOfOtherTablesAreTold) {
+  listen();
+  run("nft 'add table inet others; add chain inet others c { type filter hook forward priority 0; policy drop; }'");
+  hear();
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_TRUE(changes[0].other_chains);
+  EXPECT_FALSE(changes[0].of_ours());
+  run("nft add rule inet others c counter");
+  hear();
+  EXPECT_TRUE(changes.empty()) << "what is in them is none of our business";
+  run("nft delete table inet others");
+  hear();
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_TRUE(changes[0].other_chains);
 }
 
 TEST_F(NftEventsTest, AChangeIsToldOnceWithWhoDidIt) {
@@ -161,7 +177,8 @@ TEST(ChangeReader, GarbageIsPassedOver) {
     bytes[0] = static_cast<char>(next() >> 26);  // a length that is small enough to be right now and then
     bytes[1] = bytes[2] = bytes[3] = 0;
     bytes[5] = 10;  // NFNL_SUBSYS_NFTABLES
-    reader.read(bytes.data(), next() % bytes.size(), [&told](const ForeignChange&) { ++told; });
+    reader.read(bytes.data(), next() % bytes.size(),
+                [&told](const ForeignChange& change) { told += change.of_ours() ? 1 : 0; });
   }
   EXPECT_EQ(told, 0) << "none of it names our tables";
 }

@@ -44,6 +44,9 @@ void add_more_words(Table& table) {
        std::nullopt,
        {{{tcp, ports, Limit{10, 60, 5, true}, Verdict{Verdict::Kind::drop, {}}}, "ten a minute"},
         {{sctp, ports, Limit{3, 3600, 20, false}, Log{"vr:first", 7672, 128}}, "logged"},
+        {{Update{{Field::iifname}, "denied_from", Counter{}},
+          Update{{Field::oifname}, "log_to", Limit{10, 1, 20, false}}, Log{"vr:second", 7672, 128}},
+         "seen"},
         {{VerdictMap{key, "verdicts"}}, "by peer, protocol and port"},
         {{Compare{Field::mark, {0, 0, 0, 0}, false, 0}, Count{"r_second"}, Reject{Reject::Kind::admin_prohibited}},
          "counted"}}});

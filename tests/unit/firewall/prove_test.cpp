@@ -83,7 +83,7 @@ TEST(Prove, WhatDoesNotIsToldAtItsPlaceWithTheRuleThatDecides) {
   EXPECT_EQ(
       proved.failed[0].to_string(),
       "db.toml:10:1: expected allow, but tcp/22 from web1 (10.0.5.2) to a guest of group db (10.0.5.254) is denied "
-      "by \"default of group db (db.toml:2)\" on the receiver's side");
+      "by \"default of group db, ingress (db.toml:2)\" on the receiver's side");
   EXPECT_EQ(proved.failed[1].to_string(),
             "db.toml:15:1: expected deny, but tcp/5432 from web1 (10.0.5.2) to a guest of group db (10.0.5.254) is "
             "allowed by \"web to db (db.toml:5)\"");
@@ -153,11 +153,12 @@ TEST(Explain, NamesTheRuleOnEachSideAndWhatIsTranslated) {
 
   const auto refused = journey_of(config, rules, "10.0.5.4", "10.0.5.2", 80);
   EXPECT_EQ(verdict(refused), "reject");
-  EXPECT_EQ(sentence(refused), "rejected by \"default of group web (db.toml:1)\" on the receiver's side");
+  EXPECT_EQ(sentence(refused), "rejected by \"default of group web, ingress (db.toml:1)\" on the receiver's side");
 
   const auto out = journey_of(config, rules, "10.0.5.2", "198.51.100.7", 443);
-  EXPECT_THAT(steps(out), ElementsAre(HasSubstr("the sender's side: allowed by \"default of group web (db.toml:1)\""),
-                                      "source address: 10.0.5.2 becomes 192.0.2.1"));
+  EXPECT_THAT(steps(out),
+              ElementsAre(HasSubstr("the sender's side: allowed by \"default of group web, egress (db.toml:1)\""),
+                          "source address: 10.0.5.2 becomes 192.0.2.1"));
 }
 
 TEST(Explain, AGuestsAddressFromElsewhereIsTheWorlds) {
@@ -174,7 +175,7 @@ TEST(Explain, AGuestsAddressFromElsewhereIsTheWorlds) {
   auto forged = own.sent;
   forged.iifname = "eth0";
   const auto journey = travel(Evaluator{rules}, topology, forged);
-  EXPECT_EQ(sentence(journey), "rejected by \"default of group web (db.toml:1)\" on the receiver's side");
+  EXPECT_EQ(sentence(journey), "rejected by \"default of group web, ingress (db.toml:1)\" on the receiver's side");
 }
 
 }  // namespace

@@ -109,6 +109,15 @@ TEST(Options, TheEnvironmentNamesTheSocketUnlessItIsSaid) {
   ::unsetenv("VROUTER_SOCKET");
 }
 
+TEST(Options, AMonitorTakesOneGuestOrNone) {
+  const auto all = parse({"monitor"});
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->command, Command::monitor);
+  EXPECT_EQ(all->guest, "");
+  EXPECT_EQ(parse({"monitor", "--guest", "web1"})->guest, "web1");
+  EXPECT_EQ(parse({"rules"})->command, Command::rules);
+}
+
 TEST(Options, CheckTakesFilesAndPlaces) {
   const auto request = parse({"check", "a.toml", "b.toml", "--policy-dir", "/p"});
   ASSERT_TRUE(request);

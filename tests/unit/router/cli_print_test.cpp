@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "router/cli/monitor.h"
 #include "router/cli/print.h"
 #include "router/cli/table.h"
 
@@ -44,6 +45,33 @@ TEST(Human, DurationsAndBytes) {
   EXPECT_EQ(human_bytes(1023), "1023 B");
   EXPECT_EQ(human_bytes(1536), "1.5 KiB");
   EXPECT_EQ(human_bytes(0xffff'ffff'ffff'ffff), "16.0 EiB");
+}
+
+TEST(Print, APacketIsALine) {
+  control::PacketView packet;
+  packet.action = "deny";
+  packet.rule = "web to db";
+  packet.file = "web.toml";
+  packet.line = 12;
+  packet.in = "tap0";
+  packet.from_guest = "web1";
+  packet.out = "eth0";
+  packet.source = "fd76::2";
+  packet.destination = "2001:db8::7";
+  packet.protocol = "tcp";
+  packet.source_port = 41234;
+  packet.destination_port = 22;
+  EXPECT_THAT(
+      packet_line(packet),
+      ::testing::EndsWith(" deny   tcp web1 [fd76::2]:41234 -> eth0 [2001:db8::7]:22  web to db (web.toml:12)"));
+  packet.protocol = "icmp";
+  packet.source = "10.0.5.99";
+  packet.destination = "10.0.5.1";
+  packet.source_port = packet.destination_port = std::nullopt;
+  packet.icmp_type = 8;
+  packet.out.clear();
+  packet.file.clear();
+  EXPECT_THAT(packet_line(packet), ::testing::EndsWith(" deny   icmp/8 web1 10.0.5.99 -> 10.0.5.1  web to db"));
 }
 
 TEST(Print, GuestsAsATable) {

@@ -51,6 +51,16 @@ TEST(ControlServer, CarriesEveryCall) {
   EXPECT_EQ(client.show_guest("tap0")->value, added->value);
   EXPECT_EQ(client.status()->value.health, Health::degraded);
   EXPECT_TRUE(client.list_leases()->value.empty());
+  RuleView rule;
+  rule.name = "web to db";
+  rule.declared_at = {"web.toml", 12, 1};
+  rule.action = "allow";
+  rule.from = {"group:web"};
+  rule.to = {"group:db"};
+  rule.services = {"tcp/5432"};
+  rule.count = Count{3, 180};
+  server.service.rule_views = {rule};
+  EXPECT_EQ(client.rules()->value, std::vector{rule});
   EXPECT_EQ(client.ruleset()->value, "table inet vrouter {\n}\n");
   EXPECT_EQ(client.reload()->value.changes, std::vector<std::string>{"guest web1 is new"});
   EXPECT_EQ(client.teardown()->value, std::vector<std::string>{"removed table inet vrouter"});
@@ -59,6 +69,60 @@ TEST(ControlServer, CarriesEveryCall) {
   ASSERT_FALSE(gone);
   EXPECT_EQ(gone.error().kind, ClientFailure::not_found);
   EXPECT_THAT(gone.error().message, HasSubstr("there is no guest tap0"));
+}
+
+// Tells what it was given, and is over.
+class ShortFeed final : public Feed {
+ public:
+  explicit ShortFeed(std::vector<MonitorView> told) : told_{std::move(told)} {}
+  boost::asio::awaitable<std::optional<MonitorView>> next() override {
+    if (next_ == told_.size()) co_return std::nullopt;
+    co_return told_[next_++];
+  }
+  void close() override { next_ = told_.size(); }
+
+ private:
+  std::vector<MonitorView> told_;
+  std::size_t next_ = 0;
+};
+
+TEST(ControlServer, CarriesAMonitorsMessagesUntilItsEnd) {
+  RunningServer server;
+  PacketView packet{.time = std::chrono::microseconds{1'700'000'000'123'456},
+                    .action = "deny",
+                    .rule = "web to db",
+                    .file = "web.toml",
+                    .line = 12,
+                    .in = "tap0",
+                    .out = "tap1",
+                    .from_guest = "web1",
+                    .to_guest = "db1",
+                    .source = "10.0.5.2",
+                    .destination = "10.0.5.3",
+                    .protocol = "tcp",
+                    .source_port = 41234,
+                    .destination_port = 22,
+                    .icmp_type = std::nullopt,
+                    .icmp_code = std::nullopt};
+  auto ping = packet;
+  ping.source_port = ping.destination_port = std::nullopt;
+  ping.icmp_type = 8;
+  ping.icmp_code = 0;
+  const std::vector<MonitorView> sent{{std::nullopt, 0, "nobody logs"}, {packet, 3, {}}, {ping, 0, {}}};
+  server.service.open_feed = [&] { return std::make_shared<ShortFeed>(sent); };
+  auto client = connect(server);
+  std::vector<MonitorView> told;
+  const auto ended = client.monitor({}, [&](const MonitorView& view, const std::string&) {
+    told.push_back(view);
+    return true;
+  });
+  EXPECT_EQ(told, sent);
+  ASSERT_FALSE(ended);
+  EXPECT_THAT(ended.error().message, HasSubstr("ended the monitor"));
+  auto other = connect(server);
+  EXPECT_EQ(other.monitor("nobody", [](const auto&, const auto&) { return true; }).error().kind,
+            ClientFailure::not_found);
+  EXPECT_THAT(connect(server).call("io.vrouter.Monitor", "{}").error().message, HasSubstr("ExpectedMore"));
 }
 
 TEST(ControlServer, TellsTheClientWhatWasRefused) {

@@ -104,6 +104,12 @@ class FakeService final : public Service {
                           "rejected by \"no mail\" (mail.toml:3) on the sender's side",
                           {"the sender's side: rejected by \"no mail\" (mail.toml:3) (chain r_no_mail_eg)"}};
   }
+  Answer<std::vector<RuleView>> rules() override { co_return rule_views; }
+  Result<std::shared_ptr<Feed>> monitor(std::string which) override {
+    if (!which.empty() && !guests.contains(which)) return unknown(which);
+    if (!open_feed) return std::unexpected(Failure{FailureKind::refused, "there is no feed", {}});
+    return open_feed();
+  }
   Answer<ReloadView> reload(Peer peer) override {
     last_peer = peer;
     if (auto failed = std::exchange(fail_next, std::nullopt)) co_return std::unexpected(*failed);
@@ -118,6 +124,8 @@ class FakeService final : public Service {
   }
 
   std::vector<LeaseView> leases;
+  std::vector<RuleView> rule_views;
+  std::function<std::shared_ptr<Feed>()> open_feed;
   std::string ruleset_text = "table inet vrouter {\n}\n";
   std::chrono::milliseconds teardown_after{0};
 

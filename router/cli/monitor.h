@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <string>
+
+#include "router/cli/options.h"
+#include "router/control/client.h"
+
+namespace vrouter::router::cli {
+
+// One line: when, what, who to whom, and by which rule.
+[[nodiscard]] std::string packet_line(const control::PacketView& packet);
+
+// `vrouter monitor`: prints until it is interrupted or the daemon ends it.
+[[nodiscard]] int monitor(const Request& request, control::Client& client);
+
+}  // namespace vrouter::router::cli
