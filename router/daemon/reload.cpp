@@ -223,6 +223,9 @@ void Router::dismiss(const config::GuestTable& before) {
   for (const auto& [tap, guest] : before.all()) {
     const auto* now = guests_.by_tap(tap);
     if (guest.address6 && (now == nullptr || now->address6 != guest.address6)) vacated.emplace_back(*guest.address6);
+    if (now == nullptr || now->floating != guest.floating) {
+      for (const auto& floating : guest.floating.all()) vacated.push_back(floating);
+    }
     if (now != nullptr && now->address == guest.address) continue;
     if (guest.address) vacated.emplace_back(*guest.address);
     leases_.erase(tap);
