@@ -8,6 +8,7 @@
 #include "router/daemon/conntrack_limit.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
+#include "router/reconcile/listened.h"
 #include "router/reconcile/originals.h"
 
 namespace vrouter::router {
@@ -132,6 +133,21 @@ Attempt<> Router::check_link(const config::Guest& guest) const {
   return {};
 }
 
+std::vector<std::string> Router::hidden_sockets(const std::vector<config::Guest>& guests) {
+  const auto publishes = [](const config::Guest& guest) { return !guest.publish.empty(); };
+  if (std::ranges::none_of(guests, publishes)) return {};
+  const auto listeners = plane_.listeners();
+  if (!listeners) {
+    log_warning(listeners.error().to_string());
+    return {};
+  }
+  std::vector<std::string> all;
+  for (const auto& guest : guests) {
+    for (auto& one : listened_on(guest, *listeners)) all.push_back("guest " + guest.name + ": " + std::move(one));
+  }
+  return all;
+}
+
 control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer peer) {
   auto pass = co_await gate_.enter(wanted.tap);
   if (auto running = refuse_if_stopped(); !running) co_return refused(running.error());
@@ -154,6 +170,7 @@ control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer
                       guest.tap + "` first");
   }
   if (auto fit = check_link(guest); !fit) co_return refused(fit.error());
+  if (const auto hidden = hidden_sockets({guest}); !hidden.empty()) co_return refused(hidden.front());
   if (const auto& network = network_of(guest); guest.address6 && !serves_ipv6(desired_.host, network.name)) {
     auto collision = collides6(network, plane_.observed(), config_.host.route_protocol, plane_.originals());
     if (collision) co_return refused(std::move(*collision));
@@ -369,6 +386,10 @@ control::Answer<GuestView> Router::change_ports(std::string which, config::Publi
   if (auto fits = check_size(ports); add && !fits) co_return refused(fits.error());
   auto after = guests_.with_publish(config_, tap, std::move(ports));
   if (!after) co_return refused(after.error());
+  if (auto wanted = *after; add) {
+    wanted.publish = {port};
+    if (const auto hidden = hidden_sockets({wanted}); !hidden.empty()) co_return refused(hidden.front());
+  }
   guests_.insert(*after);
   state::Change change;
   change.put_guests.push_back(*after);

@@ -122,6 +122,15 @@ struct LinkChange {
   bool operator==(const LinkChange&) const = default;
 };
 
+// A socket that waits: of TCP for connections, of UDP for datagrams from anybody.
+struct Listener {
+  bool tcp = true;
+  address local;  // unspecified: all addresses; of IPv6 those of IPv4 too, unless v6only
+  std::uint16_t port = 0;
+  bool v6only = false;
+  bool operator==(const Listener&) const = default;
+};
+
 // An address of the host's own on one interface.
 struct InterfaceAddress {
   std::uint32_t ifindex = 0;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "reconcile_fixture.h"
+#include "router/reconcile/listened.h"
 
 namespace vrouter::router {
 namespace {
@@ -119,6 +120,32 @@ TEST_F(ReconcileAddresses, LoopbackIsOpenedForATapThatPublishesThere) {
   guest().loopback_published = false;
   reconcile();
   EXPECT_EQ(tap0().conf[Conf::route_localnet], 0);
+}
+
+std::vector<std::string> hidden(const char* host, std::uint16_t port, config::Protocol protocol, Listener listener) {
+  config::Guest guest;
+  config::Publish publish;
+  if (host != nullptr) publish.host = v4(host);
+  publish.first = publish.last = publish.guest_first = port;
+  publish.protocol = protocol;
+  guest.publish = {publish};
+  return listened_on(guest, {{std::move(listener)}});
+}
+
+TEST(ListenedOn, WhatAPublishedPortWouldHide) {
+  using config::Protocol;
+  const address any4 = address_v4::any(), any6 = address_v6::any();
+  EXPECT_THAT(hidden(nullptr, 22, Protocol::tcp, {true, any4, 22}), ElementsAre(HasSubstr("listens on tcp/22")));
+  EXPECT_THAT(hidden(nullptr, 22, Protocol::tcp, {true, any6, 22}), Not(IsEmpty())) << "of IPv4 too";
+  EXPECT_THAT(hidden("192.0.2.1", 22, Protocol::tcp, {true, any4, 22}), Not(IsEmpty()));
+  EXPECT_THAT(hidden("192.0.2.1", 22, Protocol::tcp, {true, v4("192.0.2.1"), 22}), Not(IsEmpty()));
+  EXPECT_THAT(hidden("127.0.0.1", 22, Protocol::tcp, {true, v4("127.0.0.1"), 22}), Not(IsEmpty()));
+  EXPECT_THAT(hidden("192.0.2.1", 22, Protocol::tcp, {true, v4("192.0.2.2"), 22}), IsEmpty());
+  EXPECT_THAT(hidden(nullptr, 22, Protocol::tcp, {true, v4("127.0.0.1"), 22}), IsEmpty());
+  EXPECT_THAT(hidden(nullptr, 22, Protocol::tcp, {true, any6, 22, true}), IsEmpty()) << "the guest has no IPv6";
+  EXPECT_THAT(hidden(nullptr, 22, Protocol::udp, {true, any4, 22}), IsEmpty());
+  EXPECT_THAT(hidden(nullptr, 23, Protocol::tcp, {true, any4, 22}), IsEmpty());
+  EXPECT_THAT(hidden(nullptr, 40000, Protocol::udp, {false, any4, 40000}), IsEmpty()) << "any client's";
 }
 
 }  // namespace
