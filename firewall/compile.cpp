@@ -24,9 +24,9 @@ struct Twins;
 template <>
 struct Twins<address_v4> {
   static constexpr const char *kSpoof = "spoof4", *kPinned = "pinned4", *kId = "id4", *kDst = "dst4", *kPub = "pub4",
-                              *kPubAny = "pub4any", *kHairpin = "hairpin4", *kFloat = "float4", *kSnat = "snat4",
-                              *kNetSnat = "net_snat4", *kMasq = "masq4", *kRouted = "routed4",
-                              *kRoutedSnat = "routed_snat4", *kRoutedMasq = "routed_masq4";
+                              *kPubAny = "pub4any", *kHairpin = "hairpin4", *kFloat = "float4",
+                              *kFloating = "floating4", *kSnat = "snat4", *kNetSnat = "net_snat4", *kMasq = "masq4",
+                              *kRouted = "routed4", *kRoutedSnat = "routed_snat4", *kRoutedMasq = "routed_masq4";
   static bool same_family(const address& a) { return a.is_v4(); }
   static const auto& of(const config::Addresses& a) { return a.v4; }
   static address_v4 from(const address& a) { return a.to_v4(); }
@@ -34,9 +34,9 @@ struct Twins<address_v4> {
 template <>
 struct Twins<address_v6> {
   static constexpr const char *kSpoof = "spoof6", *kPinned = "pinned6", *kId = "id6", *kDst = "dst6", *kPub = "pub6",
-                              *kPubAny = "pub6any", *kHairpin = "hairpin6", *kFloat = "float6", *kSnat = "snat6",
-                              *kNetSnat = "net_snat6", *kMasq = "masq6", *kRouted = "routed6",
-                              *kRoutedSnat = "routed_snat6", *kRoutedMasq = "routed_masq6";
+                              *kPubAny = "pub6any", *kHairpin = "hairpin6", *kFloat = "float6",
+                              *kFloating = "floating6", *kSnat = "snat6", *kNetSnat = "net_snat6", *kMasq = "masq6",
+                              *kRouted = "routed6", *kRoutedSnat = "routed_snat6", *kRoutedMasq = "routed_masq6";
   static bool same_family(const address& a) { return a.is_v6(); }
   static const auto& of(const config::Addresses& a) { return a.v6; }
   static address_v6 from(const address& a) { return a.to_v6(); }
@@ -81,7 +81,10 @@ void add_translations(const Guest& guest, const Address& own, const std::optiona
   using T = Twins<Address>;
   const auto ip = bytes_of(own);
   const auto &floating = T::of(guest.floating), &snat = T::of(guest.snat);
-  if (floating) out.push_back(inet(T::kFloat, bytes_of(*floating), ip));
+  if (floating) {
+    out.push_back(inet(T::kFloat, bytes_of(*floating), ip));
+    out.push_back(inet(T::kFloating, bytes_of(*floating)));
+  }
   if (const auto& outside = floating ? floating : snat) out.push_back(inet(T::kSnat, ip, bytes_of(*outside)));
   const auto& self = gateway ? gateway : floating;
   if ((!guest.publish.empty() || floating) && self) out.push_back(inet(T::kHairpin, concat({ip, ip}), bytes_of(*self)));

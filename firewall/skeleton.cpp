@@ -80,6 +80,8 @@ std::vector<Set> inet_sets() {
       map("hairpin6", {ipv6_addr, ipv6_addr}, {ipv6_addr}),
       map("float4", {ipv4_addr}, {ipv4_addr}),
       map("float6", {ipv6_addr}, {ipv6_addr}),
+      set("floating4", {ipv4_addr}),  // the keys of float4: older kernels, 6.1 among them, ask no map as a set
+      set("floating6", {ipv6_addr}),
       map("snat4", {ipv4_addr}, {ipv4_addr}),
       map("snat6", {ipv6_addr}, {ipv6_addr}),
       interval_map("net_snat4", ipv4_addr, ipv4_addr),
@@ -300,8 +302,8 @@ std::vector<Chain> ingress_chains() {
       {"published",
        std::nullopt,
        {
-           rule("a floating address opens nothing", {in({ct_original_ip_daddr}, "float4"), kReturn}),
-           rule("a floating address opens nothing", {in({ct_original_ip6_daddr}, "float6"), kReturn}),
+           rule("a floating address opens nothing", {in({ct_original_ip_daddr}, "floating4"), kReturn}),
+           rule("a floating address opens nothing", {in({ct_original_ip6_daddr}, "floating6"), kReturn}),
            rule("published: the map is the permission", {kAccept}),
        }},
       {"deny",
