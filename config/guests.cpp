@@ -160,6 +160,10 @@ std::optional<std::pair<std::string, std::string>> unpublishable(const Config& c
     return std::pair{text + " is on an IPv6 address, and the guest has none",
                      std::string{"give the guest an IPv6 address, or publish on an IPv4 address"}};
   }
+  if (publish.on_loopback() && publish.host->is_v6()) {
+    return std::pair{text + " is on ::1, which the kernel lets no packet leave the host with",
+                     std::string{"publish on 127.0.0.1"}};
+  }
   const bool gateway = publish.host && is_gateway(config, *publish.host);
   if (publish.host && !gateway && in_a_network(config, *publish.host)) {
     return std::pair{publish.host->to_string() + " is a guest's address, not the host's",
@@ -266,6 +270,9 @@ void GuestTable::fit_address(const Network& network, Guest& guest, Refusals& ref
     refuse(text + " is the broadcast address of " + its_network, or_free(network), network.declared_at);
   } else if (const auto taken = tap_by_address_.find(*guest.address); taken != tap_by_address_.end()) {
     refuse(text + " is taken by " + who(taken->second), or_free(network), place_of(taken->second));
+  } else if (const auto shared = taps_by_allowed_.find(*guest.address); shared != taps_by_allowed_.end()) {
+    refuse(text + " is an allowed address of " + who(*shared->second.begin()), or_free(network),
+           place_of(*shared->second.begin()));
   }
 }
 
@@ -294,6 +301,9 @@ void GuestTable::fit_address6(const Network& network, const Guest& guest, Refusa
     refuse(text + " means the routers of " + its_network, remedy, network.declared_at);
   } else if (const auto taken = tap_by_address6_.find(*guest.address6); taken != tap_by_address6_.end()) {
     refuse(text + " is taken by " + who(taken->second), remedy, place_of(taken->second));
+  } else if (const auto shared = taps_by_allowed_.find(*guest.address6); shared != taps_by_allowed_.end()) {
+    refuse(text + " is an allowed address of " + who(*shared->second.begin()), remedy,
+           place_of(*shared->second.begin()));
   }
 }
 
@@ -314,6 +324,13 @@ void GuestTable::fit_publish(const Config& config, const Guest& guest, Refusals&
                           .reason = publish.to_string() + " takes a port held by " + who(*tap),
                           .remedy = "publish another host port, or on another host address",
                           .other = place_of(*tap)});
+    } else if (const auto floating = publish.host ? tap_by_floating_.find(*publish.host) : tap_by_floating_.end();
+               floating != tap_by_floating_.end()) {
+      refusals.push_back({.field = Field::publish,
+                          .index = i,
+                          .reason = publish.host->to_string() + " is the floating address of " + who(floating->second),
+                          .remedy = "publish on another host address",
+                          .other = place_of(floating->second)});
     } else {
       own.insert(guest.tap, publish);
     }
@@ -343,7 +360,11 @@ Fitted GuestTable::fit(const Config& config, Guest guest) const {
   if (const auto* network = choose_network(config, fitted, refusals)) {
     fit_address(*network, fitted, refusals);
     fit_address6(*network, fitted, refusals);
+    fit_snat(*network, fitted, refusals);
   }
+  fit_floating(config, fitted, refusals);
+  fit_prefixes(config, fitted, refusals);
+  fit_allowed(config, fitted, refusals);
   fit_publish(config, fitted, refusals);
   return result;
 }
@@ -375,6 +396,7 @@ void GuestTable::insert(Guest guest) {
     used_.insert(*guest.address);
   }
   if (guest.address6) tap_by_address6_[*guest.address6] = tap;
+  insert_more(guest);
   for (const auto& publish : guest.publish) ports_.insert(tap, publish);
   auto key = guest.tap;
   by_tap_.emplace(std::move(key), std::move(guest));
@@ -390,6 +412,7 @@ std::optional<Guest> GuestTable::erase(const std::string& tap) {
     used_.erase(*guest.address);
   }
   if (guest.address6) tap_by_address6_.erase(*guest.address6);
+  erase_more(guest);
   for (const auto& publish : guest.publish) ports_.erase(guest.tap, publish);
   return guest;
 }

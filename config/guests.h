@@ -6,6 +6,7 @@
 #include <expected>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,29 @@ namespace vrouter::config {
 // Why a guest can't be: which of its fields, what is wrong with it, and what to write instead.
 struct Refusal {
   // `undeclared_group` is of `groups` too; apart, since policy files may be read after the guests.
-  enum class Field { guest, name, tap, network, address, address6, mac, groups, undeclared_group, publish };
+  enum class Field {
+    guest,
+    name,
+    tap,
+    network,
+    address,
+    address6,
+    mac,
+    groups,
+    undeclared_group,
+    publish,
+    floating,
+    snat,
+    prefixes,
+    allowed
+  };
   Field field = Field::guest;
-  std::size_t index = 0;  // which of `groups` or `publish`
-  std::string reason{};   // "10.0.5.2 is taken by guest web1 on tap0 (vrouter.toml:12:11)"
-  std::string remedy{};   // "take another address"
-  Place other{};          // the declared guest or network it collides with; file empty: none, or added by command
+  // Which of `groups`, `publish` or `allowed`; of `floating` and `snat` 0 is the IPv4 address; of `prefixes` those of
+  // IPv6 count on.
+  std::size_t index = 0;
+  std::string reason{};  // "10.0.5.2 is taken by guest web1 on tap0 (vrouter.toml:12:11)"
+  std::string remedy{};  // "take another address"
+  Place other{};         // the declared guest or network it collides with; file empty: none, or added by command
 
   [[nodiscard]] std::string to_string() const { return reason + "; " + remedy; }
 };
@@ -57,6 +75,8 @@ class GuestTable {
   [[nodiscard]] const Guest* by_tap(const std::string& tap) const;
   // By TAP, name (in any case) or address of either family, in that order.
   [[nodiscard]] const Guest* find(const std::string& tap_name_or_address) const;
+  // Of all guests that may have this address besides their own.
+  [[nodiscard]] std::set<std::string> allowed(const address& its) const;
   [[nodiscard]] const std::map<std::string, Guest>& all() const noexcept { return by_tap_; }
   [[nodiscard]] std::size_t size() const noexcept { return by_tap_.size(); }
 
@@ -70,6 +90,14 @@ class GuestTable {
   void fit_address(const Network& network, Guest& guest, Refusals& refusals) const;
   void fit_address6(const Network& network, const Guest& guest, Refusals& refusals) const;
   void fit_publish(const Config& config, const Guest& guest, Refusals& refusals) const;
+  // guest_addresses.cpp
+  static void fit_snat(const Network& network, const Guest& guest, Refusals& refusals);
+  void fit_floating(const Config& config, const Guest& guest, Refusals& refusals) const;
+  void fit_prefixes(const Config& config, const Guest& guest, Refusals& refusals) const;
+  void fit_allowed(const Config& config, const Guest& guest, Refusals& refusals) const;
+  void insert_more(const Guest& guest);
+  void erase_more(const Guest& guest);
+  [[nodiscard]] const std::string* behind(const address& its) const;  // whose prefix it is in
   [[nodiscard]] std::optional<address_v4> free_address(const Network& network) const;
   [[nodiscard]] std::string or_free(const Network& network) const;
 
@@ -77,6 +105,10 @@ class GuestTable {
   std::map<std::string, std::string> tap_by_name_;
   std::map<address_v4, std::string> tap_by_address_;
   std::map<address_v6, std::string> tap_by_address6_;
+  std::map<address, std::string> tap_by_floating_;
+  std::map<network_v4, std::string, NetworkLess> tap_by_prefix4_;
+  std::map<network_v6, std::string, NetworkLess> tap_by_prefix6_;
+  std::map<address, std::set<std::string>> taps_by_allowed_;
   AddressRuns used_;
   PortTable ports_;
 };

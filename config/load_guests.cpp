@@ -24,12 +24,18 @@ constexpr std::array kGuestKeys{
     KeySpec{"network", Type::string, "\"default\""},
     KeySpec{"groups", Type::array, "[\"web\"]"},
     KeySpec{"publish", Type::array, "[\"8080:80/tcp\"]"},
+    KeySpec{"floating", Type::array, "\"198.51.100.7\"", false, true},
+    KeySpec{"snat", Type::array, "\"198.51.100.8\"", false, true},
+    KeySpec{"prefixes", Type::array, "[\"10.9.0.0/24\"]"},
+    KeySpec{"allowed_addresses", Type::array, "[\"10.0.5.50\"]"},
 };
 
 struct Declared {
   TableReader reader;
   Guest guest;
-  std::vector<Position> groups_at, publish_at;
+  std::vector<Position> groups_at, publish_at, allowed_at;
+  std::array<Position, 2> floating_at, snat_at;  // IPv4, IPv6
+  std::vector<Position> prefixes4_at, prefixes6_at;
   std::set<Field> unread;  // fields whose key was reported by itself
 };
 
@@ -41,13 +47,44 @@ Parsed<address_v4> parse_declared_address(std::string_view text) {
   return parse_address4(text);
 }
 
+// What it has besides its own address.
+void read_addresses(Declared& declared) {
+  auto& [reader, guest, groups_at, publish_at, allowed_at, floating_at, snat_at, prefixes4_at, prefixes6_at, unread] =
+      declared;
+  const auto read_outside = [&](std::string_view key, Addresses& into, std::array<Position, 2>& places) {
+    for (const auto& [one, at] : reader.read_list(key, parse_address)) {
+      places[one.is_v4() ? 0 : 1] = at;
+      if (!into.add(one)) {
+        reader.complain(at, std::string{key} + " holds a second address of one family; a guest has one of each");
+      }
+    }
+  };
+  read_outside("floating", guest.floating, floating_at);
+  read_outside("snat", guest.snat, snat_at);
+  for (const auto& [prefix, at] : reader.read_list("prefixes", parse_prefix)) {
+    add_prefix(guest, prefix);
+    (std::holds_alternative<network_v4>(prefix) ? prefixes4_at : prefixes6_at).push_back(at);
+  }
+  for (const auto& [allowed, at] : reader.read_list("allowed_addresses", parse_address)) {
+    guest.allowed_addresses.push_back(allowed);
+    allowed_at.push_back(at);
+  }
+}
+
 Declared read_guest(Diagnosis& diagnosis, const Node& table) {
   Declared declared{.reader = {diagnosis, table, "[[guests]]", kGuestKeys},
                     .guest = {},
                     .groups_at = {},
                     .publish_at = {},
+                    .allowed_at = {},
+                    .floating_at = {},
+                    .snat_at = {},
+                    .prefixes4_at = {},
+                    .prefixes6_at = {},
                     .unread = {}};
-  auto& [reader, guest, groups_at, publish_at, unread] = declared;
+  auto& reader = declared.reader;
+  auto& guest = declared.guest;
+  auto& unread = declared.unread;
   const auto read = [&](Field field, std::string_view key, auto parse, auto& into) {
     if (!reader.read(key, parse, into) && reader.present(key)) unread.insert(field);
   };
@@ -64,12 +101,13 @@ Declared read_guest(Diagnosis& diagnosis, const Node& table) {
   read(Field::network, "network", parse_network_name, guest.network);
   for (auto& [group, at] : reader.read_list("groups", parse_group_name)) {
     guest.groups.push_back(std::move(group));
-    groups_at.push_back(at);
+    declared.groups_at.push_back(at);
   }
   for (auto& [publish, at] : reader.read_list("publish", parse_publish)) {
     guest.publish.push_back(publish);
-    publish_at.push_back(at);
+    declared.publish_at.push_back(at);
   }
+  read_addresses(declared);
   return declared;
 }
 
@@ -95,6 +133,16 @@ Position place(const Declared& declared, const Refusal& refusal) {
       return declared.groups_at[refusal.index];
     case Field::publish:
       return declared.publish_at[refusal.index];
+    case Field::floating:
+      return declared.floating_at.at(refusal.index);
+    case Field::snat:
+      return declared.snat_at.at(refusal.index);
+    case Field::prefixes: {
+      const auto in4 = declared.prefixes4_at.size();
+      return refusal.index < in4 ? declared.prefixes4_at[refusal.index] : declared.prefixes6_at[refusal.index - in4];
+    }
+    case Field::allowed:
+      return declared.allowed_at[refusal.index];
   }
   std::abort();
 }
@@ -141,6 +189,19 @@ void enter(GuestTable& table, Guest guest, const std::vector<Refusal>& refusals)
         break;
       case Field::publish:
         guest.publish.clear();
+        break;
+      case Field::floating:
+        guest.floating = {};
+        break;
+      case Field::snat:
+        guest.snat = {};
+        break;
+      case Field::prefixes:
+        guest.prefixes4.clear();
+        guest.prefixes6.clear();
+        break;
+      case Field::allowed:
+        guest.allowed_addresses.clear();
         break;
     }
   }

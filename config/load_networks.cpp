@@ -20,6 +20,7 @@ constexpr std::array kNetworkKeys{
     KeySpec{"addressing", Type::string, "\"routed\""},
     KeySpec{"domain", Type::string, "\"guests.internal\""},
     KeySpec{"mtu", Type::integer, "1500"},
+    KeySpec{"snat", Type::array, "\"198.51.100.8\"", false, true},
     KeySpec{"dhcp", Type::table, "{ lease_time = \"1h\" }"},
 };
 
@@ -174,6 +175,27 @@ void read_domain(const TableReader& reader, Network& network) {
   }
 }
 
+void read_snat(const TableReader& reader, Network& network) {
+  const std::string remedy = "; name an address that this host has, or is to have, on its uplink";
+  for (const auto& [snat, at] : reader.read_list("snat", parse_address)) {
+    const auto text = snat.to_string();
+    const bool inside = snat.is_v4() ? contains(network.prefix, snat.to_v4())
+                                     : network.prefix6 && contains(*network.prefix6, snat.to_v6());
+    if (network.mode != Mode::nat) {
+      reader.complain(at, "nothing that guests of a network with mode = \"" + std::string{name(network.mode)} +
+                              "\" send is translated; leave snat out");
+    } else if (snat.is_v6() && !network.prefix6) {
+      reader.complain(at, text + " is an IPv6 address, and the network has no prefix6; leave it out");
+    } else if (no_address_of_a_host(snat)) {
+      reader.complain(at, text + " is no address that the world could answer" + remedy);
+    } else if (inside) {
+      reader.complain(at, text + " is inside the guests' own network" + remedy);
+    } else if (!network.snat.add(snat)) {
+      reader.complain(at, "snat holds a second address of one family; a network has one of each");
+    }
+  }
+}
+
 Loaded load_network(Diagnosis& diagnosis, const Member& member, std::string name) {
   const TableReader reader{diagnosis, member.value, "network " + name, kNetworkKeys};
   Loaded loaded;
@@ -191,6 +213,7 @@ Loaded load_network(Diagnosis& diagnosis, const Member& member, std::string name
   reader.choose("addressing", {Addressing::routed, Addressing::subnet}, network.addressing);
   read_domain(reader, network);
   read_mtu(reader, network);
+  read_snat(reader, network);
   if (const auto* dhcp = reader.find("dhcp")) load_dhcp(diagnosis, *dhcp, loaded.prefix_known, network);
   return loaded;
 }

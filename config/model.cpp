@@ -71,6 +71,23 @@ std::string Problem::to_string() const {
   return place.empty() ? message : place + ": " + message;
 }
 
+bool Addresses::add(const address& one) {
+  if (one.is_v4() ? v4.has_value() : v6.has_value()) return false;
+  if (one.is_v4()) {
+    v4 = one.to_v4();
+  } else {
+    v6 = one.to_v6();
+  }
+  return true;
+}
+
+std::vector<address> Addresses::all() const {
+  std::vector<address> found;
+  if (v4) found.emplace_back(*v4);
+  if (v6) found.emplace_back(*v6);
+  return found;
+}
+
 std::string Publish::to_string() const {
   std::string text;
   if (host) text = (host->is_v6() ? '[' + host->to_string() + ']' : host->to_string()) + ':';

@@ -61,6 +61,17 @@ struct NetworkDhcp {
   bool operator==(const NetworkDhcp&) const = default;
 };
 
+// At most one of each family.
+struct Addresses {
+  std::optional<address_v4> v4;
+  std::optional<address_v6> v6;
+
+  [[nodiscard]] bool add(const address& one);  // false: there is one of this family already
+  [[nodiscard]] bool empty() const noexcept { return !v4 && !v6; }
+  [[nodiscard]] std::vector<address> all() const;
+  bool operator==(const Addresses&) const = default;
+};
+
 struct Network {
   std::string name;
   network_v4 prefix;
@@ -72,6 +83,7 @@ struct Network {
   Addressing addressing = Addressing::routed;
   std::string domain = "guests.internal";
   std::uint16_t mtu = 1500;
+  Addresses snat;  // what its guests have in the world; empty: an address of the uplink
   NetworkDhcp dhcp;
   Place declared_at;  // file empty: the embedded default
   bool operator==(const Network&) const = default;
@@ -86,6 +98,8 @@ struct Publish {
   Protocol protocol = Protocol::tcp;
 
   [[nodiscard]] std::string to_string() const;  // as it is written, in its shortest form: "8080:80/tcp"
+  // Reached from this host alone.
+  [[nodiscard]] bool on_loopback() const noexcept { return host && host->is_loopback(); }
   bool operator==(const Publish&) const = default;
 };
 
@@ -98,6 +112,15 @@ struct Guest {
   std::optional<MacAddress> mac;  // pinned: other source MACs get nothing through
   std::vector<std::string> groups;
   std::vector<Publish> publish;
+  Addresses floating;                 // the guest has these in the world, both ways
+  Addresses snat;                     // what it starts has these in the world; wins over the network's
+  std::vector<network_v4> prefixes4;  // routed to the guest, by way of its own address
+  std::vector<network_v6> prefixes6;
+  std::vector<vrouter::address> allowed_addresses;  // it may have these too; other guests may have the same ones (VRRP)
+  // Than its own.
+  [[nodiscard]] bool has_more_addresses() const noexcept {
+    return !allowed_addresses.empty() || !prefixes4.empty() || !prefixes6.empty();
+  }
   bool ephemeral = false;   // forgotten when its TAP goes
   bool create_tap = false;  // made by vrouter, and removed with the guest
   std::string owner;        // user that may open a created TAP; empty: root only

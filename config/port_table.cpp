@@ -34,11 +34,20 @@ const std::string* PortTable::holder(const Publish& wanted, const std::string& e
   };
   if (wanted.host) {
     const auto* tap = in_space(wanted.host);
-    return tap != nullptr ? tap : in_space(std::nullopt);
+    return tap != nullptr || wanted.on_loopback() ? tap : in_space(std::nullopt);
   }
   for (auto space = spaces_.lower_bound(Space{wanted.protocol, std::nullopt});
        space != spaces_.end() && space->first.first == wanted.protocol; ++space) {
+    if (space->first.second && space->first.second->is_loopback()) continue;
     if (const auto* tap = overlapping(space->second, wanted, except)) return tap;
+  }
+  return nullptr;
+}
+
+const std::string* PortTable::holder_on(const address& host) const {
+  for (const auto protocol : {Protocol::tcp, Protocol::udp, Protocol::sctp}) {
+    const auto space = spaces_.find(Space{protocol, host});
+    if (space != spaces_.end() && !space->second.empty()) return &space->second.begin()->second.tap;
   }
   return nullptr;
 }

@@ -18,9 +18,11 @@ class PortTable {
   void insert(const std::string& tap, const Publish& publish);
   void erase(const std::string& tap, const Publish& publish);
   // The TAP that holds one of these ports, other than `except`; null: all are free. A port published on every host
-  // address collides with the same port on any one of them.
+  // address collides with the same port on any one of them, save those of loopback, which it isn't published on.
   // O(log n), times the host addresses that something is published on where `wanted` names none: a host has few.
   [[nodiscard]] const std::string* holder(const Publish& wanted, const std::string& except) const;
+  // A TAP that holds a port on that very address; null: nobody does.
+  [[nodiscard]] const std::string* holder_on(const address& host) const;
 
  private:
   // No address means every one; that space sorts first among those of its protocol.

@@ -125,6 +125,29 @@ Parsed<address> parse_address(std::string_view text) {
   return wrong(text, "is no address; write one such as 192.0.2.53 or 2001:db8::53");
 }
 
+Parsed<AnyPrefix> parse_prefix(std::string_view text) {
+  const auto either = [](auto parsed) -> Parsed<AnyPrefix> {
+    if (!parsed) return std::unexpected(parsed.error());
+    return AnyPrefix{*parsed};
+  };
+  return text.contains(':') ? either(parse_prefix6(text)) : either(parse_prefix4(text));
+}
+
+void add_prefix(Guest& guest, const AnyPrefix& prefix) {
+  if (const auto* v4 = std::get_if<network_v4>(&prefix)) {
+    guest.prefixes4.push_back(*v4);
+  } else {
+    guest.prefixes6.push_back(std::get<network_v6>(prefix));
+  }
+}
+
+std::vector<std::string> prefixes_of(const Guest& guest) {
+  std::vector<std::string> texts;
+  for (const auto& prefix : guest.prefixes4) texts.push_back(prefix.to_string());
+  for (const auto& prefix : guest.prefixes6) texts.push_back(prefix.to_string());
+  return texts;
+}
+
 Parsed<GuestAddresses> parse_guest_addresses(std::string_view text) {
   const auto comma = text.find(',');
   const auto first = parse_address4(text.substr(0, comma));

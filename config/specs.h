@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
+#include <vector>
 
 #include "config/model.h"
 
@@ -28,6 +30,12 @@ struct GuestAddresses {
 [[nodiscard]] Parsed<address_v4> parse_address4(std::string_view text);
 [[nodiscard]] Parsed<address_v6> parse_address6(std::string_view text);
 [[nodiscard]] Parsed<address> parse_address(std::string_view text);  // either family, no scope
+using AnyPrefix = std::variant<network_v4, network_v6>;
+[[nodiscard]] Parsed<AnyPrefix> parse_prefix(std::string_view text);  // either family
+void add_prefix(Guest& guest, const AnyPrefix& prefix);
+[[nodiscard]] std::vector<std::string> prefixes_of(const Guest& guest);  // as texts, IPv4 first
+// Loopback, link-local, multicast and the like: neither in the world nor behind a guest.
+[[nodiscard]] bool no_address_of_a_host(const address& a);
 [[nodiscard]] Parsed<GuestAddresses> parse_guest_addresses(std::string_view text);
 [[nodiscard]] Parsed<AddressRange> parse_range(std::string_view text);  // "10.0.5.100-10.0.5.199"
 [[nodiscard]] Parsed<Publish> parse_publish(std::string_view text);     // "[HOSTADDR:]PORT[-PORT][:GUESTPORT][/PROTO]"

@@ -19,6 +19,7 @@ constexpr std::uint32_t kTcpFlagsOffset = 13;     // RFC 9293 section 3.1
 constexpr std::uint32_t kTcpOptionMss = 2;        // RFC 9293 section 3.2
 constexpr std::uint32_t kTcpOptionMssOffset = 2;  // after kind and length
 constexpr std::uint32_t kEtherTypeOffset = 12;
+constexpr std::uint8_t kOriginal = 0;     // IP_CT_DIR_ORIGINAL
 constexpr std::size_t kRegisterSize = 4;  // of the 32-bit registers
 constexpr std::size_t kFastLoad = 4;      // bytes that the kernel loads in one instruction
 
@@ -108,9 +109,9 @@ class Assembler {
       case Source::payload:
         return add(PayloadLoad{field.key, field.offset, length, dreg});
       case Source::ct:
-        return add(CtLoad{field.key, dreg});
+        return add(CtLoad{field.key, dreg, field.original ? std::optional<std::uint8_t>{kOriginal} : std::nullopt});
       case Source::fib:
-        return add(FibLoad{field.key, NFTA_FIB_F_DADDR, dreg});
+        return add(FibLoad{field.key, field.flags, dreg});
     }
   }
 
@@ -197,7 +198,7 @@ class Assembler {
     add(SetLookup{s.map, NFT_REG_1, NFT_REG_1});
     const bool dnat = s.kind == Nat::Kind::dnat;
     NatTo nat{dnat ? NFT_NAT_DNAT : NFT_NAT_SNAT, s.ipv6 ? NFPROTO_IPV6 : NFPROTO_IPV4, 0, NFT_REG_1, std::nullopt};
-    if (dnat) nat.port_reg = register_at(s.ipv6 ? registers_of(16) : registers_of(4));
+    if (dnat && !s.address_only) nat.port_reg = register_at(s.ipv6 ? registers_of(16) : registers_of(4));
     add(nat);
   }
   void emit(const Masquerade&) { add(Masq{}); }

@@ -28,6 +28,7 @@ struct PayloadLoad {
 };
 struct CtLoad {
   std::uint32_t key = 0, dreg = 0;
+  std::optional<std::uint8_t> direction = {};
   auto operator<=>(const CtLoad&) const = default;
 };
 struct FibLoad {

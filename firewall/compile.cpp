@@ -24,15 +24,21 @@ struct Twins;
 template <>
 struct Twins<address_v4> {
   static constexpr const char *kSpoof = "spoof4", *kPinned = "pinned4", *kId = "id4", *kDst = "dst4", *kPub = "pub4",
-                              *kPubAny = "pub4any", *kHairpin = "hairpin4";
+                              *kPubAny = "pub4any", *kHairpin = "hairpin4", *kFloat = "float4",
+                              *kFloating = "floating4", *kSnat = "snat4", *kNetSnat = "net_snat4", *kMasq = "masq4",
+                              *kRouted = "routed4", *kRoutedSnat = "routed_snat4", *kRoutedMasq = "routed_masq4";
   static bool same_family(const address& a) { return a.is_v4(); }
+  static const auto& of(const config::Addresses& a) { return a.v4; }
   static address_v4 from(const address& a) { return a.to_v4(); }
 };
 template <>
 struct Twins<address_v6> {
   static constexpr const char *kSpoof = "spoof6", *kPinned = "pinned6", *kId = "id6", *kDst = "dst6", *kPub = "pub6",
-                              *kPubAny = "pub6any", *kHairpin = "hairpin6";
+                              *kPubAny = "pub6any", *kHairpin = "hairpin6", *kFloat = "float6",
+                              *kFloating = "floating6", *kSnat = "snat6", *kNetSnat = "net_snat6", *kMasq = "masq6",
+                              *kRouted = "routed6", *kRoutedSnat = "routed_snat6", *kRoutedMasq = "routed_masq6";
   static bool same_family(const address& a) { return a.is_v6(); }
+  static const auto& of(const config::Addresses& a) { return a.v6; }
   static address_v6 from(const address& a) { return a.to_v6(); }
 };
 
@@ -55,34 +61,102 @@ void add_published(const Address& own, const Publish& publish, std::vector<Eleme
   }
 }
 
+// What the guest may send from and may be sent.
 template <typename Address>
-void add_address(const Guest& guest, const Address& own, const std::optional<Address>& gateway, ProfileId profile,
-                 std::vector<Element>& out) {
+void admit_address(const Guest& guest, const Address& its, ProfileId profile, std::vector<Element>& out) {
   using T = Twins<Address>;
-  const auto tap = bytes_of(guest.tap), ip = bytes_of(own), mark = host_order(profile);
+  const auto tap = bytes_of(guest.tap), ip = bytes_of(its);
   if (guest.mac) {
     out.push_back(inet(T::kPinned, concat({tap, bytes_of(*guest.mac), ip})));
   } else {
     out.push_back(inet(T::kSpoof, concat({tap, ip})));
   }
-  out.push_back(inet(T::kId, ip, mark));
-  out.push_back(inet(T::kDst, concat({tap, ip}), mark));
-  if (!guest.publish.empty() && gateway) out.push_back(inet(T::kHairpin, concat({ip, ip}), bytes_of(*gateway)));
+  out.push_back(inet(T::kDst, concat({tap, ip}), host_order(profile)));
+}
+
+// What it is called outside.
+template <typename Address>
+void add_translations(const Guest& guest, const Address& own, const std::optional<Address>& gateway,
+                      std::vector<Element>& out) {
+  using T = Twins<Address>;
+  const auto ip = bytes_of(own);
+  const auto &floating = T::of(guest.floating), &snat = T::of(guest.snat);
+  if (floating) {
+    out.push_back(inet(T::kFloat, bytes_of(*floating), ip));
+    out.push_back(inet(T::kFloating, bytes_of(*floating)));
+  }
+  if (const auto& outside = floating ? floating : snat) out.push_back(inet(T::kSnat, ip, bytes_of(*outside)));
+  const auto& self = gateway ? gateway : floating;
+  if ((!guest.publish.empty() || floating) && self) out.push_back(inet(T::kHairpin, concat({ip, ip}), bytes_of(*self)));
   for (const auto& publish : guest.publish) add_published(own, publish, out);
+}
+
+template <typename Address>
+void add_address(const Guest& guest, const Address& own, const std::optional<Address>& gateway, ProfileId profile,
+                 std::vector<Element>& out) {
+  admit_address(guest, own, profile, out);
+  out.push_back(inet(Twins<Address>::kId, bytes_of(own), host_order(profile)));
+  add_translations(guest, own, gateway, out);
+}
+
+// Several guests may have one allowed address, so it is only ever part of a key with the TAP.
+void add_allowed(const Guest& guest, ProfileId profile, std::vector<Element>& out) {
+  for (const auto& allowed : guest.allowed_addresses) {
+    if (allowed.is_v4()) {
+      admit_address(guest, allowed.to_v4(), profile, out);
+    } else {
+      admit_address(guest, allowed.to_v6(), profile, out);
+    }
+  }
+}
+
+template <typename Prefix, typename Address>
+void add_prefixes(const std::vector<Prefix>& prefixes, const std::optional<Address>& snat, bool behind_nat,
+                  std::vector<Element>& out) {
+  using T = Twins<Address>;
+  for (const auto& prefix : prefixes) {
+    out.push_back(interval(T::kRouted, prefix));
+    if (!behind_nat) continue;
+    out.push_back(snat ? interval(T::kRoutedSnat, prefix, bytes_of(*snat)) : interval(T::kRoutedMasq, prefix));
+  }
+}
+
+void add_prefixes(const Guest& guest, const Network& network, std::vector<Element>& out) {
+  const bool nat = network.mode == config::Mode::nat;
+  add_prefixes(guest.prefixes4, guest.snat.v4 ? guest.snat.v4 : network.snat.v4, nat, out);
+  add_prefixes(guest.prefixes6, guest.snat.v6 ? guest.snat.v6 : network.snat.v6, nat, out);
+}
+
+// What a socket of this host's sends from 127.0.0.1 can't be answered there.
+void add_loopback(const Guest& guest, const address_v4& gateway, std::vector<Element>& out) {
+  if (!guest.address || std::ranges::none_of(guest.publish, &Publish::on_loopback)) return;
+  const auto pair = concat({bytes_of(address_v4::loopback()), bytes_of(*guest.address)});
+  out.push_back(inet("hairpin4", pair, bytes_of(gateway)));
 }
 
 void add_arp(const Guest& guest, std::vector<Element>& out) {
   const auto tap = bytes_of(guest.tap);
+  std::vector<Bytes> addresses;
+  if (guest.address) addresses.push_back(bytes_of(*guest.address));
+  for (const auto& allowed : guest.allowed_addresses) {
+    if (allowed.is_v4()) addresses.push_back(bytes_of(allowed.to_v4()));
+  }
   out.push_back(element(Family::arp, "taps", tap));
   if (guest.mac) {
     const auto mac = bytes_of(*guest.mac);
     out.push_back(element(Family::arp, "macs", concat({tap, mac, mac})));
-    if (guest.address)
-      out.push_back(element(Family::arp, "pinned4", concat({tap, mac, mac, bytes_of(*guest.address)})));
+    for (const auto& its : addresses) out.push_back(element(Family::arp, "pinned4", concat({tap, mac, mac, its})));
   } else {
     out.push_back(element(Family::arp, "loose", tap));
-    if (guest.address) out.push_back(element(Family::arp, "spoof4", concat({tap, bytes_of(*guest.address)})));
+    for (const auto& its : addresses) out.push_back(element(Family::arp, "spoof4", concat({tap, its})));
   }
+}
+
+// What a network is called in the world.
+template <typename Prefix, typename Address>
+void add_outside(const Prefix& prefix, const std::optional<Address>& snat, std::vector<Element>& out) {
+  using T = Twins<Address>;
+  out.push_back(snat ? interval(T::kNetSnat, prefix, bytes_of(*snat)) : interval(T::kMasq, prefix));
 }
 
 void add_networks(const config::Config& config, std::vector<Element>& out) {
@@ -90,8 +164,8 @@ void add_networks(const config::Config& config, std::vector<Element>& out) {
     out.push_back(inet("gateways4", bytes_of(network.gateway)));
     if (network.gateway6) out.push_back(inet("gateways6", bytes_of(*network.gateway6)));
     if (network.mode != config::Mode::nat) continue;
-    out.push_back(interval("masq4", network.prefix));
-    if (network.prefix6) out.push_back(interval("masq6", *network.prefix6));
+    add_outside(network.prefix, network.snat.v4, out);
+    if (network.prefix6) add_outside(*network.prefix6, network.snat.v6, out);
   }
 }
 
@@ -140,6 +214,10 @@ std::vector<Element> compile_guest(const Guest& guest, const Network& network, c
   const auto profile = profiles.of(guest, network);
   if (guest.address) add_address(guest, *guest.address, std::optional{network.gateway}, profile, elements);
   if (guest.address6) add_address(guest, *guest.address6, network.gateway6, profile, elements);
+  add_allowed(guest, profile, elements);
+  add_prefixes(guest, network, elements);
+  add_loopback(guest, network.gateway, elements);
+  if (guest.has_more_addresses()) elements.push_back(inet("tap_id", tap, host_order(profile)));
   add_arp(guest, elements);
   std::ranges::sort(elements);
   return elements;

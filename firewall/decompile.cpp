@@ -78,8 +78,12 @@ class Decompiler {
       const MacAddress mac{fields.bytes<6>()};
       if (fields.whole() && guest != guests_.end()) guest->second.mac = mac;
     }
-    addresses<address_v4>("spoof4", "pinned4", &Guest::address, by_address4_);
-    addresses<address_v6>("spoof6", "pinned6", &Guest::address6, by_address6_);
+    addresses<address_v4>("spoof4", "pinned4", "id4", &Guest::address, by_address4_);
+    addresses<address_v6>("spoof6", "pinned6", "id6", &Guest::address6, by_address6_);
+    outside<address_v4>("float4", by_address4_);
+    outside<address_v6>("float6", by_address6_);
+    own_snat<address_v4>("snat4", by_address4_);
+    own_snat<address_v6>("snat6", by_address6_);
     ports<address_v4>("pub4", "pub4any", by_address4_);
     ports<address_v6>("pub6", "pub6any", by_address6_);
     std::vector<Guest> guests;
@@ -98,7 +102,7 @@ class Decompiler {
   }
 
   template <typename Address>
-  void addresses(const char* spoof, const char* pinned, std::optional<Address> Guest::* member,
+  void addresses(const char* spoof, const char* pinned, const char* id, std::optional<Address> Guest::* member,
                  std::map<Address, std::string>& by_address) {
     const auto read = [&](const ElementMap& elements, bool with_mac) {
       for (const auto& [key, data] : elements) {
@@ -107,12 +111,43 @@ class Decompiler {
         if (with_mac) fields.bytes<6>();
         const auto address = fields.address<Address>();
         if (!fields.whole() || guest == guests_.end()) continue;
+        const auto bytes = address.to_bytes();
+        if (!all(id).contains(ElementKey{Bytes{bytes.begin(), bytes.end()}, {}})) {
+          guest->second.allowed_addresses.emplace_back(address);
+          continue;
+        }
         guest->second.*member = address;
         by_address.insert_or_assign(address, guest->first);
       }
     };
     read(all(spoof), false);
     read(all(pinned), true);
+  }
+
+  template <typename Address>
+  void outside(const char* floating, const std::map<Address, std::string>& by_address) {
+    for (const auto& [key, data] : all(floating)) {
+      Fields fields{key.first}, target{data.value};
+      const auto address = fields.address<Address>();
+      const auto guest = by_address.find(target.address<Address>());
+      if (fields.whole() && target.whole() && guest != by_address.end()) {
+        static_cast<void>(guests_.at(guest->second).floating.add(address));
+      }
+    }
+  }
+
+  // A floating address is in the same map.
+  template <typename Address>
+  void own_snat(const char* snat, const std::map<Address, std::string>& by_address) {
+    for (const auto& [key, data] : all(snat)) {
+      Fields fields{key.first}, target{data.value};
+      const auto guest = by_address.find(fields.address<Address>());
+      const boost::asio::ip::address to{target.address<Address>()};
+      if (!fields.whole() || !target.whole() || guest == by_address.end()) continue;
+      auto& its = guests_.at(guest->second);
+      const auto floating = its.floating.all();
+      if (std::ranges::find(floating, to) == floating.end()) static_cast<void>(its.snat.add(to));
+    }
   }
 
   template <typename Address>
@@ -179,9 +214,11 @@ class Decompiler {
 }  // namespace
 
 bool holds_guests(const SetRef& set) {
-  static constexpr std::array<std::string_view, 17> kSets{
-      "taps", "loose", "macs", "spoof4", "spoof6",  "pinned4", "pinned6",  "id4",     "id6",
-      "dst4", "dst6",  "pub4", "pub6",   "pub4any", "pub6any", "hairpin4", "hairpin6"};
+  static constexpr std::array<std::string_view, 30> kSets{
+      "taps",     "loose",        "macs",         "spoof4",       "spoof6",       "pinned4", "pinned6", "id4",
+      "id6",      "dst4",         "dst6",         "pub4",         "pub6",         "pub4any", "pub6any", "hairpin4",
+      "hairpin6", "float4",       "float6",       "floating4",    "floating6",    "snat4",   "snat6",   "routed4",
+      "routed6",  "routed_snat4", "routed_snat6", "routed_masq4", "routed_masq6", "tap_id"};
   return std::ranges::find(kSets, set.set) != kSets.end();
 }
 

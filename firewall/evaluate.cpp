@@ -332,6 +332,7 @@ class Walk {
     auto port = packet_.destination_port;
     if (value.size() >= size + 2) port = static_cast<std::uint16_t>(value[size] << 8 | value[size + 1]);
     if (to != packet_.destination || port != packet_.destination_port) packet_.ct_status |= IPS_DST_NAT;
+    if (!packet_.original_destination) packet_.original_destination = packet_.destination;
     packet_.destination = to;
     packet_.destination_port = port;
     packet_.ct_status |= IPS_DST_NAT_DONE;

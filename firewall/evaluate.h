@@ -42,8 +42,10 @@ struct Packet {
   std::uint8_t icmp_type = 0;
   std::uint8_t tcp_flags = 0x02;  // SYN
   std::uint32_t ct_state = kCtNew;
-  std::uint32_t ct_status = 0;       // IPS_*, linux/netfilter/nf_conntrack_common.h
-  std::uint32_t fib_daddr_type = 1;  // RTN_* of the destination, linux/rtnetlink.h
+  std::uint32_t ct_status = 0;                       // IPS_*, linux/netfilter/nf_conntrack_common.h
+  std::optional<address> original_destination = {};  // before translation; none: it wasn't translated
+  bool reached_by_iif = false;                       // routing sends what is for its source back where it came from
+  std::uint32_t fib_daddr_type = 1;                  // RTN_* of the destination, linux/rtnetlink.h
   std::optional<address> masquerade =
       {};                           // the address of the way out; none: not known, and the source becomes 0.0.0.0
   std::optional<uid_t> skuid = {};  // whose socket sends it; none: it's no socket of this host's

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <string_view>
 
@@ -55,6 +56,17 @@ std::string end(const address& at, const Packet& packet, bool source) {
 
 }  // namespace
 
+namespace {
+
+// The rule that translated it says which.
+bool came_by_floating(const Journey& journey) {
+  return std::ranges::any_of(journey.steps, [](const Step& step) {
+    return step.base->base->type == ChainType::nat && step.comment() == "a guest's floating address";
+  });
+}
+
+}  // namespace
+
 std::string verdict(const Journey& journey) {
   if (!journey.lost.empty()) return "unroutable";
   switch (journey.ruling) {
@@ -79,7 +91,9 @@ std::string sentence(const Journey& journey) {
 std::vector<std::string> steps(const Journey& journey) {
   std::vector<std::string> said;
   if (journey.destination_translated()) {
-    said.push_back(fmt::format("published: {} becomes {}", end(journey.sent.destination, journey.sent, false),
+    const bool whole = came_by_floating(journey);
+    said.push_back(fmt::format("{}: {} becomes {}", whole ? "floating address" : "published",
+                               end(journey.sent.destination, journey.sent, false),
                                end(journey.arrived.destination, journey.arrived, false)));
   }
   for (const auto& step : journey.steps) {

@@ -39,7 +39,17 @@ const FieldSpec& spec(Field field) noexcept {
   static constexpr FieldSpec kArpSaddrIp{"arp saddr ip", payload, kNetwork, 14, 4};
   static constexpr FieldSpec kCtState{"ct state", ct, NFT_CT_STATE, 0, 4};
   static constexpr FieldSpec kCtStatus{"ct status", ct, NFT_CT_STATUS, 0, 4};
-  static constexpr FieldSpec kFibDaddrType{"fib daddr type", fib, NFT_FIB_RESULT_ADDRTYPE, 0, 4};
+  static constexpr FieldSpec kCtOriginalDaddr{
+      .text = "ct original ip daddr", .source = ct, .key = NFT_CT_DST_IP, .length = 4, .original = true};
+  static constexpr FieldSpec kCtOriginalDaddr6{
+      .text = "ct original ip6 daddr", .source = ct, .key = NFT_CT_DST_IP6, .length = 16, .original = true};
+  static constexpr FieldSpec kFibDaddrType{
+      .text = "fib daddr type", .source = fib, .key = NFT_FIB_RESULT_ADDRTYPE, .length = 4, .flags = NFTA_FIB_F_DADDR};
+  static constexpr FieldSpec kFibSaddrIif{.text = "fib saddr . iif oif",
+                                          .source = fib,
+                                          .key = NFT_FIB_RESULT_OIF,
+                                          .length = 4,
+                                          .flags = NFTA_FIB_F_SADDR | NFTA_FIB_F_IIF | NFTA_FIB_F_PRESENT};
   static constexpr FieldSpec kSkuid{"meta skuid", meta, NFT_META_SKUID, 0, 4};
   switch (field) {
     case Field::iifname:
@@ -88,8 +98,14 @@ const FieldSpec& spec(Field field) noexcept {
       return kCtState;
     case Field::ct_status:
       return kCtStatus;
+    case Field::ct_original_ip_daddr:
+      return kCtOriginalDaddr;
+    case Field::ct_original_ip6_daddr:
+      return kCtOriginalDaddr6;
     case Field::fib_daddr_type:
       return kFibDaddrType;
+    case Field::fib_saddr_iif:
+      return kFibSaddrIif;
     case Field::skuid:
       return kSkuid;
   }

@@ -20,6 +20,8 @@ struct FieldSpec {
   std::uint8_t l3 = 0;       // NFPROTO_* that the packet must be of, in `inet`
   std::uint8_t l4 = 0;       // IPPROTO_* likewise
   bool ether = false;        // needs an Ethernet header
+  std::uint32_t flags = 0;   // of fib
+  bool original = false;     // of ct: of the connection's first direction
 };
 
 [[nodiscard]] const FieldSpec& spec(Field field) noexcept;

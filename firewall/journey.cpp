@@ -91,6 +91,7 @@ class Trip {
 
   bool passes(Hook hook) {
     packet_.fib_daddr_type = type_of(packet_.destination);
+    if (hook == Hook::prerouting) packet_.reached_by_iif = comes_from_where_it_is();
     if (hook == Hook::postrouting) packet_.masquerade = address_behind(packet_.oifname);
     auto outcome = evaluator_.run_hook(Family::inet, hook, packet_);
     std::ranges::move(outcome.steps, std::back_inserter(journey_.steps));
@@ -129,17 +130,24 @@ class Trip {
   [[nodiscard]] Route outgoing() const {
     const auto& to = packet_.destination;
     if (to.is_loopback() || to.is_unspecified() || topology_.host.contains(to)) return by(kLoopback);
-    if (packet_.source.is_loopback()) return lost("loopback addresses stay on their host");
-    return to_elsewhere();
+    const auto route = to_elsewhere();
+    if (packet_.source.is_loopback() && !topology_.localnet.contains(std::string{route.out}))
+      return lost("loopback addresses stay on their host");
+    return route;
   }
 
   [[nodiscard]] Route to_elsewhere() const {
     const auto& to = packet_.destination;
-    const auto guest = topology_.guests.find(to);
-    if (guest != topology_.guests.end()) return by(guest->second.tap);
+    if (const auto* guest = topology_.behind(to)) return by(guest->tap);
     if (within_a_network(to)) return lost("no guest has this address");
     if (topology_.uplink.empty()) return lost("there is no uplink");
     return by(topology_.uplink);
+  }
+
+  // What nft's `fib saddr . iif oif` says of the prefixes that rules ask it about.
+  [[nodiscard]] bool comes_from_where_it_is() const {
+    const auto* guest = topology_.behind(packet_.source);
+    return guest != nullptr && guest->tap == packet_.iifname;
   }
 
   [[nodiscard]] bool within_a_network(const address& a) const {
@@ -197,6 +205,21 @@ void Topology::add(const config::Guest& guest) {
   adopted.insert(guest.tap);
   if (guest.address) guests.insert_or_assign(*guest.address, Attachment{guest.tap, guest.mac});
   if (guest.address6) guests.insert_or_assign(*guest.address6, Attachment{guest.tap, guest.mac});
+  for (const auto& allowed : guest.allowed_addresses) guests.try_emplace(allowed, Attachment{guest.tap, guest.mac});
+  for (const auto& prefix : guest.prefixes4) prefixes4.insert_or_assign(prefix, Attachment{guest.tap, guest.mac});
+  for (const auto& prefix : guest.prefixes6) prefixes6.insert_or_assign(prefix, Attachment{guest.tap, guest.mac});
+  for (const auto& floating : guest.floating.all()) host.try_emplace(floating, kLoopback);
+  if (std::ranges::any_of(guest.publish, &config::Publish::on_loopback)) localnet.insert(guest.tap);
+}
+
+const Topology::Attachment* Topology::behind(const address& a) const {
+  if (const auto own = guests.find(a); own != guests.end()) return &own->second;
+  const auto in = [](const auto& prefixes, const auto& host) -> const Attachment* {
+    const auto found =
+        std::ranges::find_if(prefixes, [&host](const auto& entry) { return config::contains(entry.first, host); });
+    return found == prefixes.end() ? nullptr : &found->second;
+  };
+  return a.is_v4() ? in(prefixes4, a.to_v4()) : in(prefixes6, a.to_v6());
 }
 
 Packet first_packet(const Topology& topology, const address& from, const address& to, std::uint8_t protocol,
@@ -211,10 +234,9 @@ Packet first_packet(const Topology& topology, const address& from, const address
     packet.source_port = kSomePort;
     packet.destination_port = port;
   }
-  const auto guest = topology.guests.find(from);
-  if (guest != topology.guests.end()) {
-    packet.iifname = guest->second.tap;
-    packet.ether_saddr = guest->second.mac.value_or(MacAddress{});
+  if (const auto* guest = topology.behind(from)) {
+    packet.iifname = guest->tap;
+    packet.ether_saddr = guest->mac.value_or(MacAddress{});
   } else if (from.is_loopback() || topology.host.contains(from)) {
     packet.skuid = 0;
   } else {

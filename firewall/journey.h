@@ -27,6 +27,9 @@ struct Topology {
     std::optional<MacAddress> mac = {};  // what the guest sends from; none: some MAC that is nobody's pinned one
   };
   std::unordered_map<address, Attachment> guests;
+  std::map<network_v4, Attachment, config::NetworkLess> prefixes4;  // routed to guests
+  std::map<network_v6, Attachment, config::NetworkLess> prefixes6;
+  std::unordered_set<std::string> localnet;             // TAPs that loopback addresses may go out by
   std::unordered_set<std::string> adopted;              // TAPs that are in the guests' device group
   std::map<address, std::string> host;                  // this host's own addresses, and the interface that each is on
   std::string uplink;                                   // where the world is; empty: no way there
@@ -34,7 +37,9 @@ struct Topology {
   std::set<network_v6, config::NetworkLess> networks6;
 
   void add(const config::Network& network);  // its prefixes, and its gateways on lo
-  void add(const config::Guest& guest);      // adopted
+  void add(const config::Guest& guest);      // adopted; its floating addresses on lo
+  // The guest that such packets go to and may come from; none: no guest.
+  [[nodiscard]] const Attachment* behind(const address& a) const;
 };
 
 // The first packet of a connection, as it comes from whoever has that address: a guest by its TAP, this host from a

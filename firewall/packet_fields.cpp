@@ -80,9 +80,15 @@ std::uint16_t first_word(const Packet& packet) {
 bool put_ct_state(const Packet& packet, const Moment& moment, Bytes& out) {
   return put_host_order(moment.tracked ? packet.ct_state : kCtInvalid, out);
 }
+bool has_connection(const Packet& packet, const Moment& moment) {
+  return moment.tracked && (packet.ct_state & (kCtInvalid | kCtUntracked)) == 0;
+}
 bool put_ct_status(const Packet& packet, const Moment& moment, Bytes& out) {
-  const bool has_connection = moment.tracked && (packet.ct_state & (kCtInvalid | kCtUntracked)) == 0;
-  return has_connection && put_host_order(packet.ct_status, out);
+  return has_connection(packet, moment) && put_host_order(packet.ct_status, out);
+}
+bool put_original_destination(bool v4, const Packet& packet, const Moment& moment, Bytes& out) {
+  if (packet.source.is_v4() != v4 || !has_connection(packet, moment)) return false;
+  return put_address(packet.original_destination.value_or(packet.destination), out);
 }
 
 bool put_arp(Field field, const Packet& packet, Bytes& out) {
@@ -137,8 +143,13 @@ bool load(Field field, const Packet& packet, const Moment& moment, Bytes& out) {
       return put_ct_state(packet, moment, out);
     case Field::ct_status:
       return put_ct_status(packet, moment, out);
+    case Field::ct_original_ip_daddr:
+    case Field::ct_original_ip6_daddr:
+      return put_original_destination(field == Field::ct_original_ip_daddr, packet, moment, out);
     case Field::fib_daddr_type:
       return put_host_order(packet.fib_daddr_type, out);
+    case Field::fib_saddr_iif:
+      return put_host_order(packet.reached_by_iif ? 1 : 0, out);
     case Field::skuid:
       return packet.skuid && put_host_order(*packet.skuid, out);
   }

@@ -180,12 +180,16 @@ class PolicyCompiler {
     inet_.chains.push_back(
         {"peer_is_destination",
          std::nullopt,
-         {rule("no guest's", {SetMark{kNoGuest}}), rule("the peer's profile", {MarkFromMap{{Field::ip_daddr}, "id4"}}),
+         {rule("no guest's", {SetMark{kNoGuest}}),
+          rule("the profile of a peer with more than its own address", {MarkFromMap{{Field::oifname}, "tap_id"}}),
+          rule("the peer's profile", {MarkFromMap{{Field::ip_daddr}, "id4"}}),
           rule("the peer's profile", {MarkFromMap{{Field::ip6_daddr}, "id6"}})}});
     // Only from TAPs is an address proof of who sent it: whoever else writes a guest's into a packet is the world.
     inet_.chains.push_back({"peer_is_source",
                             std::nullopt,
                             {rule("no guest's", {SetMark{kNoGuest}}),
+                             rule("the profile of a peer with more than its own address",
+                                  {from_guest(), MarkFromMap{{Field::iifname}, "tap_id"}}),
                              rule("the peer's profile", {from_guest(), MarkFromMap{{Field::ip_saddr}, "id4"}}),
                              rule("the peer's profile", {from_guest(), MarkFromMap{{Field::ip6_saddr}, "id6"}})}});
   }
@@ -237,11 +241,21 @@ class PolicyCompiler {
                              rule("by a published port", {AnyBit{Field::ct_status, kDnat}, go("host_to_guest")})}});
     // What is for no guest keeps its mark, which may be another's.
     const VerdictMap said{{Field::mark}, "prof_hosted"};
-    inet_.chains.push_back({"host_to_guest",
-                            std::nullopt,
-                            {rule("under way already", {state(kEstablishedRelated), accept()}),
-                             rule("what the receiver's rules say", {MarkFromMap{{Field::ip_daddr}, "id4"}, said}),
-                             rule("what the receiver's rules say", {MarkFromMap{{Field::ip6_daddr}, "id6"}, said})}});
+    const Compare elsewhere{Field::oifgroup, host_order(kGuestGroup), true, 0};
+    inet_.chains.push_back(
+        {"host_to_guest",
+         std::nullopt,
+         {rule("under way already", {state(kEstablishedRelated), accept()}),
+          rule("what the receiver's rules say",
+               {to_guest(), MarkFromMap{{Field::oifname, Field::ip_daddr}, "dst4"}, said}),
+          rule("what the receiver's rules say",
+               {to_guest(), MarkFromMap{{Field::oifname, Field::ip6_daddr}, "dst6"}, said}),
+          rule("what the rules of whom it is routed to say",
+               {to_guest(), in({Field::ip_daddr}, "routed4"), MarkFromMap{{Field::oifname}, "tap_id"}, said}),
+          rule("what the rules of whom it is routed to say",
+               {to_guest(), in({Field::ip6_daddr}, "routed6"), MarkFromMap{{Field::oifname}, "tap_id"}, said}),
+          rule("what the receiver's rules say", {elsewhere, MarkFromMap{{Field::ip_daddr}, "id4"}, said}),
+          rule("what the receiver's rules say", {elsewhere, MarkFromMap{{Field::ip6_daddr}, "id6"}, said})}});
   }
 
   void add_profile(const Membership& membership, ProfileId id) {
@@ -287,7 +301,8 @@ class PolicyCompiler {
     }
     for (const auto& item : arrange(parts)) add_item(item, side, chain);
     if (side == Side::ingress) {
-      chain.rules.push_back(rule("published: the map is the permission", {AnyBit{Field::ct_status, kDnat}, accept()}));
+      chain.rules.push_back(
+          rule("by another address than its own", {AnyBit{Field::ct_status, kDnat}, jump("published")}));
     }
     if (forwarded) add_default(membership, side, chain);
     const auto map = side == Side::egress    ? "prof_eg"

@@ -188,6 +188,12 @@ std::string compared_text(Field field, const Bytes& value) {
       return value[1] == 1 ? "request" : "reply";
     case Field::fib_daddr_type:
       return host_u32(value) == RTN_LOCAL ? "local" : std::to_string(host_u32(value));
+    case Field::fib_saddr_iif:
+      return host_u32(value) != 0 ? "exists" : "missing";
+    case Field::ct_original_ip_daddr:
+      return value_text(Type::ipv4_addr, value);
+    case Field::ct_original_ip6_daddr:
+      return value_text(Type::ipv6_addr, value);
     case Field::ct_state:
     case Field::ct_status:
       return fmt::format("{:#x}", host_u32(value));

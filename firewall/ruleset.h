@@ -67,7 +67,10 @@ enum class Field : std::uint8_t {
   arp_saddr_ip,
   ct_state,
   ct_status,
+  ct_original_ip_daddr,  // where the connection's first packet went, before any translation
+  ct_original_ip6_daddr,
   fib_daddr_type,
+  fib_saddr_iif,  // is its source reached by the interface that it came from?
   skuid
 };
 using Key = std::vector<Field>;  // more than one: a concatenation
@@ -116,12 +119,13 @@ struct MarkFromMap {  // `meta mark set key map @map`; a key that isn't there en
   std::string map;
   auto operator<=>(const MarkFromMap&) const = default;
 };
-struct Nat {  // `dnat ip to key map @map` (address and port), `snat ip to key map @map` (address)
+struct Nat {  // `dnat ip to key map @map` (address and port, or an address), `snat ip to key map @map` (address)
   enum class Kind : std::uint8_t { snat, dnat };
   Kind kind{};
   bool ipv6 = false;
   Key key;
   std::string map;
+  bool address_only = false;  // of a dnat: the port stays
   auto operator<=>(const Nat&) const = default;
 };
 struct Masquerade {

@@ -50,6 +50,9 @@ Compare ipv6() {
 Compare local_address() {
   return is(Field::fib_daddr_type, host_order<std::uint32_t>(RTN_LOCAL));
 }
+Compare answered_there() {
+  return is(Field::fib_saddr_iif, host_order<std::uint32_t>(1));
+}
 AnyBit translated() {
   return {Field::ct_status, IPS_DST_NAT};
 }
@@ -76,8 +79,23 @@ std::vector<Set> inet_sets() {
       map("pub6any", {inet_proto, inet_service}, {ipv6_addr, inet_service}),
       map("hairpin4", {ipv4_addr, ipv4_addr}, {ipv4_addr}),
       map("hairpin6", {ipv6_addr, ipv6_addr}, {ipv6_addr}),
+      map("float4", {ipv4_addr}, {ipv4_addr}),
+      map("float6", {ipv6_addr}, {ipv6_addr}),
+      set("floating4", {ipv4_addr}),  // the keys of float4: older kernels, 6.1 among them, ask no map as a set
+      set("floating6", {ipv6_addr}),
+      map("snat4", {ipv4_addr}, {ipv4_addr}),
+      map("snat6", {ipv6_addr}, {ipv6_addr}),
+      interval_map("net_snat4", ipv4_addr, ipv4_addr),
+      interval_map("net_snat6", ipv6_addr, ipv6_addr),
       interval_set("masq4", ipv4_addr),
       interval_set("masq6", ipv6_addr),
+      interval_set("routed4", ipv4_addr),
+      interval_set("routed6", ipv6_addr),
+      interval_map("routed_snat4", ipv4_addr, ipv4_addr),
+      interval_map("routed_snat6", ipv6_addr, ipv6_addr),
+      interval_set("routed_masq4", ipv4_addr),
+      interval_set("routed_masq6", ipv6_addr),
+      map("tap_id", {ifname}, {mark}),
       set("gateways4", {ipv4_addr}),
       set("gateways6", {ipv6_addr}),
       set("guarded4", {ifname}),
@@ -99,6 +117,8 @@ Chain raw_pre() {
   return {"raw_pre",
           Base{ChainType::filter, Hook::prerouting, kRaw},
           {
+              rule("loopback is this host's, be a TAP open to it for the host's own sake (CVE-2020-8558)",
+                   {from_guest(), within(Field::ip_daddr, ip4("127.0.0.0"), 8), kDrop}),
               rule("what a guest sends", {from_guest(), go("guest_in")}),
               rule(kNotAdopted, {in({Field::iifname}, "taps"), go("not_adopted")}),
           }};
@@ -125,9 +145,23 @@ Chain guest_in() {
               rule("its own address", {in({iifname, ip6_saddr}, "spoof6"), kAccept}),
               rule("its own address, its pinned MAC", {in({iifname, ether_saddr, ip_saddr}, "pinned4"), kAccept}),
               rule("its own address, its pinned MAC", {in({iifname, ether_saddr, ip6_saddr}, "pinned6"), kAccept}),
+              rule("a prefix that is routed to it", {in({ip_saddr}, "routed4"), answered_there(), go("guest_routed")}),
+              rule("a prefix that is routed to it", {in({ip6_saddr}, "routed6"), answered_there(), go("guest_routed")}),
               rule("no MAC pinned: what needs no address", {in({iifname}, "loose"), go("guest_link")}),
               rule("its pinned MAC: what needs no address", {in({iifname, ether_saddr}, "macs"), go("guest_link")}),
               rule("not its own address or MAC", {go("spoofed")}),
+          }};
+}
+
+// Whose prefix it is, routing knows: the way back leads through the TAP that the packet came by.
+Chain guest_routed() {
+  using enum Field;
+  return {"guest_routed",
+          std::nullopt,
+          {
+              rule("no MAC pinned", {in({iifname}, "loose"), kAccept}),
+              rule("its pinned MAC", {in({iifname, ether_saddr}, "macs"), kAccept}),
+              rule("not its MAC", {go("spoofed")}),
           }};
 }
 
@@ -156,6 +190,9 @@ std::vector<Chain> publish_chains() {
   const auto dnat = [](bool v6, Key key, std::string map) {
     return Nat{Nat::Kind::dnat, v6, std::move(key), std::move(map)};
   };
+  const auto floating = [](bool v6, Field own, std::string map) {
+    return Nat{Nat::Kind::dnat, v6, {own}, std::move(map), true};
+  };
   return {
       {"dnat_pre", Base{ChainType::nat, Hook::prerouting, kDstNat}, {rule("published ports", {go("publish")})}},
       {"dnat_out",
@@ -164,10 +201,12 @@ std::vector<Chain> publish_chains() {
       {"publish",
        std::nullopt,
        {
-           rule("loopback stays on this host", {within(ip_daddr, ip4("127.0.0.0"), 8), kReturn}),
-           rule("loopback stays on this host", {is(ip6_daddr, ip6("::1")), kReturn}),
            rule("published on one address", {dnat(false, {ip_daddr, l4proto, th_dport}, "pub4")}),
            rule("published on one address", {dnat(true, {ip6_daddr, l4proto, th_dport}, "pub6")}),
+           rule("loopback stays on this host", {within(ip_daddr, ip4("127.0.0.0"), 8), kReturn}),
+           rule("loopback stays on this host", {is(ip6_daddr, ip6("::1")), kReturn}),
+           rule("a guest's floating address", {floating(false, ip_daddr, "float4")}),
+           rule("a guest's floating address", {floating(true, ip6_daddr, "float6")}),
            rule("published on all addresses", {ipv4(), local_address(), dnat(false, {l4proto, th_dport}, "pub4any")}),
            rule("published on all addresses", {ipv6(), local_address(), dnat(true, {l4proto, th_dport}, "pub6any")}),
        }},
@@ -187,8 +226,16 @@ Chain srcnat() {
               rule("a guest's own published port: it must answer to its gateway",
                    {translated(), snat(true, {ip6_saddr, ip6_daddr}, "hairpin6")}),
               rule("guests see who calls them", {to_guest(), kReturn}),
+              rule("a guest's address in the world", {snat(false, {ip_saddr}, "snat4")}),
+              rule("a guest's address in the world", {snat(true, {ip6_saddr}, "snat6")}),
+              rule("a network's address in the world", {snat(false, {ip_saddr}, "net_snat4")}),
+              rule("a network's address in the world", {snat(true, {ip6_saddr}, "net_snat6")}),
               rule("networks behind NAT", {in({ip_saddr}, "masq4"), Masquerade{}}),
               rule("networks behind NAT", {in({ip6_saddr}, "masq6"), Masquerade{}}),
+              rule("prefixes behind guests", {snat(false, {ip_saddr}, "routed_snat4")}),
+              rule("prefixes behind guests", {snat(true, {ip6_saddr}, "routed_snat6")}),
+              rule("prefixes behind guests", {in({ip_saddr}, "routed_masq4"), Masquerade{}}),
+              rule("prefixes behind guests", {in({ip6_saddr}, "routed_masq6"), Masquerade{}}),
           }};
 }
 
@@ -235,6 +282,7 @@ std::vector<Chain> egress_chains() {
            rule(kLinkLocal, {within(ip_daddr, ip4("169.254.0.0"), 16), go("link_local")}),
            rule(kMetadata, {is(ip6_daddr, ip6("fd00:ec2::254")), go("metadata")}),
            rule("no profile yet", {SetMark{0}}),
+           rule("the profile of a sender with more than its own address", {MarkFromMap{{iifname}, "tap_id"}}),
            rule("the sender's profile", {MarkFromMap{{ip_saddr}, "id4"}}),
            rule("the sender's profile", {MarkFromMap{{ip6_saddr}, "id6"}}),
            rule("what the sender may", {VerdictMap{{Field::mark}, "prof_eg"}}),
@@ -261,6 +309,10 @@ std::vector<Chain> ingress_chains() {
            rule("under way already", {state(kEstablishedRelated), kAccept}),
            rule("the receiver's profile", {MarkFromMap{{oifname, ip_daddr}, "dst4"}, go("to_profile")}),
            rule("the receiver's profile", {MarkFromMap{{oifname, ip6_daddr}, "dst6"}, go("to_profile")}),
+           rule("a prefix that is routed to it",
+                {in({ip_daddr}, "routed4"), MarkFromMap{{oifname}, "tap_id"}, go("to_profile")}),
+           rule("a prefix that is routed to it",
+                {in({ip6_daddr}, "routed6"), MarkFromMap{{oifname}, "tap_id"}, go("to_profile")}),
            rule("no such address behind this TAP", {go("no_receiver")}),
        }},
       refusal("no_receiver", Refused::ingress, "deny", "no such address behind this TAP", kDrop),
@@ -273,10 +325,17 @@ std::vector<Chain> ingress_chains() {
       {"uninvited",
        std::nullopt,
        {
-           rule("published: the map is the permission", {translated(), kAccept}),
+           rule("by another address than its own", {translated(), jump("published")}),
            rule("no group of the receiver's, no rule", {go("ungrouped")}),
        }},
       refusal("ungrouped", Refused::ingress, "reject", "no group of the receiver's, no rule", go("deny")),
+      {"published",
+       std::nullopt,
+       {
+           rule("a floating address opens nothing", {in({ct_original_ip_daddr}, "floating4"), kReturn}),
+           rule("a floating address opens nothing", {in({ct_original_ip6_daddr}, "floating6"), kReturn}),
+           rule("published: the map is the permission", {kAccept}),
+       }},
       {"deny",
        std::nullopt,
        {
@@ -325,7 +384,7 @@ std::vector<Chain> input_chains() {
 }  // namespace
 
 Table inet_table() {
-  Table table{Family::inet, inet_sets(), {raw_pre(), guest_in(), guest_link()}};
+  Table table{Family::inet, inet_sets(), {raw_pre(), guest_in(), guest_routed(), guest_link()}};
   for (auto& set : denial_sets()) table.sets.push_back(std::move(set));
   const auto append = [&table](std::vector<Chain> chains) {
     for (auto& chain : chains) table.chains.push_back(std::move(chain));

@@ -71,13 +71,14 @@ inline Element inet_verdict(std::string map, Bytes key, Verdict verdict) {
 }
 // All addresses of a prefix.
 template <typename Prefix>
-Element interval(std::string set, const Prefix& prefix) {
+Element interval(std::string set, const Prefix& prefix, Bytes data = {}) {
   Bytes first = bytes_of(prefix.network());
   Bytes last = first;
   for (std::size_t bit = prefix.prefix_length(); bit < last.size() * 8; ++bit) {
     last[bit / 8] |= static_cast<std::uint8_t>(0x80U >> bit % 8);
   }
-  return {SetRef{Family::inet, std::move(set)}, ElementKey{std::move(first), std::move(last)}, {}};
+  return {SetRef{Family::inet, std::move(set)}, ElementKey{std::move(first), std::move(last)},
+          Datum{std::move(data), std::nullopt}};
 }
 
 // --- statements
@@ -132,6 +133,9 @@ inline Set set(std::string name, std::vector<Type> key) {
 }
 inline Set interval_set(std::string name, Type key) {
   return {std::move(name), {key}, DataKind::none, {}, true};
+}
+inline Set interval_map(std::string name, Type key, Type data) {
+  return {std::move(name), {key}, DataKind::value, {data}, true};
 }
 inline Set map(std::string name, std::vector<Type> key, std::vector<Type> data) {
   return {std::move(name), std::move(key), DataKind::value, std::move(data), false};

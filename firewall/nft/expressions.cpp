@@ -50,6 +50,7 @@ struct Writer {
     auto* e = make("ct");
     put(e, NFTNL_EXPR_CT_KEY, x.key);
     put(e, NFTNL_EXPR_CT_DREG, x.dreg);
+    if (x.direction) nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, *x.direction);
     return e;
   }
   nftnl_expr* operator()(const FibLoad& x) const {
@@ -193,8 +194,10 @@ Expression read_payload(const nftnl_expr* e) {
                      u32(e, NFTNL_EXPR_PAYLOAD_DREG)};
 }
 Expression read_ct(const nftnl_expr* e) {
-  if (has(e, NFTNL_EXPR_CT_SREG) || has(e, NFTNL_EXPR_CT_DIR)) return Unknown{"ct"};
-  return CtLoad{u32(e, NFTNL_EXPR_CT_KEY), u32(e, NFTNL_EXPR_CT_DREG)};
+  if (has(e, NFTNL_EXPR_CT_SREG)) return Unknown{"ct"};
+  CtLoad load{u32(e, NFTNL_EXPR_CT_KEY), u32(e, NFTNL_EXPR_CT_DREG)};
+  if (has(e, NFTNL_EXPR_CT_DIR)) load.direction = nftnl_expr_get_u8(e, NFTNL_EXPR_CT_DIR);
+  return load;
 }
 Expression read_bitwise(const nftnl_expr* e) {
   if (u32(e, NFTNL_EXPR_BITWISE_OP) != NFT_BITWISE_BOOL) return Unknown{"bitwise shift"};

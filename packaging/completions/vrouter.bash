@@ -32,7 +32,7 @@ _vrouter() {
     --policy-dir | --state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
     --guest) mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_guests)" -- "$cur"); return ;;
-    --name | --mac | --network | --group | --publish) return ;;
+    --name | --mac | --network | --group | --publish | --floating | --snat | --prefix | --allow-address) return ;;
   esac
   if [[ -z $command ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$commands --socket --json --help --version" -- "$cur")
@@ -41,7 +41,9 @@ _vrouter() {
   if [[ $cur == -* ]]; then
     local options="--help --json --socket"
     case $command in
-      add-guest) options+=" --name --mac --network --group --publish --create-tap --owner --ephemeral --wait" ;;
+      add-guest)
+        options+=" --name --mac --network --group --publish --floating --snat --prefix --allow-address"
+        options+=" --create-tap --owner --ephemeral --wait" ;;
       monitor) options+=" --guest" ;;
       check) options+=" --config --policy-dir" ;;
       teardown) options+=" --config --state-dir" ;;

@@ -28,7 +28,7 @@ struct Words {
   std::string socket, config_file, policy_dir, state_dir;
   bool json = false;
   std::string tap, addresses, name, mac, network, owner;
-  std::vector<std::string> groups, publish;
+  std::vector<std::string> groups, publish, floating, snat, prefixes, allowed;
   bool create_tap = false, ephemeral = false;
   int wait = 0;
   std::string guest, port;
@@ -51,6 +51,13 @@ void add_add_guest(CLI::App& app, Words& words) {
       ->allow_extra_args(false);
   command->add_option("--publish", words.publish, std::string{"Publish "} + kPortHelp + "; several times too")
       ->allow_extra_args(false);
+  const auto several = [command](const char* option, std::vector<std::string>& into, const char* help) {
+    command->add_option(option, into, help)->allow_extra_args(false);
+  };
+  several("--floating", words.floating, "Address that the guest has in the world, both ways; one of each family");
+  several("--snat", words.snat, "Address that what the guest starts has in the world; one of each family");
+  several("--prefix", words.prefixes, "Prefix routed to the guest; may be said several times");
+  several("--allow-address", words.allowed, "Address that the guest may have besides its own; several times too");
   command->add_flag("--create-tap", words.create_tap, "Make the TAP, and remove it with the guest");
   command->add_option("--owner", words.owner, "User who may open the TAP made")->needs("--create-tap");
   command->add_flag("--ephemeral", words.ephemeral, "Forget the guest when its TAP goes");
@@ -149,6 +156,23 @@ std::string read_guest(const Words& words, config::Guest& guest) {
   }
   for (const auto& port : words.publish) {
     take(config::parse_publish(port), guest.publish.emplace_back(), "--publish", wrong);
+  }
+  const auto take_outside = [&wrong](const auto& said, config::Addresses& into, const char* option) {
+    for (const auto& text : said) {
+      address one;
+      take(config::parse_address(text), one, option, wrong);
+      if (wrong.empty() && !into.add(one)) wrong = fmt::format("{}: give at most one address of each family", option);
+    }
+  };
+  take_outside(words.floating, guest.floating, "--floating");
+  take_outside(words.snat, guest.snat, "--snat");
+  for (const auto& text : words.prefixes) {
+    config::AnyPrefix prefix;
+    take(config::parse_prefix(text), prefix, "--prefix", wrong);
+    config::add_prefix(guest, prefix);
+  }
+  for (const auto& text : words.allowed) {
+    take(config::parse_address(text), guest.allowed_addresses.emplace_back(), "--allow-address", wrong);
   }
   guest.network = words.network;
   guest.create_tap = words.create_tap;

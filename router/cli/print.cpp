@@ -7,6 +7,7 @@
 #include <array>
 #include <string_view>
 
+#include "config/specs.h"
 #include "router/cli/table.h"
 
 namespace vrouter::router::cli {
@@ -25,6 +26,12 @@ std::string joined(const std::vector<std::string>& texts) {
 std::string ports(const config::Guest& guest) {
   std::vector<std::string> texts;
   for (const auto& port : guest.publish) texts.push_back(port.to_string());
+  return joined(texts);
+}
+
+std::string joined(const std::vector<address>& all) {
+  std::vector<std::string> texts;
+  for (const auto& one : all) texts.push_back(one.to_string());
   return joined(texts);
 }
 
@@ -173,6 +180,11 @@ std::string guest_facts(const GuestView& view, bool colour) {
   if (guest.mac) facts.emplace_back("mac", Cell{guest.mac->to_string() + ", pinned"});
   if (!guest.groups.empty()) facts.emplace_back("groups", Cell{joined(guest.groups)});
   if (!guest.publish.empty()) facts.emplace_back("published", Cell{ports(guest)});
+  if (!guest.floating.empty()) facts.emplace_back("floating", Cell{joined(guest.floating.all())});
+  if (!guest.snat.empty()) facts.emplace_back("snat", Cell{joined(guest.snat.all())});
+  if (const auto prefixes = config::prefixes_of(guest); !prefixes.empty())
+    facts.emplace_back("prefixes", Cell{joined(prefixes)});
+  if (!guest.allowed_addresses.empty()) facts.emplace_back("allowed", Cell{joined(guest.allowed_addresses)});
   facts.emplace_back(
       "declared", Cell{guest.declared_at.file.empty() ? std::string{"by add-guest"} : guest.declared_at.to_string()});
   if (guest.ephemeral) facts.emplace_back("ephemeral", Cell{"forgotten when its TAP goes"});

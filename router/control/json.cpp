@@ -222,6 +222,19 @@ object to_json(const Feature& feature) {
   return json;
 }
 
+// Few guests have any.
+void put_list(object& json, std::string_view field, boost::json::array texts) {
+  if (!texts.empty()) json[field] = std::move(texts);
+}
+
+config::Addresses read_addresses(Fields& fields, std::string_view field) {
+  config::Addresses addresses;
+  for (const auto& one : fields.parsed_list(field, config::parse_address)) {
+    if (!addresses.add(one)) fields.fail(field, "holds a second address of one family; give at most one of each");
+  }
+  return addresses;
+}
+
 // What a guest is told to be; the view adds how it is.
 void put_guest(object& json, const config::Guest& guest) {
   json["tap"] = guest.tap;
@@ -232,6 +245,10 @@ void put_guest(object& json, const config::Guest& guest) {
   if (guest.mac) json["mac"] = guest.mac->to_string();
   json["groups"] = to_json(guest.groups);
   json["publish"] = texts_of(guest.publish);
+  put_list(json, "floating", texts_of(guest.floating.all()));
+  put_list(json, "snat", texts_of(guest.snat.all()));
+  put_list(json, "prefixes", to_json(config::prefixes_of(guest)));
+  put_list(json, "allowed_addresses", texts_of(guest.allowed_addresses));
   json["ephemeral"] = guest.ephemeral;
   json["create_tap"] = guest.create_tap;
   set_unless_empty(json, "owner", guest.owner);
@@ -247,6 +264,10 @@ config::Guest read_guest(Fields& fields) {
   guest.mac = fields.optional_parsed("mac", parse_mac_address);
   guest.groups = fields.texts("groups");
   guest.publish = fields.parsed_list("publish", config::parse_publish);
+  guest.floating = read_addresses(fields, "floating");
+  guest.snat = read_addresses(fields, "snat");
+  for (const auto& prefix : fields.parsed_list("prefixes", config::parse_prefix)) config::add_prefix(guest, prefix);
+  guest.allowed_addresses = fields.parsed_list("allowed_addresses", config::parse_address);
   guest.ephemeral = fields.flag("ephemeral");
   guest.create_tap = fields.flag("create_tap");
   guest.owner = fields.optional_text("owner").value_or("");
@@ -438,8 +459,8 @@ object add_guest_parameters(const config::Guest& wanted) {
 
 Read<config::Guest> read_add_guest(const object& parameters) {
   Fields fields{parameters};
-  fields.only({"tap", "address", "address6", "name", "mac", "network", "groups", "publish", "create_tap", "owner",
-               "ephemeral"});
+  fields.only({"tap", "address", "address6", "name", "mac", "network", "groups", "publish", "floating", "snat",
+               "prefixes", "allowed_addresses", "create_tap", "owner", "ephemeral"});
   auto guest = read_guest(fields);
   return fields.result(std::move(guest));
 }

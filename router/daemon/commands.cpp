@@ -8,6 +8,7 @@
 #include "router/daemon/conntrack_limit.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
+#include "router/reconcile/listened.h"
 #include "router/reconcile/originals.h"
 
 namespace vrouter::router {
@@ -77,8 +78,13 @@ bool serves_ipv6(const DesiredHost& host, const std::string& network) {
                              [&](const DesiredNetwork& one) { return one.name == network && one.prefix6; });
 }
 
+bool has_outside_addresses(const DesiredHost& host, const config::Guest& guest) {
+  const auto there = [&host](const address& one) { return host.addresses.contains(one); };
+  return std::ranges::all_of(guest.floating.all(), there) && std::ranges::all_of(guest.snat.all(), there);
+}
+
 std::vector<address> addresses_of(const config::Guest& guest) {
-  std::vector<address> all;
+  std::vector<address> all = guest.floating.all();
   if (guest.address) all.emplace_back(*guest.address);
   if (guest.address6) all.emplace_back(*guest.address6);
   return all;
@@ -115,6 +121,7 @@ Attempt<> Router::check_link(const config::Guest& guest) const {
   if (guest.address6) {
     if (auto why = without_ipv6(plane_.observed())) return std::unexpected(std::move(*why));
   }
+  if (auto fit = check_addresses(guest); !fit) return fit;
   const auto* link = plane_.observed().link(guest.tap);
   if (link == nullptr) return {};
   for (const auto& own : plane_.observed().addresses_on(link->index)) {
@@ -124,6 +131,21 @@ Attempt<> Router::check_link(const config::Guest& guest) const {
                            "; name the TAP that the guest's VMM opens, or take the address off it");
   }
   return {};
+}
+
+std::vector<std::string> Router::hidden_sockets(const std::vector<config::Guest>& guests) {
+  const auto publishes = [](const config::Guest& guest) { return !guest.publish.empty(); };
+  if (std::ranges::none_of(guests, publishes)) return {};
+  const auto listeners = plane_.listeners();
+  if (!listeners) {
+    log_warning(listeners.error().to_string());
+    return {};
+  }
+  std::vector<std::string> all;
+  for (const auto& guest : guests) {
+    for (auto& one : listened_on(guest, *listeners)) all.push_back("guest " + guest.name + ": " + std::move(one));
+  }
+  return all;
 }
 
 control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer peer) {
@@ -148,6 +170,7 @@ control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer
                       guest.tap + "` first");
   }
   if (auto fit = check_link(guest); !fit) co_return refused(fit.error());
+  if (const auto hidden = hidden_sockets({guest}); !hidden.empty()) co_return refused(hidden.front());
   if (const auto& network = network_of(guest); guest.address6 && !serves_ipv6(desired_.host, network.name)) {
     auto collision = collides6(network, plane_.observed(), config_.host.route_protocol, plane_.originals());
     if (collision) co_return refused(std::move(*collision));
@@ -175,8 +198,10 @@ asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
   for (const auto& address : addresses_of(guest)) {
     if (conntrack_->pending(address)) co_await wait_for_flush(*conntrack_, address);
   }
-  // The first of its network with an IPv6 address: its route needs the gateway.
-  if (guest.address6 && !serves_ipv6(desired_.host, guest.network)) {
+  // The first of its network with an IPv6 address: its route needs the gateway. And this host answers for what the
+  // guest is called in the world.
+  const bool first6 = guest.address6 && !serves_ipv6(desired_.host, guest.network);
+  if (first6 || !has_outside_addresses(desired_.host, guest)) {
     if (auto right = co_await make_host_right(); !right) co_return right;
   }
   const auto desired = desire(guest);
@@ -261,8 +286,10 @@ asio::awaitable<Attempt<config::Guest>> Router::remove(std::string tap) {
     if (auto back = co_await bring_back(guest, originals); !back) error += "; and " + back.error();
     co_return std::unexpected(std::move(error));
   }
+  follow_shared(guest.tap);
   guests_.erase(guest.tap);
   look_at_host_after(guest);
+  start_repair();
   states_told_.erase(guest.tap);
   // One that was heard of while the disk was waited for may be written after the guest went from it.
   state::Change forgotten;
@@ -322,6 +349,20 @@ control::Answer<GuestView> Router::unpublish(std::string which, config::Publish 
   return change_ports(std::move(which), port, false, peer);
 }
 
+// A port on loopback takes a switch of the TAP's, and gives it back.
+asio::awaitable<Attempt<>> Router::fit_link_to(config::Guest guest) {
+  const auto known = desired_.guests.find(guest.tap);
+  const auto desired = desire(guest);
+  if (known == desired_.guests.end() || known->second == desired) co_return Attempt<>{};
+  known->second = desired;
+  auto done = co_await carry_out(
+      [this, desired] { return diff_guest(desired_.host, desired, plane_.observed(), plane_.originals()); });
+  if (done) co_return Attempt<>{};
+  fail_link(guest.tap, done.error());
+  retry_later();
+  co_return std::unexpected(done.error());
+}
+
 control::Answer<GuestView> Router::change_ports(std::string which, config::Publish port, bool add, control::Peer peer) {
   const auto* found = guests_.find(which);
   if (found == nullptr) co_return not_found(which);
@@ -345,6 +386,10 @@ control::Answer<GuestView> Router::change_ports(std::string which, config::Publi
   if (auto fits = check_size(ports); add && !fits) co_return refused(fits.error());
   auto after = guests_.with_publish(config_, tap, std::move(ports));
   if (!after) co_return refused(after.error());
+  if (auto wanted = *after; add) {
+    wanted.publish = {port};
+    if (const auto hidden = hidden_sockets({wanted}); !hidden.empty()) co_return refused(hidden.front());
+  }
   guests_.insert(*after);
   state::Change change;
   change.put_guests.push_back(*after);
@@ -362,6 +407,7 @@ control::Answer<GuestView> Router::change_ports(std::string which, config::Publi
       error += "; and the database still says so: " + undone.error();
     co_return refused(std::move(error));
   }
+  if (auto fitted = co_await fit_link_to(*after); !fitted) log_warning(fitted.error());
   log_info("guest " + before.name + (add ? " publishes " : " no longer publishes ") + port.to_string() + by(peer));
   auto shown = view(*after);
   const auto absent = absent_hosts(*after, plane_.observed());

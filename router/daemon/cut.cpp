@@ -46,11 +46,12 @@ class Judge {
     // connection, and what it leads to is judged.
     packet = first_packet(connection, connection.target, connection.target_port);
     packet.ct_status |= IPS_DST_NAT | IPS_DST_NAT_DONE;
+    packet.original_destination = connection.destination;
     return firewall::travel(*evaluator_, topology_, std::move(packet)).refusal() != nullptr;
   }
 
  private:
-  [[nodiscard]] bool is_a_guests(const address& a) const { return topology_.guests.contains(a); }
+  [[nodiscard]] bool is_a_guests(const address& a) const { return topology_.behind(a) != nullptr; }
   [[nodiscard]] bool concerns_a_guest(const Connection& connection) const {
     return is_a_guests(connection.source) || is_a_guests(connection.destination) || is_a_guests(connection.target);
   }

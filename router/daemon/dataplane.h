@@ -68,6 +68,7 @@ class Dataplane {
   [[nodiscard]] Result<void> restructure(firewall::Ruleset skeleton, const std::vector<firewall::Element>& before,
                                          const std::vector<firewall::Element>& after);
   [[nodiscard]] const firewall::Ruleset& rules() const noexcept { return rules_; }
+  [[nodiscard]] Result<std::vector<Listener>> listeners() { return ports_.net->listeners(); }
   [[nodiscard]] Result<LinkTraffic> traffic(const std::string& link) { return ports_.net->traffic(link); }
   [[nodiscard]] firewall::NftPort& nft() noexcept { return *ports_.nft; }
 

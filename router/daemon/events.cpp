@@ -60,11 +60,23 @@ void Router::on_event(const KernelEvent& event) {
 
 void Router::follow(Affected affected) {
   for (auto& link : affected.links) {
+    follow_shared(link);
     if (!failed_.links.contains(link)) due_.links.insert(std::move(link));
   }
   due_.host = due_.host || ((affected.host || affected.uplinks) && !failed_.host);
   due_.all = due_.all || affected.overflow;
   start_repair();
+}
+
+// What has become of one guest that may have an address concerns all that may have it: its route may be theirs now.
+void Router::follow_shared(const std::string& tap) {
+  const auto* guest = guests_.by_tap(tap);
+  if (guest == nullptr) return;
+  for (const auto& allowed : guest->allowed_addresses) {
+    for (const auto& other : guests_.allowed(allowed)) {
+      if (other != tap && !failed_.links.contains(other)) due_.links.insert(other);
+    }
+  }
 }
 
 void Router::start_repair() {
@@ -271,7 +283,8 @@ asio::awaitable<Attempt<>> Router::make_host_right() {
 // The last guest with an IPv6 address takes the host's part of IPv6 along; and where all that is no guest's is guarded,
 // its TAP must be.
 void Router::look_at_host_after(const config::Guest& gone) {
-  if (!gone.address6 && !plane_.originals().contains(sysctl_key(kAllForwarding6))) return;
+  const bool outside = !gone.floating.empty() || !gone.snat.empty();
+  if (!outside && !gone.address6 && !plane_.originals().contains(sysctl_key(kAllForwarding6))) return;
   due_.host = true;
   start_repair();
 }

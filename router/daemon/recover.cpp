@@ -21,6 +21,18 @@ std::string interface_in(const firewall::ElementKey& key) {
   return {key.first.begin(), std::ranges::find(key.first, 0)};
 }
 
+bool is_floating(const address& a, const std::map<firewall::SetRef, firewall::ElementMap>& rules) {
+  const auto set = rules.find({firewall::Family::inet, a.is_v4() ? "float4" : "float6"});
+  if (set == rules.end()) return false;
+  firewall::Bytes key(a.is_v4() ? 4 : 16);
+  if (a.is_v4()) {
+    std::ranges::copy(a.to_v4().to_bytes(), key.begin());
+  } else {
+    std::ranges::copy(a.to_v6().to_bytes(), key.begin());
+  }
+  return set->second.contains(firewall::ElementKey{std::move(key), {}});
+}
+
 // Only those that are certain.
 std::map<std::string, std::string> originals_left(const std::map<firewall::SetRef, firewall::ElementMap>& rules,
                                                   const config::Config& config, const Observed& observed) {
@@ -37,6 +49,14 @@ std::map<std::string, std::string> originals_left(const std::map<firewall::SetRe
       originals.emplace(
           sysctl_key(alone ? conf6_key(interface_in(key), Conf6::force_forwarding) : std::string{kAllForwarding6}),
           "0");
+    }
+  }
+  for (const auto& [index, addresses] : observed.addresses()) {
+    const auto* link = observed.link(index);
+    for (const auto& own : addresses) {
+      const bool whole = own.prefix_length == (own.local.is_v4() ? 32 : 128);
+      if (link == nullptr || !whole || !is_floating(own.local, rules)) continue;
+      originals.emplace(gateway_key(own.local, link->name), std::string{kAbsent});
     }
   }
   for (const auto& [name, network] : config.networks) {

@@ -165,6 +165,8 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
   shown.changes = differences(before, guests_before, config_, guests_);
   if (was_stopped) shown.changes.insert(shown.changes.begin(), "vrouter runs again on this host");
   shown.warnings = foreign_obstacles({});
+  // Said, not refused: who listens may be meant to stop, and a daemon started later must not keep these from a boot.
+  for (auto& hidden : hidden_sockets(config_.guests)) shown.warnings.push_back(std::move(hidden));
   if (!shown.changes.empty()) {
     pass.reset();  // the walk may take a second, and nothing in it needs the others to wait
     // Before the answer: what the files deny now has ended when whoever asked hears of it.
@@ -223,6 +225,9 @@ void Router::dismiss(const config::GuestTable& before) {
   for (const auto& [tap, guest] : before.all()) {
     const auto* now = guests_.by_tap(tap);
     if (guest.address6 && (now == nullptr || now->address6 != guest.address6)) vacated.emplace_back(*guest.address6);
+    if (now == nullptr || now->floating != guest.floating) {
+      for (const auto& floating : guest.floating.all()) vacated.push_back(floating);
+    }
     if (now != nullptr && now->address == guest.address) continue;
     if (guest.address) vacated.emplace_back(*guest.address);
     leases_.erase(tap);

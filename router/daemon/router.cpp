@@ -119,8 +119,24 @@ std::set<std::string> Router::networks_with_ipv6() const {
   return networks;
 }
 
+// What guests are called in the world.
+std::set<address> Router::outside_addresses() const {
+  std::set<address> all;
+  const auto add = [&all](const config::Addresses& some) {
+    for (const auto& one : some.all()) all.insert(one);
+  };
+  for (const auto& [name, network] : config_.networks) add(network.snat);
+  for (const auto& [tap, guest] : guests_.all()) {
+    add(guest.floating);
+    add(guest.snat);
+  }
+  return all;
+}
+
 DesiredHost Router::wanted_host() const {
-  return desired_host(config_, resolve_uplinks(), networks_with_ipv6(), resolve_uplinks(InternetFamily::ipv6));
+  auto host = desired_host(config_, resolve_uplinks(), networks_with_ipv6(), resolve_uplinks(InternetFamily::ipv6));
+  host.addresses = outside_addresses();
+  return host;
 }
 
 firewall::Surroundings Router::surroundings() const {
@@ -198,6 +214,39 @@ Attempt<> Router::check_collisions() const {
     if (auto collision = collides6(network, plane_.observed(), protocol, plane_.originals())) {
       if (!network.gateway6 || !at_work(*network.gateway6)) return std::unexpected(*collision);
       log_warning(*collision);
+    }
+  }
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (auto fit = check_addresses(guest); !fit) return fit;
+  }
+  return {};
+}
+
+Attempt<> Router::check_addresses(const config::Guest& guest) const {
+  const auto floating = guest.floating.all();
+  if (floating.empty() && guest.prefixes4.empty() && guest.prefixes6.empty()) return {};
+  for (const auto& [index, addresses] : plane_.observed().addresses()) {
+    const auto* link = plane_.observed().link(index);
+    if (link == nullptr || link->group == kGuestGroup) continue;
+    for (const auto& own : addresses) {
+      const auto& local = own.local;
+      if (plane_.originals().contains(gateway_key(local, link->name))) continue;
+      const auto text = local.to_string() + " is this host's own address on " + link->name;
+      if (std::ranges::find(floating, local) != floating.end()) {
+        return std::unexpected(text + ", and guest " + guest.name +
+                               " would take all of it; give the guest another floating address, or take this one off " +
+                               link->name + " first");
+      }
+      const auto holds = [&local](const auto& prefix) {
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(prefix)>, network_v4>) {
+          return local.is_v4() && config::contains(prefix, local.to_v4());
+        } else {
+          return local.is_v6() && config::contains(prefix, local.to_v6());
+        }
+      };
+      if (std::ranges::any_of(guest.prefixes4, holds) || std::ranges::any_of(guest.prefixes6, holds)) {
+        return std::unexpected(text + ", inside a prefix of guest " + guest.name + "; route the guest another prefix");
+      }
     }
   }
   return {};

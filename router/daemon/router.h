@@ -100,8 +100,11 @@ class Router final : public control::Service {
   [[nodiscard]] std::vector<std::string> resolve_uplinks(InternetFamily family = InternetFamily::ipv4) const;
   // Those with a guest that has an IPv6 address; none on a host that can serve no such guest.
   [[nodiscard]] std::set<std::string> networks_with_ipv6() const;
+  [[nodiscard]] std::set<address> outside_addresses() const;
   [[nodiscard]] DesiredHost wanted_host() const;
   [[nodiscard]] Attempt<> check_collisions() const;
+  // Why the host can't have it so: an address of its own would be the guest's from then on.
+  [[nodiscard]] Attempt<> check_addresses(const config::Guest& guest) const;
   [[nodiscard]] state::Change unrecorded(const Plan& plan) const;
   [[nodiscard]] FullPlan full_plan() const;
   [[nodiscard]] Attempt<> apply_all(const FullPlan& plan, bool repairs = false);
@@ -137,6 +140,7 @@ class Router final : public control::Service {
   // Runs `work` from the loop, never in place; what it throws ends the daemon, whose data plane goes on.
   void spawn(std::function<boost::asio::awaitable<void>()> work);
   void follow(Affected affected);
+  void follow_shared(const std::string& tap);
   void start_repair();
   boost::asio::awaitable<void> repair();
   void repair_aside(const std::string& name);
@@ -184,10 +188,13 @@ class Router final : public control::Service {
 
   // --- commands.cpp, reload.cpp
   [[nodiscard]] Attempt<> check_link(const config::Guest& guest) const;
+  // Of ports that the host itself listens on, of these guests: a sentence each.
+  [[nodiscard]] std::vector<std::string> hidden_sockets(const std::vector<config::Guest>& guests);
   boost::asio::awaitable<Attempt<>> bring_in(config::Guest guest);
   boost::asio::awaitable<Attempt<>> take_out(config::Guest guest, Leave leave);
   boost::asio::awaitable<Attempt<config::Guest>> remove(std::string tap);
   boost::asio::awaitable<Attempt<>> bring_back(config::Guest guest, Originals originals);
+  boost::asio::awaitable<Attempt<>> fit_link_to(config::Guest guest);
   control::Answer<control::GuestView> change_ports(std::string which, config::Publish port, bool add,
                                                    control::Peer peer);
   [[nodiscard]] Attempt<> refuse_if_stopped() const;

@@ -53,6 +53,7 @@ Attempt<> Router::start() {
         "the policy is in force, but not all that it expects holds; correct it, then run `vrouter reload`: " + failed;
     log_error(files_problem_);
   }
+  for (const auto& hidden : hidden_sockets(config_.guests)) log_warning(hidden);
   if (holding()) {
     if (auto recovered = recover(); !recovered) return recovered;
   }

@@ -149,6 +149,8 @@ void Router::forget_untranslated() {
     }
   }
   for (const auto& [tap, guest] : guests_.all()) {
+    for (const auto& prefix : guest.prefixes4) wanted.guests.emplace_back(prefix);
+    for (const auto& prefix : guest.prefixes6) wanted.guests.emplace_back(prefix);
     for (const auto& port : guest.publish) {
       if (port.protocol != config::Protocol::udp) continue;
       for (int number = port.first; number <= port.last; ++number) {

@@ -25,6 +25,8 @@ class KernelPort {
   // ENODEV where there is none of that name.
   [[nodiscard]] virtual Result<Link> link(const std::string& name) = 0;
   [[nodiscard]] virtual Result<LinkTraffic> traffic(const std::string& name) = 0;
+  // Who waits for connections or datagrams here. Empty where the kernel can't say.
+  [[nodiscard]] virtual Result<std::vector<Listener>> listeners() { return std::vector<Listener>{}; }
 
   // `link` names the interface in errors; the index is what counts, so a change never hits a namesake made since.
   [[nodiscard]] virtual Result<void> change_link(std::uint32_t ifindex, const std::string& link,

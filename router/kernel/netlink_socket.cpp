@@ -69,10 +69,13 @@ KernelError libnl_error(std::string what, int nl_error) {
 }
 
 Result<NlSocket> connect_rtnetlink() {
-  const std::string what = "open a routing socket to the kernel";
+  return connect_netlink(NETLINK_ROUTE, "open a routing socket to the kernel");
+}
+
+Result<NlSocket> connect_netlink(int protocol, std::string what) {
   NlSocket socket{nl_socket_alloc()};
   if (!socket) return std::unexpected(KernelError{what, ENOMEM, ""});
-  if (const int failed = nl_connect(socket.get(), NETLINK_ROUTE); failed < 0) {
+  if (const int failed = nl_connect(socket.get(), protocol); failed < 0) {
     return std::unexpected(libnl_error(what, failed));
   }
   const int fd = nl_socket_get_fd(socket.get());

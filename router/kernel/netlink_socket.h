@@ -31,6 +31,8 @@ struct NlSocketFree {
 using NlSocket = std::unique_ptr<nl_sock, NlSocketFree>;
 
 [[nodiscard]] Result<NlSocket> connect_rtnetlink();
+// The same of another NETLINK_ protocol.
+[[nodiscard]] Result<NlSocket> connect_netlink(int protocol, std::string what);
 
 // The error a libnl call reports (negative NLE_*), as an errno.
 [[nodiscard]] KernelError libnl_error(std::string what, int nl_error);

@@ -182,6 +182,10 @@ unsigned devconf_id(Conf key) noexcept {
       return IPV4_DEVCONF_ARP_IGNORE;
     case Conf::proxy_arp:
       return IPV4_DEVCONF_PROXY_ARP;
+    case Conf::arp_accept:
+      return IPV4_DEVCONF_ARP_ACCEPT;
+    case Conf::route_localnet:
+      return IPV4_DEVCONF_ROUTE_LOCALNET;
   }
   std::abort();
 }
@@ -255,6 +259,7 @@ std::optional<InterfaceAddress> parse_address(const nlmsghdr* header) {
   const auto flags = number(a[IFA_FLAGS], fixed->ifa_flags);
   result.noprefixroute = (flags & IFA_F_NOPREFIXROUTE) != 0;
   result.nodad = (flags & IFA_F_NODAD) != 0;
+  result.deprecated = (flags & IFA_F_DEPRECATED) != 0;
   return result;
 }
 

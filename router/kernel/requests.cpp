@@ -138,6 +138,10 @@ NlMessage address_request(const InterfaceAddress& address, bool put) {
   rtnl_addr_set_scope(object.get(), address.scope);
   if (address.noprefixroute) rtnl_addr_set_flags(object.get(), IFA_F_NOPREFIXROUTE);
   if (address.nodad) rtnl_addr_set_flags(object.get(), IFA_F_NODAD);
+  if (put && address.deprecated) {
+    rtnl_addr_set_valid_lifetime(object.get(), UINT32_MAX);  // for ever
+    rtnl_addr_set_preferred_lifetime(object.get(), 0);
+  }
   nl_msg* message = nullptr;
   const int built = put ? rtnl_addr_build_add_request(object.get(), NLM_F_CREATE | NLM_F_REPLACE, &message)
                         : rtnl_addr_build_delete_request(object.get(), 0, &message);

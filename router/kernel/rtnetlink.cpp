@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "router/kernel/kernel_port.h"
+#include "router/kernel/listeners.h"
 #include "router/kernel/netlink_socket.h"
 #include "router/kernel/parse.h"
 #include "router/kernel/requests.h"
@@ -65,6 +66,8 @@ class RtnetlinkKernel final : public KernelPort {
     if (!found) return std::unexpected(KernelError{what, ENODEV, ""});
     return *found;
   }
+
+  Result<std::vector<Listener>> listeners() override { return list_listeners(); }
 
   Result<void> change_link(std::uint32_t ifindex, const std::string& link, const LinkChange& change) override {
     const auto message = link_change_request(ifindex, change);

@@ -21,6 +21,10 @@ std::string_view name(Conf key) noexcept {
       return "arp_ignore";
     case Conf::proxy_arp:
       return "proxy_arp";
+    case Conf::arp_accept:
+      return "arp_accept";
+    case Conf::route_localnet:
+      return "route_localnet";
   }
   std::abort();
 }

@@ -30,11 +30,13 @@ enum class Conf : std::uint8_t {
   arp_announce,
   arp_ignore,
   proxy_arp,
+  arp_accept,      // 1: an announcement makes a neighbour of whoever sends it
+  route_localnet,  // 1: loopback addresses may come and go here
 };
-inline constexpr std::size_t kConfCount = 7;
-inline constexpr std::array<Conf, kConfCount> kAllConf{Conf::forwarding,       Conf::rp_filter,    Conf::send_redirects,
-                                                       Conf::accept_redirects, Conf::arp_announce, Conf::arp_ignore,
-                                                       Conf::proxy_arp};
+inline constexpr std::size_t kConfCount = 9;
+inline constexpr std::array<Conf, kConfCount> kAllConf{
+    Conf::forwarding, Conf::rp_filter, Conf::send_redirects, Conf::accept_redirects, Conf::arp_announce,
+    Conf::arp_ignore, Conf::proxy_arp, Conf::arp_accept,     Conf::route_localnet};
 [[nodiscard]] std::string_view name(Conf) noexcept;  // as /proc/sys/net/ipv4/conf/INTERFACE names it
 
 // The switches of net.ipv6.conf.INTERFACE that vrouter sets. They are written as files, in this order.
@@ -120,6 +122,15 @@ struct LinkChange {
   bool operator==(const LinkChange&) const = default;
 };
 
+// A socket that waits: of TCP for connections, of UDP for datagrams from anybody.
+struct Listener {
+  bool tcp = true;
+  address local;  // unspecified: all addresses; of IPv6 those of IPv4 too, unless v6only
+  std::uint16_t port = 0;
+  bool v6only = false;
+  bool operator==(const Listener&) const = default;
+};
+
 // An address of the host's own on one interface.
 struct InterfaceAddress {
   std::uint32_t ifindex = 0;
@@ -128,6 +139,7 @@ struct InterfaceAddress {
   std::uint8_t scope = 0;      // RT_SCOPE_UNIVERSE
   bool noprefixroute = false;  // IFA_F_NOPREFIXROUTE: no connected route comes with it
   bool nodad = false;          // IFA_F_NODAD: usable at once, nobody else is asked
+  bool deprecated = false;     // IFA_F_DEPRECATED, of IPv6: nothing that this host begins has it as its source
   bool operator==(const InterfaceAddress&) const = default;
 };
 

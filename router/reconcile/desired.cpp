@@ -16,6 +16,10 @@ DesiredGuest desired_guest(const config::Guest& guest, const config::Network& ne
   desired.addressing = network.addressing;
   desired.mac = guest.mac;
   desired.create_tap = guest.create_tap;
+  desired.prefixes.insert(desired.prefixes.end(), guest.prefixes4.begin(), guest.prefixes4.end());
+  desired.prefixes.insert(desired.prefixes.end(), guest.prefixes6.begin(), guest.prefixes6.end());
+  desired.allowed = guest.allowed_addresses;
+  desired.loopback_published = std::ranges::any_of(guest.publish, &config::Publish::on_loopback);
   return desired;
 }
 

@@ -26,7 +26,10 @@ struct DesiredGuest {
   config::Addressing addressing = config::Addressing::routed;
   std::optional<MacAddress> mac;  // pinned: the neighbour is permanent
   bool create_tap = false;
-  std::optional<uid_t> owner;  // who may open a created TAP besides root
+  std::optional<uid_t> owner;               // who may open a created TAP besides root
+  std::vector<Prefix> prefixes{};           // routed to it by way of its own address
+  std::vector<vrouter::address> allowed{};  // that it may have besides; whoever announced one last has its route
+  bool loopback_published = false;          // a port of its own is published on 127.0.0.0/8
   bool operator==(const DesiredGuest&) const = default;
 };
 
@@ -47,6 +50,7 @@ struct DesiredHost {
   config::BridgeNetfilter bridge_netfilter = config::BridgeNetfilter::off;
   std::uint8_t route_protocol = 118;
   std::vector<DesiredNetwork> networks;
+  std::set<address> addresses{};  // of guests in the world: this host answers for them
   [[nodiscard]] bool ipv6() const noexcept {
     return std::ranges::any_of(networks, [](const DesiredNetwork& network) { return network.prefix6.has_value(); });
   }

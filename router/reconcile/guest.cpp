@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "router/reconcile/diff.h"
+#include "router/reconcile/guest_routes.h"
 #include "router/reconcile/keys.h"
 #include "router/reconcile/originals.h"
 
@@ -24,6 +25,8 @@ PerConf<std::int32_t> wanted_conf(const DesiredGuest& guest) {
   conf[Conf::arp_announce] = 2;
   conf[Conf::arp_ignore] = 0;
   conf[Conf::proxy_arp] = guest.addressing == config::Addressing::subnet ? 1 : 0;
+  conf[Conf::arp_accept] = std::ranges::any_of(guest.allowed, &address::is_v4) ? 1 : 0;
+  conf[Conf::route_localnet] = guest.loopback_published ? 1 : 0;
   return conf;
 }
 
@@ -96,7 +99,10 @@ class GuestDiff {
       put_gateway();
       put_gateways6();
       remove_old_routes();
-      for (const Route& wanted : wanted_routes()) put_route(wanted);
+      for (const Route& wanted : routes_of(host_, guest_, link_, observed_, ipv6_)) {
+        forget_elsewhere(wanted);
+        put_route(wanted);
+      }
       if (guest_.address) put_neighbour(*guest_.address);
       if (ipv6_) put_neighbour(*guest_.address6);
     }
@@ -199,30 +205,18 @@ class GuestDiff {
     for (const auto& address : missing) plan_.operations.emplace_back(PutAddress{address, link_.name});
   }
 
-  [[nodiscard]] std::vector<Route> wanted_routes() const {
-    std::vector<Route> wanted;
-    Route route;
-    route.protocol = host_.route_protocol;
-    route.ifindex = link_.index;
-    if (guest_.address) {
-      route.destination = network_v4{*guest_.address, 32};
-      route.scope = kScopeLink;
-      route.source = guest_.gateway;
-      wanted.push_back(route);
-    }
-    if (ipv6_) {
-      route.destination = network_v6{*guest_.address6, 128};
-      route.scope = 0;
-      route.metric = kUserMetric6;
-      route.source.reset();
-      if (guest_.gateway6) route.source = *guest_.gateway6;
-      wanted.push_back(route);
-    }
-    return wanted;
+  // Where it was before, its neighbour is forgotten: what is announced there next is news again.
+  void forget_elsewhere(const Route& wanted) {
+    const auto& destination = wanted.destination.network();
+    if (std::ranges::find(guest_.allowed, destination) == guest_.allowed.end()) return;
+    const Route* holder = holder_of(wanted, observed_);
+    if (holder == nullptr || holder->ifindex == link_.index) return;
+    const Neighbour* old = observed_.neighbour(holder->ifindex, destination);
+    if (old != nullptr) plan_.operations.emplace_back(RemoveNeighbour{*old, observed_.link(holder->ifindex)->name});
   }
 
   void remove_old_routes() {
-    const auto wanted = wanted_routes();
+    const auto wanted = routes_of(host_, guest_, link_, observed_, ipv6_);
     for (const Route& route : observed_.routes_on(link_.index)) {
       if (route.protocol != host_.route_protocol) continue;
       if (route.destination.network().is_v6() && !ipv6_) continue;  // gone with disable_ipv6
@@ -241,11 +235,12 @@ class GuestDiff {
         std::ranges::find_if(alike, [&](const Route& route) { return route.protocol != host_.route_protocol; });
     if (foreign != alike.end()) {
       const Link* device = observed_.link(foreign->ifindex);
-      plan_.problems.push_back(
-          fmt::format("somebody else has a route to {0} ({1}protocol {2}); remove it with "
-                      "`ip {3}route del {0}`, then vrouter makes its own",
-                      wanted.destination.network().to_string(), device == nullptr ? "" : "dev " + device->name + ", ",
-                      foreign->protocol, wanted.destination.network().is_v6() ? "-6 " : ""));
+      plan_.problems.push_back(fmt::format(
+          "somebody else has a route to {0} ({1}protocol {2}); remove it with "
+          "`ip {3}route del {0}`, then vrouter makes its own",
+          wanted.destination.is_host() ? wanted.destination.network().to_string() : wanted.destination.to_string(),
+          device == nullptr ? "" : "dev " + device->name + ", ", foreign->protocol,
+          wanted.destination.network().is_v6() ? "-6 " : ""));
       return;
     }
     std::optional<Route> before;

@@ -59,11 +59,16 @@ class HostDiff {
       if (network.gateway6) gateways_.push_back({0, *network.gateway6, 128, 0, true, true});
       if (network.prefix6) unreachable_.push_back(unreachable(*network.prefix6));
     }
+    for (const auto& gateway : gateways_) wanted_.push_back({gateway.local, "lo"});
+    for (const auto& address : desired_.addresses) {
+      if (address.is_v4() || ipv6) answer_for(address);
+    }
   }
 
   HostPlan run() && {
     leave_global_forwarding();
     put_gateways();
+    put_outside();
     put_unreachable_routes();
     forward();
     forward_ipv6(desired_, observed_, originals_, result_);
@@ -104,13 +109,45 @@ class HostDiff {
       up.before.up = false;
       result_.host.operations.emplace_back(std::move(up));
     }
-    for (auto gateway : gateways_) {
-      const auto& there = observed_.addresses_on(lo->index);
-      if (std::ranges::any_of(there, [&](const auto& a) { return a.local == gateway.local; })) continue;
-      record(gateway_key(gateway.local), std::string{kAbsent});
-      gateway.ifindex = lo->index;
-      result_.host.operations.emplace_back(PutAddress{gateway, lo->name});
+    for (const auto& gateway : gateways_) put_address(gateway, *lo);
+  }
+
+  void put_address(InterfaceAddress address, const Link& link) {
+    const auto& there = observed_.addresses_on(link.index);
+    if (std::ranges::any_of(there, [&](const auto& a) { return a.local == address.local; })) return;
+    record(gateway_key(address.local, link.name), std::string{kAbsent});
+    address.ifindex = link.index;
+    result_.host.operations.emplace_back(PutAddress{address, link.name});
+  }
+
+  // Of IPv4 an address on lo is answered for on every link. Of IPv6 only on a link that has it (net/ipv6/ndisc.c,
+  // ndisc_recv_ns); and deprecated, or this host would take it for its own source.
+  void answer_for(const address& guests) {
+    if (hosts_own(guests)) return;
+    const auto prefix_length = static_cast<std::uint8_t>(guests.is_v4() ? 32 : 128);
+    const InterfaceAddress address{0, guests, prefix_length, 0, guests.is_v6(), guests.is_v6(), guests.is_v6()};
+    const auto want = [&](const Link& link) {
+      wanted_.push_back({guests, link.name});
+      if (link.up) outside_.emplace_back(address, link);
+    };
+    if (const Link* lo = loopback(observed_)) want(*lo);
+    for (const auto& uplink : desired_.uplinks6) {
+      const Link* link = guests.is_v6() ? observed_.link(uplink) : nullptr;
+      if (link != nullptr) want(*link);
     }
+  }
+
+  // The operator gave it to the host: then it is answered for, and not ours to take away.
+  [[nodiscard]] bool hosts_own(const address& a) const {
+    return std::ranges::any_of(observed_.addresses(), [&](const auto& of_link) {
+      const Link* link = observed_.link(of_link.first);
+      return link != nullptr && !originals_.contains(gateway_key(a, link->name)) &&
+             std::ranges::any_of(of_link.second, [&](const auto& one) { return one.local == a; });
+    });
+  }
+
+  void put_outside() {
+    for (const auto& [address, link] : outside_) put_address(address, link);
   }
 
   [[nodiscard]] Route unreachable(const Prefix& prefix) const {
@@ -209,8 +246,7 @@ class HostDiff {
     for (auto it = originals_.lower_bound(kAddressPrefix);
          it != originals_.end() && it->first.starts_with(kAddressPrefix); ++it) {
       const auto gateway = gateway_in(it->first);
-      const bool wanted = std::ranges::any_of(gateways_, [&](const auto& g) { return g.local == gateway; });
-      if (!wanted) unwanted.insert(*it);
+      if (!gateway || std::ranges::find(wanted_, *gateway) == wanted_.end()) unwanted.insert(*it);
     }
     result_.stale.append(restore_gateways(unwanted, observed_));
   }
@@ -239,7 +275,9 @@ class HostDiff {
   const DesiredHost& desired_;
   const Observed& observed_;
   const Originals& originals_;
-  std::vector<InterfaceAddress> gateways_;  // wanted, on lo
+  std::vector<InterfaceAddress> gateways_;                  // wanted, on lo
+  std::vector<std::pair<InterfaceAddress, Link>> outside_;  // wanted: guests' in the world
+  std::vector<AddressOnLink> wanted_;                       // all of them
   std::vector<Route> unreachable_;
   bool leaving_global_ = false;
   HostPlan result_;
@@ -285,14 +323,14 @@ Plan restore_sysctls(const Originals& originals, const Observed& observed, bool 
 
 Plan restore_gateways(const Originals& originals, const Observed& observed) {
   Plan plan;
-  const Link* lo = loopback(observed);
   for (const auto& [key, value] : originals) {
     const auto gateway = gateway_in(key);
     if (!gateway || value != kAbsent) continue;
     plan.forget.push_back(key);
-    if (lo == nullptr) continue;
-    for (const auto& address : observed.addresses_on(lo->index)) {
-      if (address.local == *gateway) plan.operations.emplace_back(RemoveAddress{address, lo->name});
+    const Link* link = observed.link(gateway->link);
+    if (link == nullptr) continue;
+    for (const auto& address : observed.addresses_on(link->index)) {
+      if (address.local == gateway->local) plan.operations.emplace_back(RemoveAddress{address, link->name});
     }
   }
   return plan;

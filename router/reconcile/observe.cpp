@@ -36,10 +36,10 @@ Result<Observed> observe(Kernel kernel) {
   const auto neighbours = kernel.net.neighbours();
   if (!neighbours) return std::unexpected(neighbours.error());
   for (const auto& link : *links) static_cast<void>(observed.on(LinkChanged{link}));
-  observed.settle();
   for (const auto& address : *addresses) static_cast<void>(observed.on(AddressChanged{address}));
   for (const auto& route : *routes) static_cast<void>(observed.on(RouteChanged{route}));
   for (const auto& neighbour : *neighbours) static_cast<void>(observed.on(NeighbourChanged{neighbour}));
+  observed.settle();
   static_cast<void>(observe_sysctls(kernel.sysctls, observed));
   return observed;
 }

@@ -19,6 +19,10 @@ bool same_route(const Route& a, const Route& b) {
   return a.type == b.type && a.protocol == b.protocol && a.ifindex == b.ifindex && a.gateway == b.gateway;
 }
 
+bool usable(const Neighbour& neighbour) {
+  return neighbour.state != NeighbourState::invalid && !neighbour.mac.is_zero();
+}
+
 bool is_default(const Route& route) {
   return route.table == kMainTable && route.destination.prefix_length() == 0 && route.type == RouteType::unicast;
 }
@@ -74,6 +78,22 @@ const Neighbour* Observed::neighbour(std::uint32_t ifindex, const address& addre
   if (on_link == neighbours_.end()) return nullptr;
   const auto found = on_link->second.find(address);
   return found == on_link->second.end() ? nullptr : &found->second;
+}
+
+std::optional<std::uint64_t> Observed::heard(std::uint32_t ifindex, const address& address) const {
+  const auto on_link = neighbours_.find(ifindex);
+  if (on_link == neighbours_.end()) return std::nullopt;
+  const auto found = on_link->second.find(address);
+  if (found == on_link->second.end() || !usable(found->second)) return std::nullopt;
+  return found->second.since;
+}
+
+void Observed::settle() {
+  newcomers_.clear();
+  heard_ = 0;
+  for (auto& [index, on_link] : neighbours_) {
+    for (auto& [address, known] : on_link) known.since = 0;
+  }
 }
 
 const std::string* Observed::sysctl(const std::string& key) const {
@@ -181,12 +201,13 @@ Affected Observed::affected_by_link(std::uint32_t index) const {
   return affected;
 }
 
-// Of IPv6 only the gateways on lo are the host's part: other interfaces' come and go with every router's advertisement
-// and every TAP that is not adopted yet.
+// Of IPv6 only the gateways on lo and what looks like ours are the host's part: other interfaces' come and go with
+// every router's advertisement and every TAP that is not adopted yet.
 Affected Observed::affected_by_address(const InterfaceAddress& changed) const {
   auto affected = affected_by_link(changed.ifindex);
   const Link* on = link(changed.ifindex);
-  if (changed.local.is_v6() && on != nullptr && !on->loopback) affected.host = false;
+  const bool ours = changed.noprefixroute && changed.nodad && changed.prefix_length == 128;  // a guest's in the world
+  if (changed.local.is_v6() && on != nullptr && !on->loopback && !ours) affected.host = false;
   return affected;
 }
 
@@ -199,8 +220,8 @@ Affected Observed::on_link(const LinkChanged& event) {
   if (renamed) affected.links.push_back(old->name);
   affected.links.push_back(event.link.name);
   // Uplinks are named by the operator, so one may appear late; TAPs of guests are no matter of the host's.
-  affected.host = event.link.group != kGuestGroup &&
-                  (old == nullptr || renamed || old->conf != event.link.conf || old->conf6 != event.link.conf6);
+  affected.host = event.link.group != kGuestGroup && (old == nullptr || renamed || old->up != event.link.up ||
+                                                      old->conf != event.link.conf || old->conf6 != event.link.conf6);
   if (fell || renamed) {
     affected.uplinks = std::ranges::any_of(routes_on(event.link.index), is_default);
   }
@@ -296,8 +317,10 @@ Affected Observed::on_neighbour(const Neighbour& neighbour, bool gone) {
     if (on_link.erase(neighbour.address) == 0) return {};
   } else {
     const auto found = on_link.find(neighbour.address);
-    if (found != on_link.end() && found->second == neighbour) return {};
-    on_link.insert_or_assign(neighbour.address, neighbour);
+    if (found != on_link.end() && static_cast<const Neighbour&>(found->second) == neighbour) return {};
+    const bool news = found == on_link.end() || !usable(found->second) || found->second.mac != neighbour.mac;
+    const auto since = news ? ++heard_ : found->second.since;
+    on_link.insert_or_assign(neighbour.address, Heard{neighbour, since});
   }
   if (!adopted_.contains(neighbour.ifindex)) return {};
   return affected_by_link(neighbour.ifindex);

@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -58,7 +59,7 @@ class Observed {
   // is to be adopted, unlike one that somebody set down here.
   [[nodiscard]] bool newcomer(std::uint32_t index) const { return newcomers_.contains(index); }
   // All that is known so far was there before we looked.
-  void settle() { newcomers_.clear(); }
+  void settle();
   // Links in the guests' device group, by index.
   [[nodiscard]] const std::set<std::uint32_t>& adopted() const noexcept { return adopted_; }
   [[nodiscard]] const std::vector<InterfaceAddress>& addresses_on(std::uint32_t ifindex) const;
@@ -69,6 +70,8 @@ class Observed {
   [[nodiscard]] const std::vector<Route>& routes_like(const Route& route) const;  // those with the same key
   [[nodiscard]] std::vector<Route> routes_on(std::uint32_t ifindex) const;
   [[nodiscard]] const Neighbour* neighbour(std::uint32_t ifindex, const address& address) const;
+  // When the neighbour was heard of, in some order: 0 before we looked. None: it isn't known there, or doesn't answer.
+  [[nodiscard]] std::optional<std::uint64_t> heard(std::uint32_t ifindex, const address& address) const;
   // The value last read or written; null where the kernel has no such switch, or nobody asked.
   [[nodiscard]] const std::string* sysctl(const std::string& key) const;
   void note_sysctl(const std::string& key, std::string value);
@@ -97,7 +100,11 @@ class Observed {
   std::unordered_map<std::uint32_t, std::vector<InterfaceAddress>> addresses_;
   Routes routes_;
   std::unordered_map<std::uint32_t, std::set<RouteKey>> routes_by_link_;
-  std::unordered_map<std::uint32_t, std::map<address, Neighbour>> neighbours_;
+  struct Heard : Neighbour {
+    std::uint64_t since = 0;
+  };
+  std::unordered_map<std::uint32_t, std::map<address, Heard>> neighbours_;
+  std::uint64_t heard_ = 0;
   std::unordered_map<std::string, std::string> sysctls_;
 };
 

@@ -49,17 +49,18 @@ std::string made(std::uint32_t index) {
 std::string sysctl_key(const std::string& key) {
   return fmt::format("{}{}", kSysctlPrefix, key);
 }
-std::string gateway_key(const address& gateway) {
-  return fmt::format("{}{} lo", kAddressPrefix, gateway.to_string());
+std::string gateway_key(const address& gateway, std::string_view link) {
+  return fmt::format("{}{} {}", kAddressPrefix, gateway.to_string(), link);
 }
 
-std::optional<address> gateway_in(std::string_view key) {
+std::optional<AddressOnLink> gateway_in(std::string_view key) {
   if (!key.starts_with(kAddressPrefix)) return std::nullopt;
   key.remove_prefix(kAddressPrefix.size());
+  const auto space = key.find(' ');
   boost::system::error_code error;
-  const auto result = boost::asio::ip::make_address(std::string{key.substr(0, key.find(' '))}, error);
-  if (error) return std::nullopt;
-  return result;
+  const auto local = boost::asio::ip::make_address(std::string{key.substr(0, space)}, error);
+  if (error || space == std::string_view::npos) return std::nullopt;
+  return AddressOnLink{local, std::string{key.substr(space + 1)}};
 }
 
 std::string field_of(Conf6 key) {

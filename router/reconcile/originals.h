@@ -22,9 +22,14 @@ inline constexpr std::string_view kMade = "made";
 [[nodiscard]] std::string tap_key(const std::string& tap);
 [[nodiscard]] std::string made(std::uint32_t index);  // "made index=7": once the TAP that we made is known
 [[nodiscard]] std::string sysctl_key(const std::string& key);
-[[nodiscard]] std::string gateway_key(const address& gateway);
-// The address of such a key.
-[[nodiscard]] std::optional<address> gateway_in(std::string_view key);
+[[nodiscard]] std::string gateway_key(const address& gateway, std::string_view link = "lo");
+// The address of such a key, and its link.
+struct AddressOnLink {
+  address local;
+  std::string link;
+  bool operator==(const AddressOnLink&) const = default;
+};
+[[nodiscard]] std::optional<AddressOnLink> gateway_in(std::string_view key);
 
 // As a link's original names it: IPv4 has a `forwarding` too.
 [[nodiscard]] std::string field_of(Conf6 key);

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "config/specs.h"
+
 namespace vrouter::router::state {
 namespace {
 
@@ -35,6 +37,14 @@ CREATE TABLE leases (
   client_id BLOB NOT NULL, host_name TEXT NOT NULL, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE settings (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 )";
+
+// Came later. Who knows nothing of it reads the rest all the same, so the schema's number stays.
+constexpr auto kLaterSchema = R"(
+CREATE TABLE IF NOT EXISTS guest_addresses (
+  tap TEXT NOT NULL REFERENCES guests ON DELETE CASCADE, kind TEXT NOT NULL, position INTEGER NOT NULL,
+  address TEXT NOT NULL, PRIMARY KEY (tap, kind, position)) STRICT, WITHOUT ROWID;
+)";
+constexpr auto kFloating = "floating", kSnat = "snat", kPrefix = "prefix", kAllowed = "allowed";
 
 // Whatever comes of it, the statement can be bound again: one that failed must not spoil the next change.
 void run(SQLite::Statement& statement) {
@@ -125,6 +135,7 @@ Database::Statements::Statements(SQLite::Database& db)
     : remove_guest{db, "DELETE FROM guests WHERE tap = ?"},
       put_guest{db, "INSERT INTO guests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
       put_group{db, "INSERT INTO guest_groups VALUES (?, ?, ?)"},
+      put_address{db, "INSERT INTO guest_addresses VALUES (?, ?, ?, ?)"},
       put_port{db, "INSERT INTO published VALUES (?, ?, ?, ?, ?, ?, ?)"},
       remove_original{db, "DELETE FROM originals WHERE key = ?"},
       put_original{db, "INSERT OR IGNORE INTO originals VALUES (?, ?, ?)"},
@@ -140,6 +151,7 @@ Database::Database(const std::string& file, const std::string& boot_id)
   db_.exec("PRAGMA synchronous = FULL");
   db_.exec("PRAGMA foreign_keys = ON");
   prepare_schema();
+  db_.exec(kLaterSchema);
   sql_.emplace(db_);
 }
 
@@ -252,6 +264,28 @@ void Database::put(const config::Guest& guest) {
     sql_->put_port.bind(7, static_cast<int>(std::to_underlying(port.protocol)));
     run(sql_->put_port);
   }
+  put_addresses(guest);
+}
+
+void Database::put_addresses(const config::Guest& guest) {
+  const auto put_all = [&](const char* kind, const std::vector<std::string>& texts) {
+    for (int position = 0; const auto& text : texts) {
+      sql_->put_address.bind(1, guest.tap);
+      sql_->put_address.bind(2, kind);
+      sql_->put_address.bind(3, position++);
+      sql_->put_address.bind(4, text);
+      run(sql_->put_address);
+    }
+  };
+  const auto texts_of = [](const std::vector<address>& all) {
+    std::vector<std::string> texts;
+    for (const auto& one : all) texts.push_back(one.to_string());
+    return texts;
+  };
+  put_all(kFloating, texts_of(guest.floating.all()));
+  put_all(kSnat, texts_of(guest.snat.all()));
+  put_all(kPrefix, config::prefixes_of(guest));
+  put_all(kAllowed, texts_of(guest.allowed_addresses));
 }
 
 void Database::put(const KnownLease& lease) {
@@ -322,6 +356,30 @@ void Database::load_guests(Stored& stored) {
     port.guest_first = read_port(tap, ports.getColumn(4));
     port.protocol = read_protocol(tap, ports.getColumn(5));
     stored.guests[tap].publish.push_back(port);
+  }
+  load_addresses(stored);
+}
+
+void Database::load_addresses(Stored& stored) {
+  // One that is only read may be older.
+  if (!db_.tableExists("guest_addresses")) return;
+  SQLite::Statement rows{db_, "SELECT tap, kind, address FROM guest_addresses ORDER BY tap, kind, position"};
+  while (rows.executeStep()) {
+    const std::string tap = rows.getColumn(0).getString(), kind = rows.getColumn(1).getString();
+    const std::string text = rows.getColumn(2).getString();
+    auto& guest = stored.guests[tap];
+    if (kind == kPrefix) {
+      const auto prefix = config::parse_prefix(text);
+      if (!prefix) bad_row("guest_addresses", tap, "the prefix \"" + text + "\"");
+      config::add_prefix(guest, *prefix);
+      continue;
+    }
+    const auto one = read_address("guest_addresses", tap, text, make_any);
+    if (kind == kAllowed) {
+      guest.allowed_addresses.push_back(one);
+    } else if (!(kind == kFloating ? guest.floating : guest.snat).add(one)) {
+      bad_row("guest_addresses", tap, "a second address \"" + text + "\"");
+    }
   }
 }
 

@@ -22,7 +22,12 @@ TEST_P(FirewallAgreement, OfKernelAndEvaluator) {
       kinds.push_back({static_cast<std::uint8_t>(publish.protocol), publish.last});
     }
   }
-  const auto flows = testing::all_flows(topology, kinds, testing::edges_of(golden.config.policy));
+  auto others = testing::edges_of(golden.config.policy);
+  for (const auto& guest : golden.config.guests) {
+    for (const auto& prefix : guest.prefixes4) others.emplace_back(address_v4{prefix.network().to_uint() + 1});
+    for (const auto& prefix : guest.prefixes6) others.emplace_back(config::first_host(prefix));
+  }
+  const auto flows = testing::all_flows(topology, kinds, others);
   testing::KernelHost host{topology};
   const auto ruleset = testing::without_limits(golden.ruleset);
   for (const auto& d : disagreements(host, ruleset, topology, flows)) ADD_FAILURE() << d.text;

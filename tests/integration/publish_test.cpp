@@ -34,6 +34,41 @@ TEST_F(Published, IsReachedFromTheHostFromAnotherGuestAndFromItself) {
   EXPECT_EQ(fetch(web.inside(), "http://192.0.2.1:8080/"), "hello from web1") << "the guest itself";
 }
 
+TEST_F(Published, OnAChosenAddressAndInRangesIsReachedFromEverySide) {
+  scene.host.must("ip address add 192.0.2.2/24 dev eth0");
+  scene.daemon->vrouter({"publish", "web1", "192.0.2.2:8081:80"});
+  scene.daemon->vrouter({"publish", "web1", "192.0.2.2:9000-9002:79"});
+  scene.daemon->vrouter({"publish", "web1", "9100-9102:79"});
+  struct Side {
+    const char* name;
+    Namespace& from;
+    std::string seen;  // empty: whichever address the host chose
+  };
+  for (const auto& side : {Side{"world", scene.world, Scene::kWorld}, Side{"sibling", other.inside(), "10.0.5.3"},
+                           Side{"itself", web.inside(), "10.0.5.1"}, Side{"host", scene.host, ""}}) {
+    for (const auto* url : {"http://192.0.2.2:8081/", "http://192.0.2.2:9001/", "http://192.0.2.2:9101/",
+                            "http://192.0.2.1:9101/", "http://192.0.2.1:8080/"}) {
+      EXPECT_EQ(fetch(side.from, url), "hello from web1") << side.name << ", " << url;
+      if (!side.seen.empty()) EXPECT_EQ(pages->requests().back().address, side.seen) << side.name << ", " << url;
+    }
+    EXPECT_EQ(fetch(side.from, "http://192.0.2.1:8081/"), "") << side.name << ", on another address";
+    EXPECT_EQ(fetch(side.from, "http://192.0.2.2:9003/"), "") << side.name << ", beside the range";
+  }
+}
+
+TEST_F(Published, RefusesAPortThatThisHostListensOn) {
+  const auto server = web_server(scene.host, 2222, "this host's own");
+  const auto refused = scene.daemon->cli({"publish", "web1", "2222:22"});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_NE(refused.err.find("something on this host listens on tcp/2222"), std::string::npos) << refused.err;
+  EXPECT_EQ(scene.daemon->cli({"add-guest", "tap7", "--publish", "192.0.2.1:2220-2230"}).status, 1);
+  scene.daemon->vrouter({"publish", "web1", "2223:22"});
+  scene.daemon->set_config("[[guests]]\ntap = \"tap8\"\naddress = \"10.0.5.8\"\npublish = [\"2222:22\"]\n");
+  const auto reloaded = scene.daemon->cli({"reload"});
+  EXPECT_EQ(reloaded.status, 0);
+  EXPECT_NE(reloaded.err.find("tcp/2222"), std::string::npos) << "of files it is said, not refused";
+}
+
 TEST_F(Published, OpensNothingElse) {
   const auto second = web_server(web.inside(), 81, "not for you");
   EXPECT_EQ(fetch(scene.world, "http://192.0.2.1:81/"), "");

@@ -28,6 +28,9 @@ config::Guest as_ruled(config::Guest guest) {
   known.address6 = guest.address6;
   known.mac = guest.mac;
   known.publish = guest.publish;
+  known.floating = guest.floating;
+  known.snat = guest.snat;
+  known.allowed_addresses = guest.allowed_addresses;
   return known;
 }
 
@@ -45,6 +48,10 @@ TEST(Decompile, GuestsComeBackAsTheRulesKnowThem) {
   guests[2].address6 = boost::asio::ip::make_address_v6("fd76:7274:5::2");
   guests[2].publish = {publish_of("2222:22/tcp")};
   guests[3].tap = "fifteen-letters";
+  guests[0].floating.v4 = boost::asio::ip::make_address_v4("192.0.2.50");
+  guests[0].allowed_addresses = {boost::asio::ip::make_address("10.0.5.50")};
+  guests[3].allowed_addresses = guests[0].allowed_addresses;
+  guests[3].snat.v4 = boost::asio::ip::make_address_v4("192.0.2.60");
   std::vector<config::Guest> expected;
   for (const auto& guest : guests) expected.push_back(as_ruled(guest));
   std::ranges::sort(expected, {}, &config::Guest::tap);
@@ -74,6 +81,11 @@ TEST(Decompile, EverySetOfAGuestIsKnownAsSuchAndNoOther) {
   for (const auto& element : compile_guest(guest, network_of()))
     EXPECT_TRUE(holds_guests(element.set)) << element.set.set;
   guest.mac = MacAddress{{0x52, 0x54, 0, 0x12, 0x34, 0x56}};
+  guest.floating.v4 = boost::asio::ip::make_address_v4("192.0.2.50");
+  guest.snat.v6 = boost::asio::ip::make_address_v6("2001:db8::60");
+  guest.prefixes4 = {boost::asio::ip::make_network_v4("10.9.0.0/24")};
+  guest.prefixes6 = {boost::asio::ip::make_network_v6("fd00:9::/64")};
+  guest.allowed_addresses = {boost::asio::ip::make_address("10.0.5.50")};
   for (const auto& element : compile_guest(guest, network_of()))
     EXPECT_TRUE(holds_guests(element.set)) << element.set.set;
   const Surroundings guarded{.guarded_interfaces = {"eth0"}, .guarded_interfaces6 = {"eth0"}};

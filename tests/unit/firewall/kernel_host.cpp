@@ -234,9 +234,20 @@ void KernelHost::configure(const Topology& topology) {
     batch += "route add " + host_prefix(own) + " dev " + guest.tap + "\n";
     batch += "neigh add " + own.to_string() + " lladdr " + mac + " dev " + guest.tap + " nud permanent\n";
   }
+  // By way of an address of the guest's own: what is behind it answers no ARP here.
+  const auto route_prefix = [&](const auto& prefix, const Topology::Attachment& guest) {
+    const bool v4 = address{prefix.network()}.is_v4();
+    const auto own = std::ranges::find_if(
+        topology.guests, [&](const auto& entry) { return entry.second.tap == guest.tap && entry.first.is_v4() == v4; });
+    if (own == topology.guests.end()) return;
+    batch += "route add " + prefix.to_string() + " via " + own->first.to_string() + " dev " + guest.tap + "\n";
+  };
+  for (const auto& [prefix, guest] : topology.prefixes4) route_prefix(prefix, guest);
+  for (const auto& [prefix, guest] : topology.prefixes6) route_prefix(prefix, guest);
   for (const auto& network : topology.networks4) batch += "route add unreachable " + network.to_string() + "\n";
   for (const auto& network : topology.networks6) batch += "route add unreachable " + network.to_string() + "\n";
   run("printf '" + batch + "' | ip -batch -");
+  for (const auto& tap : topology.localnet) run("sysctl -qw net.ipv4.conf." + tap + ".route_localnet=1");
 }
 
 void KernelHost::load(const Ruleset& ruleset) {

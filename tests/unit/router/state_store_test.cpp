@@ -42,6 +42,11 @@ config::Guest full_guest() {
   guest.ephemeral = true;
   guest.create_tap = true;
   guest.owner = "qemu";
+  guest.floating = {.v4 = make_address_v4("192.0.2.50"), .v6 = boost::asio::ip::make_address_v6("2001:db8::50")};
+  guest.snat.v4 = make_address_v4("192.0.2.60");
+  guest.prefixes4 = {boost::asio::ip::make_network_v4("10.9.0.0/24"), boost::asio::ip::make_network_v4("10.8.0.0/24")};
+  guest.prefixes6 = {boost::asio::ip::make_network_v6("fd00:9::/64")};
+  guest.allowed_addresses = {boost::asio::ip::make_address("10.0.5.50"), boost::asio::ip::make_address("10.0.5.49")};
   return guest;
 }
 
@@ -109,6 +114,20 @@ TEST_F(StoreTest, KeepsEveryFieldOfAGuest) {
   const auto guests = stored().guests;
   EXPECT_EQ(guests.at("tap0"), full_guest());
   EXPECT_EQ(guests.at("tap1"), small_guest("tap1"));
+}
+
+// As written before guests had more than their own address.
+TEST_F(StoreTest, ReadsADatabaseWithoutATableThatCameLater) {
+  auto guest = full_guest();
+  put({.put_guests = {guest}});
+  run_sql("DROP TABLE guest_addresses");
+  guest.floating = guest.snat = {};
+  guest.prefixes4.clear();
+  guest.prefixes6.clear();
+  guest.allowed_addresses.clear();
+  EXPECT_EQ(stored().guests.at("tap0"), guest);
+  put({.put_guests = {full_guest()}});
+  EXPECT_EQ(stored().guests.at("tap0"), full_guest());
 }
 
 TEST_F(StoreTest, ReplacesAGuestWithItsGroupsAndPorts) {

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What guests have besides their own address: in the world, on this host's loopback, routed to them, or shared.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "tests/integration/scene.h"
+
+namespace vrouter::lab {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr const char* kWorld6 = "2001:db8:1::80";
+constexpr const char* kFloating = "192.0.2.50";
+constexpr const char* kFloating6 = "2001:db8:1::50";
+constexpr const char* kPolicy = R"([groups.web]
+ingress = "deny"
+[[rules]]
+name = "pages"
+from = "any"
+to = "group:web"
+allow = ["tcp/80", "ping"]
+)";
+
+// A host and a world that speak both families, and two guests that do.
+struct Outside : ::testing::Test {
+  Outside() {
+    scene.host.must("ip -6 address add 2001:db8:1::1/64 dev eth0 nodad; ip -6 route add default via 2001:db8:1::80");
+    scene.world.must("ip -6 address add 2001:db8:1::80/64 dev eth0 nodad");
+    for (const auto* where : {&scene.host, &scene.world}) {
+      EXPECT_TRUE(wait_until([&] { return where->must("ip -6 address show tentative").empty(); }));
+    }
+    before = state_of_host();
+    scene.daemon->start();
+  }
+
+  std::string state_of_host() {
+    return scene.host.must(
+        "ip route show table all; ip -6 route show table all | grep -v 'fe80\\|ff00'; ip -o address | sed "
+        "'s/valid.*//' | grep -v ' inet6 fe80'; sysctl -a 2>/dev/null | grep "
+        "'eth0.*\\(proxy\\|localnet\\|forwarding\\)'");
+  }
+
+  void add(const std::vector<std::string>& first, const std::vector<std::string>& second = {}) {
+    const auto add_one = [&](TapGuest& guest, const std::string& last, const std::vector<std::string>& more) {
+      Arguments arguments{"add-guest", guest.tap(), "10.0.5." + last + ",fd76:7274:5::" + last};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      scene.daemon->vrouter(arguments);
+      guest.set_static("10.0.5." + last + "/32", "10.0.5.1");
+      guest.inside().must("ip -6 address replace fd76:7274:5::" + last +
+                          "/128 dev eth0 nodad; ip -6 route replace default via fe80::1 dev eth0");
+    };
+    add_one(web, "2", first);
+    add_one(other, "3", second);
+    EXPECT_TRUE(reaches(web.inside(), kWorld6));
+    EXPECT_TRUE(reaches(other.inside(), kWorld6));
+  }
+
+  [[nodiscard]] static bool reaches(Namespace& from, const std::string& to) {
+    return wait_until([&] { return from.sh("ping -c 1 -W 1 " + to).ok(); }, 6s);
+  }
+  [[nodiscard]] static bool reached_now(Namespace& from, const std::string& to) {
+    return from.sh("ping -c 2 -i 0.2 -W 1 " + to).ok();
+  }
+  [[nodiscard]] static std::string last_client(const HttpServer& pages) {
+    const auto requests = pages.requests();
+    return requests.empty() ? "" : requests.back().address;
+  }
+  void tear_down() {
+    scene.daemon->vrouter({"teardown"});
+    EXPECT_EQ(state_of_host(), before);
+    EXPECT_THAT(scene.host.must("nft list ruleset"), Not(HasSubstr("vrouter")));
+  }
+
+  Scene scene{{.policies = {{"10-web.toml", kPolicy}}}, false};
+  TapGuest web{scene.host, "tap0", {{0x52, 0x54, 0, 0, 0, 2}}};
+  TapGuest other{scene.host, "tap1", {{0x52, 0x54, 0, 0, 0, 3}}};
+  std::string before;
+};
+
+struct Floating : Outside {
+  void check_all(const std::string& when) {
+    const HttpServer pages{web.inside(), "10.0.5.2", 80, {{"/", "hello from web1\n"}}};
+    const HttpServer pages6{web.inside(), "fd76:7274:5::2", 80, {{"/", "hello from web1\n"}}};
+    const HttpServer closed{web.inside(), "0.0.0.0", 81, {{"/", "not for you\n"}}};
+    const HttpServer world6{scene.world, "::", 81, {{"/", "world\n"}}};
+    const std::string url = std::string{"http://"} + kFloating + "/",
+                      url6 = std::string{"http://["} + kFloating6 + "]/";
+    for (auto* from : {&scene.world, &scene.host, &other.inside(), &web.inside()}) {
+      const auto who = from == &scene.world    ? "world"
+                       : from == &scene.host   ? "host"
+                       : from == &web.inside() ? "itself"
+                                               : "sibling";
+      EXPECT_EQ(fetch(*from, url), "hello from web1") << who << ", " << when;
+      EXPECT_EQ(fetch(*from, url6), "hello from web1") << who << ", IPv6, " << when;
+    }
+    EXPECT_EQ(fetch(other.inside(), url), "hello from web1");
+    EXPECT_EQ(last_client(pages), "10.0.5.3") << "no address translation between guests";
+    EXPECT_EQ(fetch(scene.world, url), "hello from web1");
+    EXPECT_EQ(last_client(pages), Scene::kWorld) << "the client's address is kept";
+    EXPECT_EQ(fetch(scene.world, url6), "hello from web1");
+    EXPECT_EQ(last_client(pages6), kWorld6);
+    EXPECT_EQ(fetch(scene.world, std::string{"http://"} + kFloating + ":81/"), "") << "no rule names it, " << when;
+    EXPECT_EQ(fetch(web.inside(), "http://192.0.2.80/"), "hello from the world") << when;
+    EXPECT_EQ(last_client(*scene.web), kFloating) << "what it starts leaves with it, " << when;
+    EXPECT_EQ(fetch(web.inside(), std::string{"http://["} + kWorld6 + "]:81/"), "world") << when;
+    EXPECT_EQ(last_client(world6), kFloating6) << when;
+    EXPECT_TRUE(reached_now(scene.world, kFloating)) << when;
+    EXPECT_TRUE(reached_now(scene.world, kFloating6)) << when;
+  }
+};
+
+TEST_F(Floating, LeadsToTheGuestFromEverySideAndTheGuestLeavesWithIt) {
+  add({"--group", "web", "--floating", kFloating, "--floating", kFloating6});
+  check_all("first");
+  EXPECT_THAT(scene.daemon->vrouter({"show", "tap0"}), HasSubstr("192.0.2.50, 2001:db8:1::50"));
+  scene.daemon->vrouter({"reload"});
+  check_all("after a reload");
+  scene.daemon->kill9();
+  scene.daemon->start();
+  check_all("after a restart");
+  scene.host.must("ip address del 192.0.2.50/32 dev lo; ip -6 address del 2001:db8:1::50/128 dev eth0");
+  EXPECT_TRUE(wait_until([&] { return reached_now(scene.world, kFloating) && reached_now(scene.world, kFloating6); }))
+      << "put back";
+  scene.daemon->vrouter({"remove-guest", "tap0"});
+  EXPECT_TRUE(wait_until([&] { return !scene.host.sh("ip -o address | grep -F -e 192.0.2.50 -e ::50").ok(); }));
+  EXPECT_FALSE(reached_now(scene.world, kFloating));
+  tear_down();
+}
+
+TEST_F(Floating, IsNoPermission) {
+  add({"--floating", kFloating, "--floating", kFloating6});
+  const HttpServer pages{web.inside(), "0.0.0.0", 80, {{"/", "hello\n"}}};
+  for (auto* from : {&scene.world, &other.inside()}) {
+    EXPECT_EQ(fetch(*from, std::string{"http://"} + kFloating + "/"), "");
+    EXPECT_FALSE(reached_now(*from, kFloating6));
+  }
+  EXPECT_EQ(fetch(scene.host, std::string{"http://"} + kFloating + "/"), "hello") << "the host may";
+  const auto why = scene.daemon->cli({"explain", "world", kFloating, "tcp/80"}).out;
+  EXPECT_THAT(why, HasSubstr("10.0.5.2"));
+  EXPECT_THAT(why, HasSubstr("reject"));
+}
+
+TEST_F(Floating, ConflictsAreRefusedByName) {
+  add({"--name", "web1", "--floating", kFloating}, {"--name", "db1", "--publish", "192.0.2.51:80"});
+  const auto refused = [&](Arguments arguments, const std::string& why) {
+    arguments.insert(arguments.begin(), "add-guest");
+    const auto done = scene.daemon->cli(arguments);
+    EXPECT_EQ(done.status, 1) << done.out;
+    EXPECT_THAT(done.err, HasSubstr(why));
+  };
+  refused({"tap5", "--floating", kFloating}, "the floating address of guest web1");
+  refused({"tap5", "--floating", "192.0.2.1"}, "this host's own address on eth0");
+  refused({"tap5", "--floating", "10.0.5.1"}, "inside network default");
+  refused({"tap5", "--floating", "192.0.2.51"}, "ports of guest db1");
+  refused({"tap5", "--floating", kFloating6}, "the guest has none of its own");
+  refused({"tap5", "--publish", "192.0.2.50:80"}, "the floating address of guest web1");
+  refused({"tap5", "--prefix", "10.0.5.64/26"}, "overlaps network default");
+  refused({"tap5", "--prefix", "192.0.2.0/24"}, "192.0.2.50, the floating address of guest web1");
+  refused({"tap5", "--snat", "127.0.0.1"}, "no address that the world could answer");
+  refused({"tap5", "--allow-address", "10.0.5.2"}, "the address of guest web1");
+  refused({"tap5", "--publish", "[::1]:80"}, "::1");
+}
+
+TEST_F(Outside, SnatIsTheSourceOfWhatTheGuestStarts) {
+  add({"--snat", "192.0.2.60", "--snat", "2001:db8:1::60"});
+  const HttpServer world6{scene.world, "::", 81, {{"/", "world\n"}}};
+  EXPECT_EQ(fetch(web.inside(), "http://192.0.2.80/"), "hello from the world");
+  EXPECT_EQ(last_client(*scene.web), "192.0.2.60");
+  EXPECT_EQ(fetch(web.inside(), std::string{"http://["} + kWorld6 + "]:81/"), "world");
+  EXPECT_EQ(last_client(world6), "2001:db8:1::60");
+  EXPECT_EQ(fetch(other.inside(), "http://192.0.2.80/"), "hello from the world");
+  EXPECT_EQ(last_client(*scene.web), Scene::kHost) << "a guest without";
+  scene.daemon->set_config("[networks.default]\nsnat = \"192.0.2.61\"\n");
+  scene.daemon->vrouter({"reload"});
+  EXPECT_EQ(fetch(other.inside(), "http://192.0.2.80/"), "hello from the world");
+  EXPECT_EQ(last_client(*scene.web), "192.0.2.61") << "its network's";
+  EXPECT_EQ(fetch(web.inside(), "http://192.0.2.80/"), "hello from the world");
+  EXPECT_EQ(last_client(*scene.web), "192.0.2.60") << "the guest's own wins";
+  tear_down();
+}
+
+TEST_F(Outside, PrefixesAreRoutedToTheGuestAndMaySendFromIt) {
+  add({"--group", "web", "--prefix", "10.9.0.0/24", "--prefix", "fd00:9::/64"});
+  web.inside().must("ip address add 10.9.0.7/32 dev lo; ip -6 address add fd00:9::7/128 dev lo nodad");
+  const HttpServer pages{web.inside(), "10.9.0.7", 80, {{"/", "behind web1\n"}}};
+  const HttpServer pages6{web.inside(), "fd00:9::7", 80, {{"/", "behind web1\n"}}};
+  const auto from_it = [](Namespace& guest, const std::string& source, const std::string& to) {
+    return guest.sh("ping -c 2 -i 0.2 -W 1 -I " + source + " " + to).ok();
+  };
+  const auto check_all = [&](const std::string& when) {
+    for (auto* from : {&scene.host, &other.inside()}) {
+      EXPECT_EQ(fetch(*from, "http://10.9.0.7/"), "behind web1") << when;
+      EXPECT_EQ(fetch(*from, "http://[fd00:9::7]/"), "behind web1") << when;
+    }
+    EXPECT_TRUE(from_it(web.inside(), "10.9.0.7", Scene::kWorld)) << "behind NAT, " << when;
+    EXPECT_TRUE(from_it(web.inside(), "fd00:9::7", kWorld6)) << when;
+  };
+  check_all("first");
+  other.inside().must("ip address add 10.9.0.8/32 dev lo; ip -6 address add fd00:9::8/128 dev lo nodad");
+  EXPECT_FALSE(from_it(other.inside(), "10.9.0.8", Scene::kWorld)) << "another guest's prefix";
+  EXPECT_FALSE(from_it(other.inside(), "fd00:9::8", kWorld6));
+  scene.daemon->vrouter({"reload"});
+  scene.daemon->kill9();
+  scene.daemon->start();
+  check_all("after a restart");
+  scene.daemon->vrouter({"remove-guest", "tap0"});
+  EXPECT_THAT(scene.host.must("ip route; ip -6 route"), Not(HasSubstr("10.9.0.0")));
+  tear_down();
+}
+
+TEST_F(Outside, AnAllowedAddressFollowsWhoeverAnnouncedItLast) {
+  add({"--group", "web", "--allow-address", "10.0.5.50"}, {"--group", "web", "--allow-address", "10.0.5.50"});
+  const auto hold = [](TapGuest& guest) {
+    guest.inside().must("ip address replace 10.0.5.50/32 dev eth0; busybox arping -q -A -c 2 -w 2 -I eth0 10.0.5.50");
+  };
+  const auto leads_to = [&](const std::string& tap) {
+    return wait_until([&] {
+      return scene.host.must("ip route get 10.0.5.50").find("dev " + tap) != std::string::npos &&
+             reached_now(scene.host, "10.0.5.50");
+    });
+  };
+  hold(other);
+  EXPECT_TRUE(leads_to("tap1"));
+  EXPECT_TRUE(other.inside().sh("ping -c 2 -i 0.2 -W 1 -I 10.0.5.50 192.0.2.80").ok());
+  EXPECT_TRUE(reaches(web.inside(), "10.0.5.50"));
+  other.inside().must("ip address del 10.0.5.50/32 dev eth0");
+  hold(web);
+  EXPECT_TRUE(leads_to("tap0"));
+  web.inside().must("ip address del 10.0.5.50/32 dev eth0");
+  hold(other);
+  EXPECT_TRUE(leads_to("tap1")) << "and back";
+  scene.daemon->kill9();
+  scene.daemon->start();
+  EXPECT_TRUE(leads_to("tap1")) << "a restart moves nothing";
+  // Nothing else was opened.
+  other.inside().must("ip address add 10.0.5.51/32 dev eth0");
+  EXPECT_FALSE(other.inside().sh("ping -c 2 -i 0.2 -W 1 -I 10.0.5.51 192.0.2.80").ok());
+  scene.daemon->vrouter({"remove-guest", "tap1"});
+  hold(web);
+  EXPECT_TRUE(leads_to("tap0"));
+  tear_down();
+}
+
+TEST_F(Outside, APortOnLoopbackIsThisHostsAlone) {
+  add({"--publish", "127.0.0.1:8080:80"}, {});
+  const HttpServer pages{web.inside(), "0.0.0.0", 80, {{"/", "hello from web1\n"}}};
+  const HttpServer private_one{scene.host, "127.0.0.1", 9090, {{"/", "this host's secret\n"}}};
+  EXPECT_EQ(fetch(scene.host, "http://127.0.0.1:8080/"), "hello from web1");
+  EXPECT_EQ(last_client(pages), "10.0.5.1") << "whom the guest can answer";
+  EXPECT_EQ(fetch(scene.host, "http://localhost:8080/"), "hello from web1");
+  EXPECT_EQ(fetch(scene.world, "http://192.0.2.1:8080/"), "");
+  EXPECT_EQ(fetch(other.inside(), "http://10.0.5.1:8080/"), "");
+  // CVE-2020-8558: the TAP takes loopback addresses now, and the guest must get nothing of it.
+  web.inside().must(
+      "ip address del 127.0.0.1/8 dev lo; sysctl -qw net.ipv4.conf.all.route_localnet=1; ip route add "
+      "127.0.0.0/8 via 10.0.5.1 dev eth0 src 10.0.5.2 onlink; ip route flush cache");
+  EXPECT_EQ(fetch(web.inside(), "http://127.0.0.1:9090/"), "");
+  EXPECT_EQ(scene.host.must("sysctl -n net.ipv4.conf.tap0.route_localnet net.ipv4.conf.tap1.route_localnet"), "1\n0\n");
+  scene.daemon->vrouter({"unpublish", "tap0", "127.0.0.1:8080:80"});
+  EXPECT_EQ(fetch(scene.host, "http://127.0.0.1:8080/"), "");
+  EXPECT_TRUE(wait_until([&] { return scene.host.must("sysctl -n net.ipv4.conf.tap0.route_localnet") == "0\n"; }));
+  tear_down();
+}
+
+}  // namespace
+}  // namespace vrouter::lab
