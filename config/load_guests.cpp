@@ -24,6 +24,7 @@ constexpr std::array kGuestKeys{
     KeySpec{"network", Type::string, "\"default\""},
     KeySpec{"groups", Type::array, "[\"web\"]"},
     KeySpec{"publish", Type::array, "[\"8080:80/tcp\"]"},
+    KeySpec{"limits", Type::table, "{ egress = { bits = \"100M\" } }"},
 };
 
 struct Declared {
@@ -70,6 +71,7 @@ Declared read_guest(Diagnosis& diagnosis, const Node& table) {
     guest.publish.push_back(publish);
     publish_at.push_back(at);
   }
+  if (const auto* limits = reader.find("limits")) load_limits(diagnosis, *limits, guest.limits);
   return declared;
 }
 

@@ -21,6 +21,7 @@ constexpr std::array kNetworkKeys{
     KeySpec{"domain", Type::string, "\"guests.internal\""},
     KeySpec{"mtu", Type::integer, "1500"},
     KeySpec{"dhcp", Type::table, "{ lease_time = \"1h\" }"},
+    KeySpec{"limits", Type::table, "{ new_connections = 500 }"},
 };
 
 constexpr std::int64_t kMinMtu4 = 576;      // RFC 791: every host takes this much
@@ -192,6 +193,7 @@ Loaded load_network(Diagnosis& diagnosis, const Member& member, std::string name
   read_domain(reader, network);
   read_mtu(reader, network);
   if (const auto* dhcp = reader.find("dhcp")) load_dhcp(diagnosis, *dhcp, loaded.prefix_known, network);
+  if (const auto* limits = reader.find("limits")) load_limits(diagnosis, *limits, network.limits);
   return loaded;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/mac_address.h"
+#include "config/limits.h"
 #include "config/networks.h"
 #include "config/policy.h"
 #include "config/problem.h"
@@ -73,7 +74,8 @@ struct Network {
   std::string domain = "guests.internal";
   std::uint16_t mtu = 1500;
   NetworkDhcp dhcp;
-  Place declared_at;  // file empty: the embedded default
+  Limits limits = kDefaultLimits;  // of each of its guests, where that has none of its own
+  Place declared_at;               // file empty: the embedded default
   bool operator==(const Network&) const = default;
 };
 
@@ -98,6 +100,7 @@ struct Guest {
   std::optional<MacAddress> mac;  // pinned: other source MACs get nothing through
   std::vector<std::string> groups;
   std::vector<Publish> publish;
+  Limits limits;            // its own; what holds is merged() with its network's
   bool ephemeral = false;   // forgotten when its TAP goes
   bool create_tap = false;  // made by vrouter, and removed with the guest
   std::string owner;        // user that may open a created TAP; empty: root only

@@ -12,6 +12,8 @@
 #include <tuple>
 #include <utility>
 
+#include "firewall/limits.h"
+
 namespace vrouter::firewall {
 namespace {
 
@@ -80,6 +82,7 @@ class Decompiler {
     }
     addresses<address_v4>("spoof4", "pinned4", &Guest::address, by_address4_);
     addresses<address_v6>("spoof6", "pinned6", &Guest::address6, by_address6_);
+    limits();
     ports<address_v4>("pub4", "pub4any", by_address4_);
     ports<address_v6>("pub6", "pub6any", by_address6_);
     std::vector<Guest> guests;
@@ -95,6 +98,19 @@ class Decompiler {
     static const ElementMap kNone;
     const auto found = elements_.find(SetRef{Family::inet, set});
     return found == elements_.end() ? kNone : found->second;
+  }
+
+  // What no element says is no limit: its network may have been another's then.
+  void limits() {
+    for (const auto& spec : config::kLimitSpecs) {
+      for (auto& [tap, guest] : guests_) guest.limits.*(spec.member) = 0;
+      for (const auto& [key, data] : all(limit_set(spec.name).data())) {
+        Fields fields{key.first};
+        const auto guest = guests_.find(fields.interface());
+        if (!fields.whole() || guest == guests_.end() || !data.meter) continue;
+        guest->second.limits.*(spec.member) = data.meter->rate * (spec.bits ? 8 : 1);
+      }
+    }
   }
 
   template <typename Address>
@@ -182,7 +198,9 @@ bool holds_guests(const SetRef& set) {
   static constexpr std::array<std::string_view, 17> kSets{
       "taps", "loose", "macs", "spoof4", "spoof6",  "pinned4", "pinned6",  "id4",     "id6",
       "dst4", "dst6",  "pub4", "pub6",   "pub4any", "pub6any", "hairpin4", "hairpin6"};
-  return std::ranges::find(kSets, set.set) != kSets.end();
+  const auto limit = [](const config::LimitSpec& spec) { return limit_set(spec.name); };
+  return std::ranges::find(kSets, set.set) != kSets.end() ||
+         std::ranges::find(config::kLimitSpecs, set.set, limit) != config::kLimitSpecs.end();
 }
 
 std::vector<config::Guest> decompile_guests(const std::map<SetRef, ElementMap>& elements) {

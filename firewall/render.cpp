@@ -215,6 +215,16 @@ std::string_view unit_text(std::uint64_t seconds) {
   return seconds == kDay ? "day" : seconds == kHour ? "hour" : seconds == kMinute ? "minute" : "second";
 }
 
+std::string meter_text(const Meter& meter) {
+  switch (meter.kind) {
+    case Meter::Kind::packets:
+      return fmt::format("limit rate over {}/second burst {} packets", meter.rate, meter.burst);
+    case Meter::Kind::bytes:
+      return fmt::format("limit rate over {} bytes/second burst {} bytes", meter.rate, meter.burst);
+  }
+  std::abort();
+}
+
 struct StatementText {
   std::string operator()(const Compare& s) const {
     const auto prefix = s.prefix_length == 0 ? "" : fmt::format("/{}", s.prefix_length);
@@ -288,6 +298,7 @@ void render_set(const Set& set, const ElementMap* elements, std::string& out) {
   if (set.data_kind == DataKind::value) out += " : " + types_text(set.data);
   out += '\n';
   if (set.interval) out += "\t\tflags interval\n";
+  if (set.metered) out += "\t\tflags dynamic\n";
   if (elements != nullptr && !elements->empty()) {
     out += "\t\telements = {";
     std::string_view separator = "\n";
@@ -322,6 +333,7 @@ std::string render_element(const Set& set, const ElementKey& key, const Datum& d
     for (std::size_t i = same; i < key.first.size() * 8; ++i) prefix &= bit(key.first, i) == 0 && bit(key.last, i) == 1;
     text += prefix ? fmt::format("/{}", same) : "-" + concat_text(set.key, key.last);
   }
+  if (data.meter) return text + ' ' + meter_text(*data.meter);
   if (data.verdict) return text + " : " + verdict_text(*data.verdict);
   if (!data.value.empty()) return text + " : " + concat_text(set.data, data.value);
   return text;

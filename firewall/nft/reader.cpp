@@ -74,7 +74,7 @@ std::optional<std::vector<Type>> types_of(std::uint32_t code) {
 // Empty when it is no set that this version makes.
 std::optional<Set> read_set(const nftnl_set* s) {
   const auto flags = nftnl_set_get_u32(s, NFTNL_SET_FLAGS);
-  if ((flags & ~std::uint32_t{NFT_SET_INTERVAL | NFT_SET_MAP}) != 0) return std::nullopt;
+  if ((flags & ~std::uint32_t{NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_EVAL}) != 0) return std::nullopt;
   auto key = types_of(nftnl_set_get_u32(s, NFTNL_SET_KEY_TYPE));
   if (!key || padded_size(*key) != nftnl_set_get_u32(s, NFTNL_SET_KEY_LEN)) return std::nullopt;
   Set set{nftnl_set_get_str(s, NFTNL_SET_NAME), std::move(*key), DataKind::none, {}, (flags & NFT_SET_INTERVAL) != 0};
@@ -87,6 +87,7 @@ std::optional<Set> read_set(const nftnl_set* s) {
       set.data = std::move(*data);
     }
   }
+  set.metered = (flags & NFT_SET_EVAL) != 0;
   if (!prints_right(s, set)) return std::nullopt;
   return set;
 }
@@ -217,7 +218,12 @@ Datum read_data(const nftnl_set_elem* e) {
   std::uint32_t length = 0;
   const auto* data = static_cast<const std::uint8_t*>(
       nftnl_set_elem_get(const_cast<nftnl_set_elem*>(e), NFTNL_SET_ELEM_DATA, &length));
-  return {data == nullptr ? Bytes{} : Bytes(data, data + length), std::nullopt};
+  Datum datum{data == nullptr ? Bytes{} : Bytes(data, data + length), std::nullopt};
+  if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_EXPR)) {
+    const auto* meter = nftnl_set_elem_get(const_cast<nftnl_set_elem*>(e), NFTNL_SET_ELEM_EXPR, &length);
+    datum.meter = meter_of(from_nftnl(static_cast<const nftnl_expr*>(meter)));
+  }
+  return datum;
 }
 
 struct RawElement {

@@ -32,6 +32,7 @@ _vrouter() {
     --policy-dir | --state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
     --name | --mac | --network | --group | --publish) return ;;
+    --limit) compopt -o nospace; mapfile -t COMPREPLY < <(compgen -S = -W "egress.packets egress.bits ingress.packets ingress.bits new_connections" -- "$cur"); return ;;
   esac
   if [[ -z $command ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$commands --socket --json --help --version" -- "$cur")
@@ -40,7 +41,7 @@ _vrouter() {
   if [[ $cur == -* ]]; then
     local options="--help --json --socket"
     case $command in
-      add-guest) options+=" --name --mac --network --group --publish --create-tap --owner --ephemeral --wait" ;;
+      add-guest) options+=" --name --mac --network --group --publish --limit --create-tap --owner --ephemeral --wait" ;;
       check) options+=" --config --policy-dir" ;;
       teardown) options+=" --config --state-dir" ;;
     esac

@@ -18,7 +18,7 @@ case $state in
     case $words[1] in
       add-guest)
         _arguments '1:TAP:_net_interfaces' '2:address' '--name:name' '--mac:MAC' '--network:network' '*--group:group' \
-          '*--publish:port' '--create-tap' '--owner:user:_users' '--ephemeral' '--wait' ;;
+          '*--publish:port' '*--limit:limit:(egress.packets= egress.bits= ingress.packets= ingress.bits= new_connections=)' '--create-tap' '--owner:user:_users' '--ephemeral' '--wait' ;;
       remove-guest|show|publish|unpublish)
         local -a guests
         guests=(${(f)"$(vrouter guests 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})

@@ -28,7 +28,7 @@ struct Words {
   std::string socket, config_file, policy_dir, state_dir;
   bool json = false;
   std::string tap, addresses, name, mac, network, owner;
-  std::vector<std::string> groups, publish;
+  std::vector<std::string> groups, publish, limits;
   bool create_tap = false, ephemeral = false;
   int wait = 0;
   std::string guest, port;
@@ -50,6 +50,11 @@ void add_add_guest(CLI::App& app, Words& words) {
   command->add_option("--group", words.groups, "Group of the policy; may be said several times")
       ->allow_extra_args(false);
   command->add_option("--publish", words.publish, std::string{"Publish "} + kPortHelp + "; several times too")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--limit", words.limits,
+                   "KEY=VALUE: egress.packets, egress.bits, ingress.packets, ingress.bits, new_connections; "
+                   "several times too")
       ->allow_extra_args(false);
   command->add_flag("--create-tap", words.create_tap, "Make the TAP, and remove it with the guest");
   command->add_option("--owner", words.owner, "User who may open the TAP made")->needs("--create-tap");
@@ -145,6 +150,10 @@ std::string read_guest(const Words& words, config::Guest& guest) {
   }
   for (const auto& port : words.publish) {
     take(config::parse_publish(port), guest.publish.emplace_back(), "--publish", wrong);
+  }
+  for (const auto& limit : words.limits) {
+    const auto read = config::read_limit(limit, guest.limits);
+    if (!read && wrong.empty()) wrong = "--limit: " + read.error();
   }
   guest.network = words.network;
   guest.create_tap = words.create_tap;
