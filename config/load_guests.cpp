@@ -28,6 +28,7 @@ constexpr std::array kGuestKeys{
     KeySpec{"snat", Type::array, "\"198.51.100.8\"", false, true},
     KeySpec{"prefixes", Type::array, "[\"10.9.0.0/24\"]"},
     KeySpec{"allowed_addresses", Type::array, "[\"10.0.5.50\"]"},
+    KeySpec{"limits", Type::table, "{ egress = { bits = \"100M\" } }"},
 };
 
 struct Declared {
@@ -108,6 +109,7 @@ Declared read_guest(Diagnosis& diagnosis, const Node& table) {
     declared.publish_at.push_back(at);
   }
   read_addresses(declared);
+  if (const auto* limits = reader.find("limits")) load_limits(diagnosis, *limits, guest.limits);
   return declared;
 }
 

@@ -22,6 +22,7 @@ constexpr std::array kNetworkKeys{
     KeySpec{"mtu", Type::integer, "1500"},
     KeySpec{"snat", Type::array, "\"198.51.100.8\"", false, true},
     KeySpec{"dhcp", Type::table, "{ lease_time = \"1h\" }"},
+    KeySpec{"limits", Type::table, "{ new_connections = 500 }"},
 };
 
 constexpr std::int64_t kMinMtu4 = 576;      // RFC 791: every host takes this much
@@ -215,6 +216,7 @@ Loaded load_network(Diagnosis& diagnosis, const Member& member, std::string name
   read_mtu(reader, network);
   read_snat(reader, network);
   if (const auto* dhcp = reader.find("dhcp")) load_dhcp(diagnosis, *dhcp, loaded.prefix_known, network);
+  if (const auto* limits = reader.find("limits")) load_limits(diagnosis, *limits, network.limits);
   return loaded;
 }
 

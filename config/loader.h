@@ -23,6 +23,9 @@ struct Known {
   bool groups = true;
 };
 
+// Sets what is said there. `limits` is a guest's or a network's.
+void load_limits(Diagnosis& diagnosis, const Node& table, Limits& limits);
+
 void load_guests(Diagnosis& diagnosis, const Node& array, Known known, Config& config);
 
 }  // namespace vrouter::config

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/mac_address.h"
+#include "config/limits.h"
 #include "config/networks.h"
 #include "config/policy.h"
 #include "config/problem.h"
@@ -85,7 +86,8 @@ struct Network {
   std::uint16_t mtu = 1500;
   Addresses snat;  // what its guests have in the world; empty: an address of the uplink
   NetworkDhcp dhcp;
-  Place declared_at;  // file empty: the embedded default
+  Limits limits = kDefaultLimits;  // of each of its guests, where that has none of its own
+  Place declared_at;               // file empty: the embedded default
   bool operator==(const Network&) const = default;
 };
 
@@ -121,6 +123,7 @@ struct Guest {
   [[nodiscard]] bool has_more_addresses() const noexcept {
     return !allowed_addresses.empty() || !prefixes4.empty() || !prefixes6.empty();
   }
+  Limits limits;            // its own; what holds is merged() with its network's
   bool ephemeral = false;   // forgotten when its TAP goes
   bool create_tap = false;  // made by vrouter, and removed with the guest
   std::string owner;        // user that may open a created TAP; empty: root only

@@ -243,4 +243,16 @@ std::vector<Expression> assemble(const Rule& rule) {
   return Assembler{}.run(rule);
 }
 
+Expression expression_of(const Meter& meter) {
+  const std::uint32_t type = meter.kind == Meter::Kind::packets ? NFT_LIMIT_PKTS : NFT_LIMIT_PKT_BYTES;
+  return RateLimit{meter.rate, 1, meter.burst, type, NFT_LIMIT_F_INV};
+}
+
+std::optional<Meter> meter_of(const Expression& expression) {
+  const auto* limit = std::get_if<RateLimit>(&expression);
+  if (limit == nullptr || limit->unit != 1 || limit->flags != NFT_LIMIT_F_INV) return std::nullopt;
+  const auto kind = limit->type == NFT_LIMIT_PKTS ? Meter::Kind::packets : Meter::Kind::bytes;
+  return Meter{kind, limit->rate, limit->burst};
+}
+
 }  // namespace vrouter::firewall

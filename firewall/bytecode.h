@@ -118,4 +118,8 @@ using Expression =
 
 [[nodiscard]] std::vector<Expression> assemble(const Rule& rule);
 
+// The expression that an element of a metered set carries, and back; empty: no meter of ours.
+[[nodiscard]] Expression expression_of(const Meter& meter);
+[[nodiscard]] std::optional<Meter> meter_of(const Expression& expression);
+
 }  // namespace vrouter::firewall

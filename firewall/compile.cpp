@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <initializer_list>
 
+#include "firewall/limits.h"
 #include "firewall/policy_chains.h"
 #include "firewall/skeleton.h"
 #include "firewall/words.h"
@@ -159,6 +160,28 @@ void add_outside(const Prefix& prefix, const std::optional<Address>& snat, std::
   out.push_back(snat ? interval(T::kNetSnat, prefix, bytes_of(*snat)) : interval(T::kMasq, prefix));
 }
 
+// Two bursts are ours: a TCP sender hands over a window's worth at once, and who opens a page opens dozens of
+// connections. That of bytes only makes room for one packet of whatever size beside the kernel's own second.
+Meter meter_for(std::string_view limit, std::uint64_t value) {
+  constexpr std::uint64_t kLeastBurst = 32, kPacketsPerBurst = 10;
+  constexpr std::uint32_t kLargestPacket = 65536, kSecondsOfBurst = 2;
+  if (limit == "new_connections")
+    return {Meter::Kind::packets, value, static_cast<std::uint32_t>(value * kSecondsOfBurst)};
+  if (limit.ends_with(".bits")) return {Meter::Kind::bytes, value / 8, kLargestPacket};
+  return {Meter::Kind::packets, value, static_cast<std::uint32_t>(std::max(value / kPacketsPerBurst, kLeastBurst))};
+}
+
+void add_limit_elements(const Guest& guest, const Network& network, std::vector<Element>& out) {
+  const auto limits = config::merged(guest.limits, network.limits);
+  for (const auto& spec : config::kLimitSpecs) {
+    const auto& value = limits.*(spec.member);
+    if (!value) continue;
+    auto element = inet(std::string{limit_set(spec.name)}, bytes_of(guest.tap));
+    element.data.meter = meter_for(spec.name, *value);
+    out.push_back(std::move(element));
+  }
+}
+
 void add_networks(const config::Config& config, std::vector<Element>& out) {
   for (const auto& [name, network] : config.networks) {
     out.push_back(inet("gateways4", bytes_of(network.gateway)));
@@ -192,6 +215,7 @@ void add_constants(std::vector<Element>& out) {
 Ruleset compile(const config::Config& config, const Surroundings& surroundings, const Profiles& profiles) {
   Ruleset ruleset{surroundings.own_table, {inet_table(), arp_table()}, {}};
   if (surroundings.users) add_output(*surroundings.users, ruleset.tables.front());
+  add_limits(profiles, ruleset.tables.front());
   std::vector<Element> elements;
   add_constants(elements);
   add_networks(config, elements);
@@ -219,6 +243,7 @@ std::vector<Element> compile_guest(const Guest& guest, const Network& network, c
   add_loopback(guest, network.gateway, elements);
   if (guest.has_more_addresses()) elements.push_back(inet("tap_id", tap, host_order(profile)));
   add_arp(guest, elements);
+  add_limit_elements(guest, network, elements);
   std::ranges::sort(elements);
   return elements;
 }

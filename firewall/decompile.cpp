@@ -12,6 +12,8 @@
 #include <tuple>
 #include <utility>
 
+#include "firewall/limits.h"
+
 namespace vrouter::firewall {
 namespace {
 
@@ -84,6 +86,7 @@ class Decompiler {
     outside<address_v6>("float6", by_address6_);
     own_snat<address_v4>("snat4", by_address4_);
     own_snat<address_v6>("snat6", by_address6_);
+    limits();
     ports<address_v4>("pub4", "pub4any", by_address4_);
     ports<address_v6>("pub6", "pub6any", by_address6_);
     std::vector<Guest> guests;
@@ -99,6 +102,19 @@ class Decompiler {
     static const ElementMap kNone;
     const auto found = elements_.find(SetRef{Family::inet, set});
     return found == elements_.end() ? kNone : found->second;
+  }
+
+  // What no element says is no limit: its network may have been another's then.
+  void limits() {
+    for (const auto& spec : config::kLimitSpecs) {
+      for (auto& [tap, guest] : guests_) guest.limits.*(spec.member) = 0;
+      for (const auto& [key, data] : all(limit_set(spec.name).data())) {
+        Fields fields{key.first};
+        const auto guest = guests_.find(fields.interface());
+        if (!fields.whole() || guest == guests_.end() || !data.meter) continue;
+        guest->second.limits.*(spec.member) = data.meter->rate * (spec.bits ? 8 : 1);
+      }
+    }
   }
 
   template <typename Address>
@@ -219,7 +235,9 @@ bool holds_guests(const SetRef& set) {
       "id6",      "dst4",         "dst6",         "pub4",         "pub6",         "pub4any", "pub6any", "hairpin4",
       "hairpin6", "float4",       "float6",       "floating4",    "floating6",    "snat4",   "snat6",   "routed4",
       "routed6",  "routed_snat4", "routed_snat6", "routed_masq4", "routed_masq6", "tap_id"};
-  return std::ranges::find(kSets, set.set) != kSets.end();
+  const auto limit = [](const config::LimitSpec& spec) { return limit_set(spec.name); };
+  return std::ranges::find(kSets, set.set) != kSets.end() ||
+         std::ranges::find(config::kLimitSpecs, set.set, limit) != config::kLimitSpecs.end();
 }
 
 std::vector<config::Guest> decompile_guests(const std::map<SetRef, ElementMap>& elements) {

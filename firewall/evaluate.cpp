@@ -250,7 +250,10 @@ class Walk {
     return held(look_at(s.field) && s.first <= probe_.first && probe_.first <= s.last);
   }
   Flow run(const AnyBit& s, const Data&) { return held(look_at(s.field) && (host_order(probe_.first) & s.bits) != 0); }
-  Flow run(const Lookup& s, const Data& data) { return held(find(s.key, data) != nullptr); }
+  Flow run(const Lookup& s, const Data& data) {
+    const auto* found = find(s.key, data);
+    return held(found != nullptr && !found->meter);  // a meter is never exceeded
+  }
   Flow run(const VerdictMap& s, const Data& data) {
     const auto* found = find(s.key, data);
     return found != nullptr && found->verdict ? run(*found->verdict, data) : Flow::broken;

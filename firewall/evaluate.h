@@ -6,7 +6,7 @@
 // in the map, a header that the packet hasn't) breaks its rule, and the next rule is asked. An accept ends the base
 // chain alone, a drop ends the packet. Here each statement is interpreted as the kernel runs its bytecode, so that
 // kernel and evaluator can be held against each other (tests/unit/firewall/agreement.h); what needs time or chance
-// isn't: a rate limit is never exceeded, and a translated source keeps its port.
+// isn't: a limit is never exceeded, and a translated source keeps its port.
 #pragma once
 
 #include <sys/types.h>

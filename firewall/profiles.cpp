@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace vrouter::firewall {
 namespace {
@@ -27,6 +28,13 @@ ProfileId built_in(const Network& network) {
 ProfileId candidate(std::uint64_t hash) {
   constexpr std::uint32_t kSpan = 0x7fffff00;
   return static_cast<ProfileId>(hash % kSpan) + kIsolatedProfile + 1;
+}
+
+std::bitset<config::kLimitSpecs.size()> limited(const Guest& guest, const Network& network) {
+  const auto limits = config::merged(guest.limits, network.limits);
+  std::bitset<config::kLimitSpecs.size()> kinds;
+  for (std::size_t i = 0; i < kinds.size(); ++i) kinds[i] = (limits.*(config::kLimitSpecs[i].member)).has_value();
+  return kinds;
 }
 
 std::string canonical(const Membership& m) {
@@ -92,6 +100,8 @@ bool may_mean(const Peer& peer, const Network& network, const config::Policy& po
 }
 
 Profiles::Profiles(const config::Config& config) : no_policy_{config.policy.empty()} {
+  // So that a network's first guest is elements only, like any other.
+  for (const auto& [name, network] : config.networks) limited_ |= limited(Guest{}, network);
   const auto look_at = [&](const Peer& peer) {
     if (peer.kind == Peer::Kind::guest) named_.insert(peer.name);
     for (const auto& [name, network] : config.networks) {
@@ -117,8 +127,10 @@ std::optional<Membership> Profiles::membership(const Guest& guest, const Network
 }
 
 bool Profiles::add(const Guest& guest, const Network& network) {
+  const auto kinds = limited_ | limited(guest, network);
+  const bool more = std::exchange(limited_, kinds) != kinds;
   const auto m = membership(guest, network);
-  if (!m || ids_.contains(*m)) return false;
+  if (!m || ids_.contains(*m)) return more;
   // Two that hash alike are rare, and must not be one.
   auto id = candidate(stable_hash(canonical(*m)));
   while (!taken_.insert(id).second) ++id;
@@ -128,7 +140,7 @@ bool Profiles::add(const Guest& guest, const Network& network) {
 
 bool Profiles::lacks(const Guest& guest, const Network& network) const {
   const auto m = membership(guest, network);
-  return m && !ids_.contains(*m);
+  return (m && !ids_.contains(*m)) || (limited(guest, network) & ~limited_).any();
 }
 
 ProfileId Profiles::of(const Guest& guest, const Network& network) const {

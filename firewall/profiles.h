@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What guests are to the policy. Guests that no rule tells apart share a profile: a number, which their elements carry
-// and which a packet carries as its mark while it is judged. Chains belong to profiles, never to guests.
+// What the rules depend on of the guests. Most of it is what guests are to the policy. Guests that no rule tells apart
+// share a profile: a number, which their elements carry and which a packet carries as its mark while it is judged.
+// Chains belong to profiles, never to guests.
 #pragma once
 
+#include <bitset>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -38,12 +41,16 @@ class Profiles {
   // Those of a configuration's policy, for guests that are to be added.
   explicit Profiles(const config::Config& config);
 
-  // Enters the guest's profile; true: there was none like it, so the rules must be compiled anew.
+  // Enters the guest's profile and the kinds of its limits; true: there were none like it, so the rules must be
+  // compiled anew.
   bool add(const config::Guest& guest, const config::Network& network);
   // Of a guest that was added, or that needs none of its own; kIsolatedProfile where it needs one and has none.
   [[nodiscard]] ProfileId of(const config::Guest& guest, const config::Network& network) const;
   // Whether add() would return true.
   [[nodiscard]] bool lacks(const config::Guest& guest, const config::Network& network) const;
+
+  // Whether a guest that was added has that limit (config::kLimitSpecs by index), or a network's guests may.
+  [[nodiscard]] bool limits(std::size_t kind) const { return limited_.test(kind); }
 
   // Those with chains of their own.
   [[nodiscard]] const std::map<Membership, ProfileId>& all() const noexcept { return ids_; }
@@ -56,6 +63,7 @@ class Profiles {
   std::set<std::string> concerned_;  // networks whose guests rules mean, be they in no group
   std::map<Membership, ProfileId> ids_;
   std::set<ProfileId> taken_;
+  std::bitset<config::kLimitSpecs.size()> limited_;
 };
 
 // Whether the peer means guests of this membership, whatever their addresses.

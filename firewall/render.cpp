@@ -227,6 +227,16 @@ std::string limit_text(const Limit& s) {
                      s.burst == kDefaultBurst ? "" : fmt::format(" burst {} packets", s.burst));
 }
 
+std::string meter_text(const Meter& meter) {
+  switch (meter.kind) {
+    case Meter::Kind::packets:
+      return fmt::format("limit rate over {}/second burst {} packets", meter.rate, meter.burst);
+    case Meter::Kind::bytes:
+      return fmt::format("limit rate over {} bytes/second burst {} bytes", meter.rate, meter.burst);
+  }
+  std::abort();
+}
+
 struct StatementText {
   std::string operator()(const Compare& s) const {
     const auto prefix = s.prefix_length == 0 ? "" : fmt::format("/{}", s.prefix_length);
@@ -307,6 +317,7 @@ void render_set(const Set& set, const ElementMap* elements, std::string& out) {
     out += fmt::format("\t\tsize {}\n\t\tflags dynamic,timeout\n\t\ttimeout {}{}\n", set.size,
                        set.timeout / (days ? kDay : kMinute), days ? 'd' : 'm');
   }
+  if (set.metered) out += "\t\tflags dynamic\n";
   if (elements != nullptr && !elements->empty()) {
     out += "\t\telements = {";
     std::string_view separator = "\n";
@@ -341,6 +352,7 @@ std::string render_element(const Set& set, const ElementKey& key, const Datum& d
     for (std::size_t i = same; i < key.first.size() * 8; ++i) prefix &= bit(key.first, i) == 0 && bit(key.last, i) == 1;
     text += prefix ? fmt::format("/{}", same) : "-" + concat_text(set.key, key.last);
   }
+  if (data.meter) return text + ' ' + meter_text(*data.meter);
   if (data.verdict) return text + " : " + verdict_text(*data.verdict);
   if (!data.value.empty()) return text + " : " + concat_text(set.data, data.value);
   return text;

@@ -209,6 +209,7 @@ struct Set {
   DataKind data_kind = DataKind::none;  // none: a set; else a map
   std::vector<Type> data;               // of DataKind::value
   bool interval = false;                // single-field keys only; its elements have an end
+  bool metered = false;                 // each element has a meter of its own
   std::uint32_t size = 0;               // of a dynamic set, whose elements packets make (Update): at most so many
   std::uint32_t timeout = 0;            // of a dynamic set, in seconds: how long one stays that no packet asks for
 
@@ -217,10 +218,20 @@ struct Set {
   auto operator<=>(const Set&) const = default;
 };
 
-// A value, or a verdict, or neither.
+// What an element of a metered set counts. A look-up of it holds for what is over the limit, and only for that.
+struct Meter {
+  enum class Kind : std::uint8_t { packets, bytes };
+  Kind kind = Kind::packets;
+  std::uint64_t rate = 0;   // a second
+  std::uint32_t burst = 0;  // the kernel adds a second's worth to that of bytes
+  auto operator<=>(const Meter&) const = default;
+};
+
+// A value, or a verdict, or a meter, or none of them.
 struct Datum {
   Bytes value;
   std::optional<Verdict> verdict;
+  std::optional<Meter> meter = {};
   auto operator<=>(const Datum&) const = default;
 };
 

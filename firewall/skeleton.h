@@ -13,5 +13,8 @@ namespace vrouter::firewall {
 [[nodiscard]] Table arp_table();
 // What the service processes may send: two sets and the chains.
 void add_output(const ServiceUsers& users, Table& inet);
+// Where guests' limits are asked for: a set and a rule or two for each kind of limit that some guest has. Before the
+// policy's rules.
+void add_limits(const Profiles& profiles, Table& inet);
 
 }  // namespace vrouter::firewall

@@ -137,6 +137,9 @@ inline Set interval_set(std::string name, Type key) {
 inline Set interval_map(std::string name, Type key, Type data) {
   return {std::move(name), {key}, DataKind::value, {data}, true};
 }
+inline Set metered_set(std::string name, Type key) {
+  return {std::move(name), {key}, DataKind::none, {}, false, true};
+}
 inline Set map(std::string name, std::vector<Type> key, std::vector<Type> data) {
   return {std::move(name), std::move(key), DataKind::value, std::move(data), false};
 }

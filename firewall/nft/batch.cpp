@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kMaxElements = 500;           // per message; more gain nothing
 constexpr std::size_t kMaxElementBytes = 56000;     // an attribute's length has 16 bits, and libnftnl doesn't check
 constexpr std::size_t kElementOverhead = 64;        // headers of an element's attributes, at most
+constexpr std::size_t kMeterSize = 96;              // a limit's attributes with their headers, at most
 constexpr std::size_t kScratchSize = 128UL * 1024;  // libnftnl builds without a bound; no message of ours comes near
 constexpr std::uint64_t kMilliseconds = 1000;       // in a second: the kernel counts timeouts so
 constexpr std::size_t kMaxComment = 127;            // NFTNL_UDATA_COMMENT_MAXLEN without the NUL
@@ -67,6 +68,7 @@ void add_element(nftnl_set* set, const Element& element, bool with_data) {
     nftnl_set_elem_set(e, NFTNL_SET_ELEM_DATA, element.data.value.data(),
                        static_cast<std::uint32_t>(element.data.value.size()));
   }
+  if (with_data && element.data.meter) nftnl_set_elem_add_expr(e, to_nftnl(expression_of(*element.data.meter)));
   if (element.key.last.empty()) return;
   // The kernel's trees know only where an interval starts and where the next one could.
   if (const auto end = successor(element.key.last); !end.empty()) add_key(set, end, NFT_SET_ELEM_INTERVAL_END);
@@ -74,7 +76,8 @@ void add_element(nftnl_set* set, const Element& element, bool with_data) {
 
 std::size_t wire_size(const Element& element) {
   const auto chain = element.data.verdict ? element.data.verdict->chain.size() : 0;
-  return 2 * (kElementOverhead + element.key.first.size()) + element.data.value.size() + chain;
+  const auto meter = element.data.meter ? kMeterSize : 0;
+  return 2 * (kElementOverhead + element.key.first.size()) + element.data.value.size() + chain + meter;
 }
 
 Bytes user_data_of(const nftnl_udata_buf* buffer) {
@@ -222,7 +225,7 @@ void Batch::counter(Build type, const CounterRef& ref) {
 void Batch::add_set(const SetDefinition& definition) {
   const auto& set = definition.set;
   auto s = make_set({definition.family, set.name});
-  std::uint32_t flags = set.interval ? NFT_SET_INTERVAL : 0;
+  std::uint32_t flags = (set.interval ? NFT_SET_INTERVAL : 0U) | (set.metered ? NFT_SET_EVAL : 0U);
   nftnl_set_set_u32(s.get(), NFTNL_SET_KEY_TYPE, type_code(set.key));
   nftnl_set_set_u32(s.get(), NFTNL_SET_KEY_LEN, static_cast<std::uint32_t>(padded_size(set.key)));
   nftnl_set_set_u32(s.get(), NFTNL_SET_ID, last_sequence());  // the kernel wants one, unique in the batch

@@ -76,7 +76,7 @@ std::optional<Set> read_set(const nftnl_set* s) {
   const auto flags = nftnl_set_get_u32(s, NFTNL_SET_FLAGS);
   constexpr std::uint32_t kDynamic = NFT_SET_EVAL | NFT_SET_TIMEOUT;
   const bool dynamic = (flags & kDynamic) == kDynamic;
-  const std::uint32_t known = NFT_SET_INTERVAL | NFT_SET_MAP | (dynamic ? kDynamic : 0);
+  const std::uint32_t known = NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_EVAL | (dynamic ? kDynamic : 0);
   if ((flags & ~known) != 0) return std::nullopt;
   auto key = types_of(nftnl_set_get_u32(s, NFTNL_SET_KEY_TYPE));
   if (!key || padded_size(*key) != nftnl_set_get_u32(s, NFTNL_SET_KEY_LEN)) return std::nullopt;
@@ -96,6 +96,7 @@ std::optional<Set> read_set(const nftnl_set* s) {
     set.timeout = static_cast<std::uint32_t>(nftnl_set_get_u64(s, NFTNL_SET_TIMEOUT) / kMilliseconds);
     if (!set.dynamic()) return std::nullopt;
   }
+  set.metered = !dynamic && (flags & NFT_SET_EVAL) != 0;
   if (!prints_right(s, set)) return std::nullopt;
   return set;
 }
@@ -226,7 +227,12 @@ Datum read_data(const nftnl_set_elem* e) {
   std::uint32_t length = 0;
   const auto* data = static_cast<const std::uint8_t*>(
       nftnl_set_elem_get(const_cast<nftnl_set_elem*>(e), NFTNL_SET_ELEM_DATA, &length));
-  return {data == nullptr ? Bytes{} : Bytes(data, data + length), std::nullopt};
+  Datum datum{data == nullptr ? Bytes{} : Bytes(data, data + length), std::nullopt};
+  if (nftnl_set_elem_is_set(e, NFTNL_SET_ELEM_EXPR)) {
+    const auto* meter = nftnl_set_elem_get(const_cast<nftnl_set_elem*>(e), NFTNL_SET_ELEM_EXPR, &length);
+    datum.meter = meter_of(from_nftnl(static_cast<const nftnl_expr*>(meter)));
+  }
+  return datum;
 }
 
 struct RawElement {

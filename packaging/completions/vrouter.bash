@@ -33,6 +33,7 @@ _vrouter() {
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
     --guest) mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_guests)" -- "$cur"); return ;;
     --name | --mac | --network | --group | --publish | --floating | --snat | --prefix | --allow-address) return ;;
+    --limit) compopt -o nospace; mapfile -t COMPREPLY < <(compgen -S = -W "egress.packets egress.bits ingress.packets ingress.bits new_connections connections" -- "$cur"); return ;;
   esac
   if [[ -z $command ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$commands --socket --json --help --version" -- "$cur")
@@ -42,7 +43,7 @@ _vrouter() {
     local options="--help --json --socket"
     case $command in
       add-guest)
-        options+=" --name --mac --network --group --publish --floating --snat --prefix --allow-address"
+        options+=" --name --mac --network --group --publish --floating --snat --prefix --allow-address --limit"
         options+=" --create-tap --owner --ephemeral --wait" ;;
       monitor) options+=" --guest" ;;
       check) options+=" --config --policy-dir" ;;

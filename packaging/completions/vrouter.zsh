@@ -20,6 +20,7 @@ case $state in
       add-guest)
         _arguments '1:TAP:_net_interfaces' '2:address' '--name:name' '--mac:MAC' '--network:network' '*--group:group' \
           '*--publish:port' '*--floating:address' '*--snat:address' '*--prefix:prefix' '*--allow-address:address' \
+          '*--limit:limit:(egress.packets= egress.bits= ingress.packets= ingress.bits= new_connections= connections=)' \
           '--create-tap' '--owner:user:_users' '--ephemeral' '--wait' ;;
       remove-guest|show|publish|unpublish)
         local -a guests

@@ -28,7 +28,7 @@ struct Words {
   std::string socket, config_file, policy_dir, state_dir;
   bool json = false;
   std::string tap, addresses, name, mac, network, owner;
-  std::vector<std::string> groups, publish, floating, snat, prefixes, allowed;
+  std::vector<std::string> groups, publish, floating, snat, prefixes, allowed, limits;
   bool create_tap = false, ephemeral = false;
   int wait = 0;
   std::string guest, port;
@@ -58,6 +58,11 @@ void add_add_guest(CLI::App& app, Words& words) {
   several("--snat", words.snat, "Address that what the guest starts has in the world; one of each family");
   several("--prefix", words.prefixes, "Prefix routed to the guest; may be said several times");
   several("--allow-address", words.allowed, "Address that the guest may have besides its own; several times too");
+  command
+      ->add_option("--limit", words.limits,
+                   "KEY=VALUE: egress.packets, egress.bits, ingress.packets, ingress.bits, new_connections; "
+                   "several times too")
+      ->allow_extra_args(false);
   command->add_flag("--create-tap", words.create_tap, "Make the TAP, and remove it with the guest");
   command->add_option("--owner", words.owner, "User who may open the TAP made")->needs("--create-tap");
   command->add_flag("--ephemeral", words.ephemeral, "Forget the guest when its TAP goes");
@@ -173,6 +178,10 @@ std::string read_guest(const Words& words, config::Guest& guest) {
   }
   for (const auto& text : words.allowed) {
     take(config::parse_address(text), guest.allowed_addresses.emplace_back(), "--allow-address", wrong);
+  }
+  for (const auto& limit : words.limits) {
+    const auto read = config::read_limit(limit, guest.limits);
+    if (!read && wrong.empty()) wrong = "--limit: " + read.error();
   }
   guest.network = words.network;
   guest.create_tap = words.create_tap;

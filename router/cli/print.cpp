@@ -42,6 +42,15 @@ std::string addresses(const config::Guest& guest) {
   return joined(texts);
 }
 
+std::string limits_text(const config::Limits& limits) {
+  std::vector<std::string> texts;
+  for (const auto& spec : config::kLimitSpecs) {
+    if (const auto& value = limits.*(spec.member))
+      texts.push_back(fmt::format("{} {}", spec.name, config::limit_text(spec, *value)));
+  }
+  return joined(texts);
+}
+
 Tone tone(const GuestView& view) {
   if (view.ready) return view.warnings.empty() ? Tone::good : Tone::waiting;
   return view.state.starts_with("waiting") ? Tone::waiting : Tone::bad;
@@ -185,6 +194,7 @@ std::string guest_facts(const GuestView& view, bool colour) {
   if (const auto prefixes = config::prefixes_of(guest); !prefixes.empty())
     facts.emplace_back("prefixes", Cell{joined(prefixes)});
   if (!guest.allowed_addresses.empty()) facts.emplace_back("allowed", Cell{joined(guest.allowed_addresses)});
+  if (const auto limits = limits_text(guest.limits); !limits.empty()) facts.emplace_back("limits", Cell{limits});
   facts.emplace_back(
       "declared", Cell{guest.declared_at.file.empty() ? std::string{"by add-guest"} : guest.declared_at.to_string()});
   if (guest.ephemeral) facts.emplace_back("ephemeral", Cell{"forgotten when its TAP goes"});

@@ -24,6 +24,13 @@ type Lease (
 # As the guest sees it: rx is what it received.
 type Traffic (rx_bytes: int, rx_packets: int, tx_bytes: int, tx_packets: int)
 
+# Per second, as the guest sees it: egress is what it sends.
+type Rates (packets: ?int, bits: ?int)
+
+# What the guest may use at most. new_connections are per second, those that it begins.
+# To add a guest, 0 is no limit, and what is left out is its network's; shown is what holds.
+type Limits (egress: ?Rates, ingress: ?Rates, new_connections: ?int)
+
 # state is for people; ready says whether the guest is routed, filtered and answered. publish holds
 # [HOSTADDR:]PORT[-PORT][:GUESTPORT]/PROTOCOL. Without declared_at the guest was added by command.
 type Guest (
@@ -39,6 +46,7 @@ type Guest (
   snat: ?[]string,
   prefixes: ?[]string,
   allowed_addresses: ?[]string,
+  limits: ?Limits,
   ephemeral: bool,
   create_tap: bool,
   owner: ?string,
@@ -156,6 +164,7 @@ method AddGuest(
   snat: ?[]string,
   prefixes: ?[]string,
   allowed_addresses: ?[]string,
+  limits: ?Limits,
   create_tap: ?bool,
   owner: ?string,
   ephemeral: ?bool

@@ -235,6 +235,63 @@ config::Addresses read_addresses(Fields& fields, std::string_view field) {
   return addresses;
 }
 
+// "egress.packets" is the field packets of the object egress.
+object to_json(const config::Limits& limits) {
+  object json;
+  for (const auto& spec : config::kLimitSpecs) {
+    const auto& value = limits.*(spec.member);
+    if (!value) continue;
+    const auto dot = spec.name.find('.');
+    if (dot == std::string_view::npos) {
+      json[spec.name] = static_cast<std::int64_t>(*value);
+    } else {
+      auto& inner = json[spec.name.substr(0, dot)];
+      if (!inner.is_object()) inner.emplace_object();
+      inner.get_object()[spec.name.substr(dot + 1)] = static_cast<std::int64_t>(*value);
+    }
+  }
+  return json;
+}
+
+Read<config::Limits> limits_from_json(const object& json) {
+  Fields fields{json};
+  config::Limits limits;
+  const auto read = [&limits](Fields& from, std::string_view field, const config::LimitSpec& spec) {
+    const auto number = from.optional_number(field);
+    if (!number) return;
+    if (const auto value = config::check_limit(spec, *number)) {
+      limits.*(spec.member) = *value;
+    } else {
+      from.fail(field, value.error());
+    }
+  };
+  for (const std::string_view direction : {"egress", "ingress"}) {
+    const auto* object = fields.object(direction);
+    if (object == nullptr) continue;
+    Fields inner{*object};
+    for (const std::string_view field : {"packets", "bits"})
+      read(inner, field, *config::find_limit(std::string{direction}.append(".").append(field)));
+    if (inner.error()) fields.fail(std::string{direction} + "." + inner.error()->field, inner.error()->reason);
+  }
+  read(fields, "new_connections", *config::find_limit("new_connections"));
+  return fields.result(limits);
+}
+
+void refuse_unknown_limits(Fields& fields, const object& json) {
+  const auto refuse = [&fields](const object& of, const std::string& where,
+                                std::initializer_list<std::string_view> known) {
+    Fields inner{of};
+    inner.only(known);
+    if (inner.error()) fields.fail(where + inner.error()->field, inner.error()->reason);
+  };
+  refuse(json, "limits.", {"egress", "ingress", "new_connections"});
+  for (const std::string direction : {"egress", "ingress"}) {
+    const auto* rates = json.if_contains(direction);
+    if (rates != nullptr && rates->is_object())
+      refuse(rates->get_object(), "limits." + direction + ".", {"packets", "bits"});
+  }
+}
+
 // What a guest is told to be; the view adds how it is.
 void put_guest(object& json, const config::Guest& guest) {
   json["tap"] = guest.tap;
@@ -249,6 +306,7 @@ void put_guest(object& json, const config::Guest& guest) {
   put_list(json, "snat", texts_of(guest.snat.all()));
   put_list(json, "prefixes", to_json(config::prefixes_of(guest)));
   put_list(json, "allowed_addresses", texts_of(guest.allowed_addresses));
+  if (guest.limits != config::Limits{}) json["limits"] = to_json(guest.limits);
   json["ephemeral"] = guest.ephemeral;
   json["create_tap"] = guest.create_tap;
   set_unless_empty(json, "owner", guest.owner);
@@ -268,6 +326,7 @@ config::Guest read_guest(Fields& fields) {
   guest.snat = read_addresses(fields, "snat");
   for (const auto& prefix : fields.parsed_list("prefixes", config::parse_prefix)) config::add_prefix(guest, prefix);
   guest.allowed_addresses = fields.parsed_list("allowed_addresses", config::parse_address);
+  guest.limits = fields.optional_nested("limits", limits_from_json).value_or(config::Limits{});
   guest.ephemeral = fields.flag("ephemeral");
   guest.create_tap = fields.flag("create_tap");
   guest.owner = fields.optional_text("owner").value_or("");
@@ -460,8 +519,9 @@ object add_guest_parameters(const config::Guest& wanted) {
 Read<config::Guest> read_add_guest(const object& parameters) {
   Fields fields{parameters};
   fields.only({"tap", "address", "address6", "name", "mac", "network", "groups", "publish", "floating", "snat",
-               "prefixes", "allowed_addresses", "create_tap", "owner", "ephemeral"});
+               "prefixes", "allowed_addresses", "limits", "create_tap", "owner", "ephemeral"});
   auto guest = read_guest(fields);
+  if (const auto* limits = fields.object("limits")) refuse_unknown_limits(fields, *limits);
   return fields.result(std::move(guest));
 }
 

@@ -77,6 +77,15 @@ std::map<std::string, std::string> originals_left(const std::map<firewall::SetRe
   return originals;
 }
 
+// What is the network's is left to it.
+config::Limits own_limits(config::Limits limits, const config::Limits& of_network) {
+  for (const auto& spec : config::kLimitSpecs) {
+    auto& value = limits.*(spec.member);
+    if (value.value_or(0) == (of_network.*(spec.member)).value_or(0)) value.reset();
+  }
+  return limits;
+}
+
 // Whether the policy had a profile for it.
 bool in_groups(const config::Guest& guest, const std::map<firewall::SetRef, firewall::ElementMap>& elements) {
   const auto profile_in = [&](const char* set, const auto& address) {
@@ -128,6 +137,7 @@ Attempt<> Router::recover() {
       log_warning("what is in force for " + tap + " stays, but no guest could be made of it: " + completed.error());
       continue;
     }
+    completed->limits = own_limits(completed->limits, config_.networks.at(completed->network).limits);
     change.put_guests.push_back(*completed);
     guests_.insert(std::move(*completed));
   }

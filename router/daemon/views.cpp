@@ -84,6 +84,7 @@ std::optional<LeaseView> Router::lease_view(const std::string& tap) const {
 GuestView Router::view(const config::Guest& guest) const {
   GuestView shown;
   shown.guest = guest;
+  shown.guest.limits = config::merged(guest.limits, network_of(guest).limits);
   shown.lease = lease_view(guest.tap);
   const auto* link = plane_.observed().link(guest.tap);
   const auto failure = failures_.find(guest.tap);

@@ -38,11 +38,15 @@ CREATE TABLE leases (
 CREATE TABLE settings (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 )";
 
-// Came later. Who knows nothing of it reads the rest all the same, so the schema's number stays.
+// Came later. Who knows nothing of it reads the rest all the same, so the schema's number stays; guests then have their
+// network's limits.
 constexpr auto kLaterSchema = R"(
 CREATE TABLE IF NOT EXISTS guest_addresses (
   tap TEXT NOT NULL REFERENCES guests ON DELETE CASCADE, kind TEXT NOT NULL, position INTEGER NOT NULL,
   address TEXT NOT NULL, PRIMARY KEY (tap, kind, position)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS guest_limits (
+  tap TEXT NOT NULL REFERENCES guests ON DELETE CASCADE, name TEXT NOT NULL, value INTEGER NOT NULL,
+  PRIMARY KEY (tap, name)) STRICT, WITHOUT ROWID;
 )";
 constexpr auto kFloating = "floating", kSnat = "snat", kPrefix = "prefix", kAllowed = "allowed";
 
@@ -137,6 +141,7 @@ Database::Statements::Statements(SQLite::Database& db)
       put_group{db, "INSERT INTO guest_groups VALUES (?, ?, ?)"},
       put_address{db, "INSERT INTO guest_addresses VALUES (?, ?, ?, ?)"},
       put_port{db, "INSERT INTO published VALUES (?, ?, ?, ?, ?, ?, ?)"},
+      put_limit{db, "INSERT INTO guest_limits VALUES (?, ?, ?)"},
       remove_original{db, "DELETE FROM originals WHERE key = ?"},
       put_original{db, "INSERT OR IGNORE INTO originals VALUES (?, ?, ?)"},
       remove_lease{db, "DELETE FROM leases WHERE tap = ?"},
@@ -264,6 +269,14 @@ void Database::put(const config::Guest& guest) {
     sql_->put_port.bind(7, static_cast<int>(std::to_underlying(port.protocol)));
     run(sql_->put_port);
   }
+  for (const auto& spec : config::kLimitSpecs) {
+    const auto& value = guest.limits.*(spec.member);
+    if (!value) continue;
+    sql_->put_limit.bind(1, guest.tap);
+    sql_->put_limit.bind(2, std::string{spec.name});
+    sql_->put_limit.bind(3, static_cast<std::int64_t>(*value));
+    run(sql_->put_limit);
+  }
   put_addresses(guest);
 }
 
@@ -305,6 +318,7 @@ void Database::put(const KnownLease& lease) {
 Stored Database::load() {
   Stored stored;
   load_guests(stored);
+  load_limits(stored);
   load_leases(stored);
   SQLite::Statement originals{db_, "SELECT key, value FROM originals WHERE boot_id = ?"};
   originals.bind(1, boot_id_);
@@ -318,6 +332,23 @@ Stored Database::load() {
   stored.stopped = setting(kStopped) != 0;
   stored.damaged = setting(kDamaged);
   return stored;
+}
+
+void Database::load_limits(Stored& stored) {
+  // A file that can only be read may be an older vrouter's.
+  if (!db_.tableExists("guest_limits")) return;
+  SQLite::Statement rows{db_, "SELECT tap, name, value FROM guest_limits"};
+  while (rows.executeStep()) {
+    const auto tap = rows.getColumn(0).getString();
+    const auto name = rows.getColumn(1).getString();
+    const auto* spec = config::find_limit(name);
+    const auto guest = stored.guests.find(tap);
+    if (guest == stored.guests.end()) continue;
+    const auto value =
+        spec == nullptr ? std::unexpected(std::string{}) : config::check_limit(*spec, rows.getColumn(2).getInt64());
+    if (!value) bad_row("guest_limits", tap, "the limit " + name);
+    guest->second.limits.*(spec->member) = *value;
+  }
 }
 
 void Database::load_guests(Stored& stored) {

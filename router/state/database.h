@@ -38,7 +38,7 @@ class Database {
  private:
   struct Statements {
     explicit Statements(SQLite::Database& db);
-    SQLite::Statement remove_guest, put_guest, put_group, put_address, put_port;
+    SQLite::Statement remove_guest, put_guest, put_group, put_address, put_port, put_limit;
     SQLite::Statement remove_original, put_original;
     SQLite::Statement remove_lease, put_lease;
     SQLite::Statement put_setting;
@@ -51,6 +51,7 @@ class Database {
   void put(const KnownLease& lease);
   void load_guests(Stored& stored);
   void load_addresses(Stored& stored);
+  void load_limits(Stored& stored);
   void load_leases(Stored& stored);
 
   std::string boot_id_;

@@ -14,7 +14,7 @@ namespace vrouter::firewall::testing {
 
 // The host that the flows go through: `config`'s networks and guests, 192.0.2.1 and 2001:db8::1 on the uplink up0.
 [[nodiscard]] Topology topology_of(const config::Config& config);
-// The rules that such a host has, elements of its guests included.
+// The rules that such a host has, elements of its guests included; their limits are more than any test reaches.
 [[nodiscard]] Ruleset ruleset_of(const config::Config& config, const Surroundings& surroundings);
 
 // What somebody would see of this journey.

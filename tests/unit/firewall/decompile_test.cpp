@@ -31,11 +31,18 @@ config::Guest as_ruled(config::Guest guest) {
   known.floating = guest.floating;
   known.snat = guest.snat;
   known.allowed_addresses = guest.allowed_addresses;
+  known.limits = guest.limits;
+  for (const auto& spec : config::kLimitSpecs) {
+    auto& limit = known.limits.*(spec.member);
+    if (!limit) limit = 0;
+  }
   return known;
 }
 
 std::vector<config::Guest> there_and_back(const std::vector<config::Guest>& guests) {
-  auto rules = compile(config_of(network_of()), {});
+  Profiles profiles;
+  for (const auto& guest : guests) profiles.add(guest, network_of());
+  auto rules = compile(config_of(network_of()), {}, profiles);
   for (const auto& guest : guests) rules.insert(compile_guest(guest, network_of()));
   return decompile_guests(rules.elements);
 }
@@ -52,6 +59,7 @@ TEST(Decompile, GuestsComeBackAsTheRulesKnowThem) {
   guests[0].allowed_addresses = {boost::asio::ip::make_address("10.0.5.50")};
   guests[3].allowed_addresses = guests[0].allowed_addresses;
   guests[3].snat.v4 = boost::asio::ip::make_address_v4("192.0.2.60");
+  guests[3].limits = {1, 8000, 2, 100'000'000, 3};
   std::vector<config::Guest> expected;
   for (const auto& guest : guests) expected.push_back(as_ruled(guest));
   std::ranges::sort(expected, {}, &config::Guest::tap);
@@ -78,6 +86,7 @@ TEST(Decompile, EverySetOfAGuestIsKnownAsSuchAndNoOther) {
   auto guest = guest_of(0);
   guest.address6 = boost::asio::ip::make_address_v6("fd76:7274:5::2");
   guest.publish = {publish_of("80/tcp"), publish_of("192.0.2.1:53/udp"), publish_of("[2001:db8::1]:443/tcp")};
+  guest.limits = {1, 8000, 2, 8000, 3};
   for (const auto& element : compile_guest(guest, network_of()))
     EXPECT_TRUE(holds_guests(element.set)) << element.set.set;
   guest.mac = MacAddress{{0x52, 0x54, 0, 0x12, 0x34, 0x56}};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <sstream>
@@ -268,6 +269,55 @@ TEST_F(NftPortTest, AGuestComesChangesAndGoes) {
   EXPECT_EQ(changes(diff(with_guest, observe(*port))), "");
   ASSERT_TRUE(port->apply(change_elements(pinned, {})).has_value());
   EXPECT_EQ(changes(diff(skeleton, observe(*port))), "");
+}
+
+TEST_F(NftPortTest, AMeterChangesInOneTransactionAndNftReadsItBack) {
+  auto port = open_port();
+  auto network = network_of();
+  network.limits = {.egress_packets = 1000, .egress_bits = 100'000'000, .new_connections = 7};
+  auto guest = guest_of(7, true);
+  guest.limits.ingress_packets = 10'000'000;  // the most there is
+  guest.limits.ingress_bits = 100'000'000'000;
+  Profiles profiles;
+  profiles.add(guest, network);
+  const auto skeleton = compile(config_of(network), {}, profiles);
+  apply_all(*port, skeleton);
+  const auto before = compile_guest(guest, network, profiles);
+  ASSERT_TRUE(port->apply(change_elements({}, before)).has_value());
+  guest.limits.egress_packets = 2000;
+  guest.limits.new_connections = 0;
+  const auto after = compile_guest(guest, network, profiles);
+  const auto change = change_elements(before, after);
+  EXPECT_EQ(change.delete_elements.size(), 2U);
+  EXPECT_EQ(change.add_elements.size(), 1U);
+  ASSERT_TRUE(port->apply(change).has_value());
+  auto desired = skeleton;
+  desired.insert(after);
+  EXPECT_EQ(changes(diff(desired, observe(*port))), "");
+  const auto listed = run("nft list ruleset");
+  EXPECT_NE(listed.find("\"tap7\" limit rate over 2000/second burst 200 packets"), std::string::npos) << listed;
+  std::ofstream{"/tmp/vrouter-limits.nft"} << "flush ruleset\n" << listed;
+  run("nft -f /tmp/vrouter-limits.nft");
+  std::filesystem::remove("/tmp/vrouter-limits.nft");
+  EXPECT_EQ(run("nft list ruleset"), listed);
+  EXPECT_EQ(changes(diff(desired, observe(*port))), "");
+}
+
+TEST_F(NftPortTest, AMeterThatSomebodyElseLoosenedIsPutBack) {
+  auto port = open_port();
+  auto network = network_of();
+  network.limits = {.new_connections = 9};
+  const auto guest = guest_of(7);
+  Profiles profiles;
+  profiles.add(guest, network);
+  auto desired = compile(config_of(network), {}, profiles);
+  desired.insert(compile_guest(guest, network, profiles));
+  apply_all(*port, desired);
+  run("nft 'delete element inet vrouter new_connections { \"tap7\" }; add element inet vrouter new_connections { "
+      "\"tap7\" limit rate over 900/second }'");
+  EXPECT_FALSE(diff(desired, observe(*port)).empty());
+  apply_all(*port, desired);
+  EXPECT_EQ(changes(diff(desired, observe(*port))), "");
 }
 
 TEST_F(NftPortTest, AnErrorNamesTheElementAndChangesNothing) {

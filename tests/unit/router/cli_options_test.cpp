@@ -61,6 +61,10 @@ TEST(Options, AddGuestWithEverything) {
                             "8080:80",
                             "--publish",
                             "53/udp",
+                            "--limit",
+                            "egress.bits=100M",
+                            "--limit",
+                            "new_connections=0",
                             "--create-tap",
                             "--owner",
                             "qemu",
@@ -77,6 +81,7 @@ TEST(Options, AddGuestWithEverything) {
   ASSERT_EQ(right->wanted.publish.size(), 2U);
   EXPECT_EQ(right->wanted.publish[0].guest_first, 80);
   EXPECT_EQ(right->wanted.publish[1].protocol, config::Protocol::udp);
+  EXPECT_EQ(right->wanted.limits, (config::Limits{.egress_bits = 100'000'000, .new_connections = 0}));
   EXPECT_TRUE(right->wanted.create_tap);
   EXPECT_EQ(right->wanted.owner, "qemu");
   EXPECT_TRUE(right->wanted.ephemeral);
@@ -149,6 +154,7 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector<const char*>{"add-guest", "tap0", "--wait=x"},
                       std::vector<const char*>{"add-guest", "tap0", "--group", "a b"},
                       std::vector<const char*>{"add-guest", "tap0", "--publish", "http"},
+                      std::vector<const char*>{"add-guest", "tap0", "--limit", "egress.bits"},
                       std::vector<const char*>{"publish", "web1"}, std::vector<const char*>{"publish", "web1", "0"},
                       std::vector<const char*>{"show"}, std::vector<const char*>{"guests", "--colour"},
                       std::vector<const char*>{"guests", "show"}));

@@ -37,6 +37,7 @@ GuestView full_view() {
   view.guest.mac = MacAddress{{0x52, 0x54, 0, 0x12, 0x34, 0x56}};
   view.guest.groups = {"web", "db"};
   view.guest.publish = {{.host = make_address("192.0.2.1"), .first = 8080, .last = 8090, .guest_first = 80}};
+  view.guest.limits = {1, 100'000'000, 0, 8000, 500};
   view.guest.ephemeral = true;
   view.guest.create_tap = true;
   view.guest.owner = "qemu";
@@ -160,6 +161,10 @@ INSTANTIATE_TEST_SUITE_P(
                       Wrong{R"({"tap":"tap0","mac":"52:54"})", "mac"}, Wrong{R"({"tap":"tap0","name":"a b"})", "name"},
                       Wrong{R"({"tap":"tap0","publish":["http"]})", "publish"},
                       Wrong{R"({"tap":"tap0","publish":"80"})", "publish"},
+                      Wrong{R"({"tap":"tap0","limits":{"new_connections":-1}})", "limits.new_connections"},
+                      Wrong{R"({"tap":"tap0","limits":{"egress":{"bits":"100M"}}})", "limits.egress.bits"},
+                      Wrong{R"({"tap":"tap0","limits":{"egres":{}}})", "limits.egres"},
+                      Wrong{R"({"tap":"tap0","limits":{"egress":{"bytes":1}}})", "limits.egress.bytes"},
                       Wrong{R"({"tap":"tap0","groups":[1]})", "groups"},
                       Wrong{R"({"tap":"tap0","ephemeral":"yes"})", "ephemeral"}));
 

@@ -39,6 +39,7 @@ config::Guest full_guest() {
        .last = 65535,
        .guest_first = 1,
        .protocol = config::Protocol::sctp}};
+  guest.limits = {1, 100'000'000'000, 0, 8000, 500};
   guest.ephemeral = true;
   guest.create_tap = true;
   guest.owner = "qemu";
@@ -234,6 +235,22 @@ TEST_F(StoreTest, RefusesARowThatMeansNothing) {
   ASSERT_FALSE(store);
   EXPECT_EQ(store.error().kind, OpenFailure::damaged);
   EXPECT_NE(store.error().message.find("10.0.5"), std::string::npos);
+}
+
+TEST_F(StoreTest, RefusesALimitThatMeansNothing) {
+  put({.put_guests = {full_guest()}});
+  run_sql("UPDATE guest_limits SET value = 7999 WHERE name = 'egress.bits'");
+  const auto store = Store::open(file_);
+  ASSERT_FALSE(store);
+  EXPECT_NE(store.error().message.find("egress.bits"), std::string::npos);
+}
+
+TEST_F(StoreTest, TakesAFileFromBeforeThereWereLimits) {
+  put({.put_guests = {small_guest("tap0")}});
+  run_sql("DROP TABLE guest_limits");
+  EXPECT_EQ(stored().guests.at("tap0"), small_guest("tap0"));
+  put({.put_guests = {full_guest()}});
+  EXPECT_EQ(stored().guests.at("tap0").limits, full_guest().limits);
 }
 
 TEST_F(StoreTest, SetsADamagedOneAsideAndStartsAnew) {

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Theory. A limit is an element with a meter of its own (`"tap0" limit rate over 50000/second ...`), keyed by the TAP:
+// one bucket for both families, and a rule that looks it up matches what is over. Measured against queues (TBF, HTB,
+// and IFB for what guests send): docs/measurements.md.
+//
+// Packets and bytes are counted where nothing has been spent on the packet yet: of what a guest sends before all else,
+// its spoofed packets too, and of what it receives after routing and before established connections are let pass. What
+// this host itself sends to a guest (DHCP, DNS, neighbour discovery) isn't held back: a flood from outside must not cut
+// the guest off from its host.
+//
+// New connections are counted in forward and in input, so that those to the host's own services count too; DHCP and
+// neighbour discovery don't. What is dropped there never gets into the host's table of connections.
+//
+// There is no `ct count over N` of this kind: the kernel takes an element away, as one of a dynamic set, once nothing
+// is connected (nft_rhash_gc), and the limit with it.
+#include "firewall/limits.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "firewall/denials.h"
+#include "firewall/skeleton.h"
+#include "firewall/words.h"
+
+namespace vrouter::firewall {
+namespace {
+
+using namespace words;
+
+constexpr std::uint32_t kNew = 1U << 3;  // NF_CT_STATE_BIT, in the order of ip_conntrack_info
+
+struct Place {
+  std::string_view limit, set;
+  std::string_view comment;
+  Field interface{};
+  bool begins = false;  // only what begins a connection
+};
+constexpr std::array<Place, 5> kPlaces{{
+    {"egress.packets", "egress_packets", "over its limit of packets", Field::iifname, false},
+    {"egress.bits", "egress_bytes", "over its limit of bits", Field::iifname, false},
+    {"ingress.packets", "ingress_packets", "over its limit of packets", Field::oifname, false},
+    {"ingress.bits", "ingress_bytes", "over its limit of bits", Field::oifname, false},
+    {"new_connections", "new_connections", "over its limit of new connections", Field::iifname, true},
+}};
+
+std::string over(const Place& place) {
+  return "over_" + std::string{place.set};
+}
+
+Rule rule_of(const Place& place) {
+  std::vector<Statement> statements;
+  if (place.begins) statements.emplace_back(state(kNew));
+  statements.emplace_back(in({place.interface}, std::string{place.set}));
+  statements.emplace_back(go(over(place)));
+  return rule(std::string{place.comment}, std::move(statements));
+}
+
+std::vector<Rule>& rules_of(Table& table, std::string_view chain) {
+  return std::ranges::find(table.chains, chain, &Chain::name)->rules;
+}
+
+}  // namespace
+
+std::string_view limit_set(std::string_view limit) {
+  return std::ranges::find(kPlaces, limit, &Place::limit)->set;
+}
+
+void add_limits(const Profiles& profiles, Table& inet) {
+  std::vector<Rule> sends, receives, begins;
+  for (std::size_t i = 0; i < config::kLimitSpecs.size(); ++i) {
+    if (!profiles.limits(i)) continue;
+    const auto& place = *std::ranges::find(kPlaces, config::kLimitSpecs[i].name, &Place::limit);
+    inet.sets.push_back(metered_set(std::string{place.set}, Type::ifname));
+    auto& rules = place.begins ? begins : place.interface == Field::iifname ? sends : receives;
+    rules.push_back(rule_of(place));
+    const auto where = place.interface == Field::iifname ? Refused::sent : Refused::ingress;
+    inet.chains.push_back(refusal(over(place), where, "limit", std::string{place.comment}, drop()));
+  }
+  const auto put = [](std::vector<Rule>& rules, std::vector<Rule>::iterator before, const std::vector<Rule>& added) {
+    rules.insert(before, added.begin(), added.end());
+  };
+  auto& guest_in = rules_of(inet, "guest_in");
+  put(guest_in, guest_in.begin(), sends);
+  auto& to_guest = rules_of(inet, "to_guest");
+  put(to_guest, to_guest.begin(), receives);
+  auto& from_guest = rules_of(inet, "from_guest");
+  put(from_guest, from_guest.begin(), begins);
+  auto& to_host = rules_of(inet, "guest_to_host");
+  put(to_host, std::ranges::find(to_host, "their gateway", &Rule::comment), begins);
+}
+
+}  // namespace vrouter::firewall
