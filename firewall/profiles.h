@@ -40,10 +40,15 @@ class Profiles {
 
   // Enters the guest's profile; true: there was none like it, so the rules must be compiled anew.
   bool add(const config::Guest& guest, const config::Network& network);
+  // The same, and what of() then returns.
+  ProfileId enter(const config::Guest& guest, const config::Network& network);
   // Of a guest that was added, or that needs none of its own; kIsolatedProfile where it needs one and has none.
   [[nodiscard]] ProfileId of(const config::Guest& guest, const config::Network& network) const;
   // Whether add() would return true.
   [[nodiscard]] bool lacks(const config::Guest& guest, const config::Network& network) const;
+
+  // Whether every guest of these has the profile that it has in `other`, which may have more of them.
+  [[nodiscard]] bool within(const Profiles& other) const;
 
   // Those with chains of their own.
   [[nodiscard]] const std::map<Membership, ProfileId>& all() const noexcept { return ids_; }
