@@ -17,7 +17,7 @@ _vrouter_taps() {
 
 _vrouter() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word command=
-  local commands="add-guest remove-guest guests show status leases publish unpublish ruleset explain reload check teardown"
+  local commands="add-guest remove-guest guests show status leases publish unpublish change-guest ruleset explain reload confirm check teardown"
   local i
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
@@ -31,7 +31,7 @@ _vrouter() {
     --socket | --config) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     --policy-dir | --state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
-    --name | --mac | --network | --group | --publish) return ;;
+    --name | --mac | --network | --group | --publish | --confirm) return ;;
   esac
   if [[ -z $command ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$commands --socket --json --help --version" -- "$cur")
@@ -41,6 +41,8 @@ _vrouter() {
     local options="--help --json --socket"
     case $command in
       add-guest) options+=" --name --mac --network --group --publish --create-tap --owner --ephemeral --wait" ;;
+      change-guest) options+=" --group --no-groups" ;;
+      reload) options+=" --confirm" ;;
       check) options+=" --config --policy-dir" ;;
       teardown) options+=" --config --state-dir" ;;
     esac
@@ -49,7 +51,7 @@ _vrouter() {
   fi
   case $command in
     add-guest) [[ $prev == add-guest ]] && mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_taps)" -- "$cur") ;;
-    remove-guest | show | publish | unpublish)
+    remove-guest | show | publish | unpublish | change-guest)
       [[ $prev == "$command" ]] && mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_guests)" -- "$cur") ;;
     check) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac

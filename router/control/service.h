@@ -5,7 +5,9 @@
 #include <sys/types.h>
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <expected>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,7 +56,11 @@ class Service {
   virtual Answer<std::string> ruleset() = 0;  // nft syntax
   // Each end is a guest (TAP, name or address), another address, "host" or "world"; `packet` is such as "tcp/443".
   virtual Answer<ExplainView> explain(std::string from, std::string to, config::Service packet) = 0;
-  virtual Answer<ReloadView> reload(Peer peer) = 0;
+  // With `confirm_within`, what held before holds again unless confirm() follows in that time.
+  virtual Answer<ReloadView> reload(std::optional<std::chrono::seconds> confirm_within, Peer peer) = 0;
+  virtual Answer<std::chrono::seconds> confirm(Peer peer) = 0;  // the time that was left
+  // Of a guest added by command: the groups that it is in from now on.
+  virtual Answer<GuestView> change_guest(std::string which, std::vector<std::string> groups, Peer peer) = 0;
   virtual Answer<std::vector<std::string>> teardown(Peer peer) = 0;  // what was undone, a sentence each
 };
 

@@ -59,16 +59,17 @@ std::expected<Separation, std::string> separate(const Paths& paths) {
 config::Guest without_lost_groups(config::Guest guest, const config::Policy& policy) {
   std::erase_if(guest.groups, [&](const std::string& group) {
     if (policy.groups.contains(group)) return false;
-    log_warning(
-        "guest " + guest.name + " is in group " + group + ", which no policy file declares" +
-        (policy.empty() ? "" : ": nothing passes to or from it; declare [groups." + group + "], or remove the guest"));
+    log_warning("guest " + guest.name + " is in group " + group +
+                ", which no policy file declares: nothing passes to or from it; declare [groups." + group +
+                "], or remove the guest");
     return true;
   });
   return guest;
 }
 
 std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
-  auto config = config::load_config(paths.config, paths.policy_dir);
+  config::Files files{paths.config, paths.policy_dir};
+  auto config = files.load();
   std::string problems;
   const auto add = [&](const config::Problems& more) {
     for (const auto& problem : more) problems += (problems.empty() ? "" : "\n") + problem.to_string();
@@ -90,14 +91,15 @@ std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
   if (!ports)
     return std::unexpected(ports.error().to_string() +
                            "; vrouterd needs CAP_NET_ADMIN: run it as root or by its systemd unit");
-  return Router::Parts{paths, std::move(*config), std::move(*store), std::move(*ports), nullptr, std::nullopt};
+  return Router::Parts{paths,   std::move(*config), std::move(*store), std::move(*ports),
+                       nullptr, std::nullopt,       std::move(files)};
 }
 
 // SIGHUP is `vrouter reload`, as service managers expect.
 asio::awaitable<void> reload_on_hangup(asio::signal_set& signals, Router& router) {
   for (;;) {
     co_await signals.async_wait(asio::use_awaitable);
-    auto reloaded = co_await router.reload({});
+    auto reloaded = co_await router.reload(std::nullopt, {});
     if (!reloaded) log_error(reloaded.error().message);
   }
 }
