@@ -387,6 +387,18 @@ std::expected<Guest, std::string> GuestTable::with_publish(const Config& config,
   return guest;
 }
 
+std::expected<Guest, std::string> GuestTable::with_groups(const Config& config, const std::string& tap,
+                                                          std::vector<std::string> groups) const {
+  const auto found = by_tap_.find(tap);
+  if (found == by_tap_.end()) return std::unexpected("there is no guest on " + quoted(tap) + "; add it first");
+  auto guest = found->second;
+  guest.groups = std::move(groups);
+  Refusals refusals;
+  fit_groups(config, guest, refusals);
+  if (!refusals.empty()) return std::unexpected(refusals.front().to_string());
+  return guest;
+}
+
 void GuestTable::insert(Guest guest) {
   erase(guest.tap);
   const auto& tap = guest.tap;

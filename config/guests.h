@@ -72,6 +72,10 @@ class GuestTable {
   [[nodiscard]] std::expected<Guest, std::string> with_publish(const Config& config, const std::string& tap,
                                                                std::vector<Publish> publish) const;
 
+  // The same with its groups.
+  [[nodiscard]] std::expected<Guest, std::string> with_groups(const Config& config, const std::string& tap,
+                                                              std::vector<std::string> groups) const;
+
   [[nodiscard]] const Guest* by_tap(const std::string& tap) const;
   // By TAP, name (in any case) or address of either family, in that order.
   [[nodiscard]] const Guest* find(const std::string& tap_name_or_address) const;

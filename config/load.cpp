@@ -6,7 +6,10 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <map>
+#include <optional>
 #include <system_error>
+#include <utility>
 
 #include "config/load_policy.h"
 #include "config/loader.h"
@@ -67,7 +70,24 @@ void add_unreadable(const std::string& file, std::string why, WrittenPolicy& pol
   policy.names_known = false;
 }
 
-void read_policy_directory(const std::filesystem::path& directory, WrittenPolicy& policy) {
+// A file's text and what the parser made of it.
+struct ParsedText {
+  std::string text;
+  std::expected<Node, Problem> root;
+};
+using ParsedTexts = std::map<std::string, ParsedText>;
+
+// What is the same as in `before` is taken from there.
+ParsedText parse_unless_known(const std::string& file, std::string text, ParsedTexts& before) {
+  if (const auto known = before.find(file); known != before.end() && known->second.text == text) {
+    return std::move(known->second);
+  }
+  auto root = parse_document(text, file);
+  return {std::move(text), std::move(root)};
+}
+
+void read_policy_directory(const std::filesystem::path& directory, WrittenPolicy& policy, ParsedTexts& parsed) {
+  auto before = std::exchange(parsed, {});
   const auto files = policy_files(directory);
   if (!files) {
     add_unreadable(directory.string(),
@@ -86,7 +106,8 @@ void read_policy_directory(const std::filesystem::path& directory, WrittenPolicy
                      policy);
       return;
     } else {
-      read_policy_file({.file = file, .text = *std::move(text)}, policy);
+      const auto& now = parsed.emplace(file, parse_unless_known(file, *std::move(text), before)).first->second;
+      read_policy_file(file, now.root, policy);
     }
   }
 }
@@ -95,9 +116,22 @@ void append(Problems& to, Problems more) {
   to.insert(to.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
 }
 
+// What the policy files say, once all that they may name is known; `problems` are those of the file before them.
+std::expected<Config, Problems> with_policy(Config config, Problems problems, bool networks_known,
+                                            WrittenPolicy& policy) {
+  resolve_policy(policy, networks_known, config);
+  for (auto& each : policy.files) append(problems, each.problems.take_in_file_order());
+  for (auto& each : policy.files) append(policy.warnings, each.warnings.take_in_file_order());
+  if (!problems.empty()) return std::unexpected(std::move(problems));
+  config.warnings = policy.warnings;
+  return config;
+}
+
 // The whole of it: the settings, then what the policy names, then the guests, which name groups, then the policy, which
-// names guests. `policy` is null where nothing is known of it.
-std::expected<Config, Problems> assemble(const Node& root, const std::string& file, WrittenPolicy* policy) {
+// names guests. `policy` is null where nothing is known of it. `settings` becomes what there is without the policy, if
+// nothing is wrong with that.
+std::expected<Config, Problems> assemble(const Node& root, const std::string& file, WrittenPolicy* policy,
+                                         std::optional<Config>* settings = nullptr) {
   Diagnosis diagnosis{file};
   const TableReader reader{diagnosis, root, "the file", kFileKeys};
   Config config;
@@ -109,29 +143,27 @@ std::expected<Config, Problems> assemble(const Node& root, const std::string& fi
   if (const auto* dns = reader.find("dns")) load_dns(diagnosis, *dns, config);
   if (policy != nullptr) config.policy.groups = policy->groups;
   if (const auto* guests = reader.find("guests")) load_guests(diagnosis, *guests, known, config);
-  if (policy != nullptr) resolve_policy(*policy, known.networks, config);
   auto problems = diagnosis.take_in_file_order();
-  if (policy != nullptr) {
-    for (auto& each : policy->files) append(problems, each.problems.take_in_file_order());
-    for (auto& each : policy->files) append(config.warnings, each.warnings.take_in_file_order());
-  }
+  if (settings != nullptr && problems.empty() && known.networks && known.groups) settings->emplace(config);
+  if (policy != nullptr) return with_policy(std::move(config), std::move(problems), known.networks, *policy);
   if (!problems.empty()) return std::unexpected(std::move(problems));
   return config;
 }
 
 // The file is no TOML, or can't be read: then only what the policy files say by themselves can be wrong.
-Problems with_policy(Problem problem, WrittenPolicy& policy) {
-  Problems problems{std::move(problem)};
-  Config nothing;
-  resolve_policy(policy, false, nothing);
-  for (auto& each : policy.files) append(problems, each.problems.take_in_file_order());
-  return problems;
+std::unexpected<Problems> policy_alone(Problem problem, WrittenPolicy& policy) {
+  return std::unexpected(with_policy({}, {std::move(problem)}, false, policy).error());
 }
 
-std::expected<Config, Problems> assemble(std::string_view toml, const std::string& file, WrittenPolicy& policy) {
+std::expected<Config, Problems> assemble(std::string_view toml, const std::string& file, WrittenPolicy& policy,
+                                         std::optional<Config>* settings = nullptr) {
   const auto root = parse_document(toml, file);
-  if (!root) return std::unexpected(with_policy(root.error(), policy));
-  return assemble(*root, file, &policy);
+  if (!root) return policy_alone(root.error(), policy);
+  return assemble(*root, file, &policy, settings);
+}
+
+bool same_names(const std::map<std::string, Group>& a, const std::map<std::string, Group>& b) {
+  return std::ranges::equal(a, b, [](const auto& x, const auto& y) { return x.first == y.first; });
 }
 
 }  // namespace
@@ -151,15 +183,47 @@ std::expected<Config, Problems> parse_config(std::string_view toml, const std::s
 
 std::expected<Config, Problems> load_config(const std::filesystem::path& file,
                                             const std::filesystem::path& policy_dir) {
+  return Files{file, policy_dir}.load();
+}
+
+// The settings are those of all but the policy: guests name groups, so that the same text can be right with some and
+// wrong with others.
+struct Files::Parsed {
+  ParsedTexts policy;
+  std::string text;
+  std::optional<Config> settings;  // of `text`; its policy has those groups, and nothing else
+};
+
+Files::Files(std::filesystem::path file, std::filesystem::path policy_dir)
+    : file_{std::move(file)}, policy_dir_{std::move(policy_dir)}, parsed_{std::make_unique<Parsed>()} {}
+Files::Files(Files&&) noexcept = default;
+Files& Files::operator=(Files&&) noexcept = default;
+Files::~Files() = default;
+
+std::expected<Config, Problems> Files::load() {
   WrittenPolicy policy;
-  read_policy_directory(policy_dir, policy);
+  auto loaded = load(policy);
+  warnings_ = std::move(policy.warnings);
+  return loaded;
+}
+
+std::expected<Config, Problems> Files::load(WrittenPolicy& policy) {
+  read_policy_directory(policy_dir_, policy, parsed_->policy);
   std::error_code error;
   // An error here (no search permission on the way) is not "missing": reading then says what it is.
-  if (!std::filesystem::exists(file, error) && !error) return assemble("", "", policy);
-  const auto text = read_file(file, kMaxFileBytes, "name a vrouter.toml");
-  if (text) return assemble(*text, file.string(), policy);
-  return std::unexpected(
-      with_policy({.where = {.file = file.string()}, .message = "the file " + text.error()}, policy));
+  const bool missing = !std::filesystem::exists(file_, error) && !error;
+  std::expected<std::string, std::string> text;
+  if (!missing) text = read_file(file_, kMaxFileBytes, "name a vrouter.toml");
+  if (!text) return policy_alone({.where = {.file = file_.string()}, .message = "the file " + text.error()}, policy);
+  const auto name = missing ? std::string{} : file_.string();
+  auto& settings = parsed_->settings;
+  if (settings && settings->file == name && parsed_->text == *text && policy.names_known &&
+      same_names(settings->policy.groups, policy.groups)) {
+    return with_policy(*settings, {}, true, policy);
+  }
+  settings.reset();
+  parsed_->text = *std::move(text);
+  return assemble(parsed_->text, name, policy, &settings);
 }
 
 }  // namespace vrouter::config

@@ -3,6 +3,7 @@
 
 #include <expected>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,5 +34,30 @@ struct PolicyText {
 // files, which editors leave, are passed over.
 [[nodiscard]] std::expected<Config, Problems> load_config(const std::filesystem::path& file,
                                                           const std::filesystem::path& policy_dir);
+
+struct WrittenPolicy;  // load_policy.h
+
+// The same files again and again, as a daemon reads them: what says the same as the last time isn't parsed anew, which
+// is most of the work where there are thousands of guests and rules.
+class Files {
+ public:
+  Files(std::filesystem::path file, std::filesystem::path policy_dir);
+  Files(Files&&) noexcept;
+  Files& operator=(Files&&) noexcept;
+  ~Files();
+
+  // As load_config().
+  [[nodiscard]] std::expected<Config, Problems> load();
+  // Of the last load(), those too that Config::warnings could not carry since something was wrong beside them.
+  [[nodiscard]] const Problems& warnings() const noexcept { return warnings_; }
+
+ private:
+  [[nodiscard]] std::expected<Config, Problems> load(WrittenPolicy& policy);
+
+  struct Parsed;
+  std::filesystem::path file_, policy_dir_;
+  std::unique_ptr<Parsed> parsed_;
+  Problems warnings_;
+};
 
 }  // namespace vrouter::config

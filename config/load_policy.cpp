@@ -123,13 +123,16 @@ bool usable_name(const std::string& file) {
 }  // namespace
 
 void read_policy_file(const PolicyText& text, WrittenPolicy& policy) {
-  auto& file = policy.files.emplace_back(Diagnosis{text.file}, Diagnosis{text.file});
-  if (!usable_name(text.file)) {
+  read_policy_file(text.file, parse_document(text.text, text.file), policy);
+}
+
+void read_policy_file(const std::string& path, const std::expected<Node, Problem>& root, WrittenPolicy& policy) {
+  auto& file = policy.files.emplace_back(Diagnosis{path}, Diagnosis{path});
+  if (!usable_name(path)) {
     file.problems.add({},
                       "rules are named after their file, so its name is at most 100 printable ASCII characters without "
                       "\" and \\; rename it, such as 10-web.toml");
   }
-  const auto root = parse_document(text.text, text.file);
   if (!root) {
     file.problems.add({root.error().where.line, root.error().where.column}, root.error().message);
     policy.names_known = false;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <expected>
 #include <string>
 #include <vector>
 
@@ -45,11 +46,14 @@ struct WrittenPolicy {
   std::vector<Written<Expect>> expects;
   std::map<std::string, Place> rule_names;
   std::size_t prefixes = 0;  // in all sets, as written
+  Problems warnings;         // of all files, once they are resolved
   // False: a file could not be read, so nothing can be said to be undeclared.
   bool names_known = true;
 };
 
 void read_policy_file(const PolicyText& file, WrittenPolicy& policy);
+// The same of what parse_document() made of it.
+void read_policy_file(const std::string& file, const std::expected<Node, Problem>& root, WrittenPolicy& policy);
 
 // The parts of read_policy_file() for [[rules]] and [[expect]].
 void read_rules(const Node& array, WrittenPolicy& policy);

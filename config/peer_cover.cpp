@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <set>
 
 #include "config/address_sets.h"
 
@@ -38,8 +39,20 @@ std::vector<network_v6> prefixes(const Guest& guest, const network_v6* /*family*
 
 }  // namespace
 
+// Of thousands of guests rules name a few, if any.
 PeerCover::PeerCover(const Config& config) : config_{&config} {
-  for (const auto& guest : config.guests) guests_.emplace(guest.name, &guest);
+  std::set<std::string_view> named;
+  for (const auto& rule : config.policy.rules) {
+    for (const auto* peers : {&rule.from, &rule.to}) {
+      for (const auto& peer : *peers) {
+        if (peer.kind == Kind::guest) named.insert(peer.name);
+      }
+    }
+  }
+  if (named.empty()) return;
+  for (const auto& guest : config.guests) {
+    if (named.contains(guest.name)) guests_.emplace(guest.name, &guest);
+  }
 }
 
 const Guest* PeerCover::guest(std::string_view name) const {

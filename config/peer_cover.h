@@ -14,7 +14,7 @@ class PeerCover {
  public:
   enum class Family { v4, v6 };
 
-  explicit PeerCover(const Config& config);  // which must outlive this
+  explicit PeerCover(const Config& config);  // which must outlive this; of peers that its rules name
 
   // Whether every address of the family that `inner` can mean is one that `outer` means. False where it depends on what
   // is added by command.
@@ -33,7 +33,7 @@ class PeerCover {
   [[nodiscard]] const Guest* guest(std::string_view name) const;
 
   const Config* config_;
-  std::map<std::string_view, const Guest*> guests_;
+  std::map<std::string_view, const Guest*> guests_;  // that a rule names
 };
 
 }  // namespace vrouter::config

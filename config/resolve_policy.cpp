@@ -44,7 +44,21 @@ class Resolver {
  public:
   Resolver(WrittenPolicy& written, bool networks_known, const Config& config)
       : written_{written}, networks_known_{networks_known}, config_{config} {
-    for (const auto& guest : config.guests) guests_.insert(guest.name);
+    // Of thousands of guests rules name a few, if any.
+    std::set<std::string_view> named;
+    const auto add = [&](const auto& said) {
+      for (const auto* peers : {&said.from, &said.to}) {
+        for (const auto& [peer, at] : *peers) {
+          if (peer.kind == Peer::Kind::guest) named.insert(peer.name);
+        }
+      }
+    };
+    std::ranges::for_each(written.rules, add);
+    std::ranges::for_each(written.expects, add);
+    if (named.empty()) return;
+    for (const auto& guest : config.guests) {
+      if (named.contains(guest.name)) guests_.insert(guest.name);
+    }
   }
 
   // False: it was reported why this can't be.
@@ -212,7 +226,7 @@ class Resolver {
   WrittenPolicy& written_;
   bool networks_known_;
   const Config& config_;
-  std::set<std::string_view> guests_;
+  std::set<std::string_view> guests_;  // declared, and named by a rule or an expectation
 };
 
 // At most 256, so comparing all with all is no matter.

@@ -212,7 +212,8 @@ void add_constants(std::vector<Element>& out) {
 
 }  // namespace
 
-Ruleset compile(const config::Config& config, const Surroundings& surroundings, const Profiles& profiles) {
+Ruleset compile(const config::Config& config, const Surroundings& surroundings, const Profiles& profiles,
+                CompileCache* cache) {
   Ruleset ruleset{surroundings.own_table, {inet_table(), arp_table()}, {}};
   if (surroundings.users) add_output(*surroundings.users, ruleset.tables.front());
   add_limits(profiles, ruleset.tables.front());
@@ -225,7 +226,7 @@ Ruleset compile(const config::Config& config, const Surroundings& surroundings, 
   elements.push_back(inet_verdict("prof_eg", host_order(kIsolatedProfile), go("isolated")));
   elements.push_back(inet_verdict("prof_in", host_order(kOpenProfile), go("uninvited")));
   elements.push_back(inet_verdict("prof_in", host_order(kIsolatedProfile), go("uninvited")));
-  add_policy(config, profiles, ruleset.tables.front(), elements);
+  add_policy(config, profiles, cache, ruleset.tables.front(), elements);
   ruleset.insert(elements);
   return ruleset;
 }

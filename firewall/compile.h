@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -38,9 +39,25 @@ struct Surroundings {
   bool operator==(const Surroundings&) const = default;
 };
 
+// What a policy was compiled to the last time: what of it comes out the same isn't compiled again. It has no say in
+// what comes out.
+class CompileCache {
+ public:
+  CompileCache();
+  CompileCache(CompileCache&&) noexcept;
+  CompileCache& operator=(CompileCache&&) noexcept;
+  ~CompileCache();
+
+  struct Last;  // policy_cache.h
+  [[nodiscard]] Last& last() noexcept { return *last_; }
+
+ private:
+  std::unique_ptr<Last> last_;
+};
+
 // Tables, sets, chains, rules, and the elements that come from networks, policy and surroundings.
 [[nodiscard]] Ruleset compile(const config::Config& config, const Surroundings& surroundings,
-                              const Profiles& profiles = {});
+                              const Profiles& profiles = {}, CompileCache* cache = nullptr);
 
 // All elements of one guest, sorted. `network` is the guest's own; `profiles` must have it.
 [[nodiscard]] std::vector<Element> compile_guest(const config::Guest& guest, const config::Network& network,

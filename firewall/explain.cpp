@@ -47,16 +47,10 @@ std::string by(const Step& step) {
   return fmt::format(" by \"{}\"", place->rule().comment);
 }
 
-std::string end(const address& at, const Packet& packet, bool source) {
-  const auto port = source ? packet.source_port : packet.destination_port;
-  const bool ports = config::has_ports(packet.protocol) && !source;
-  if (!ports) return at.to_string();
-  return at.is_v6() ? fmt::format("[{}]:{}", at.to_string(), port) : fmt::format("{}:{}", at.to_string(), port);
+// Of the sender's own address nothing is said where it is right, and of a side that nothing was asked.
+bool is_silent(const Step& step) {
+  return step.ruling == Ruling::accept && (step.base->name == "raw_pre" || meant(step) == nullptr);
 }
-
-}  // namespace
-
-namespace {
 
 // The rule that translated it says which.
 bool came_by_floating(const Journey& journey) {
@@ -65,11 +59,8 @@ bool came_by_floating(const Journey& journey) {
   });
 }
 
-}  // namespace
-
-std::string verdict(const Journey& journey) {
-  if (!journey.lost.empty()) return "unroutable";
-  switch (journey.ruling) {
+std::string_view verdict_of(Ruling ruling) {
+  switch (ruling) {
     case Ruling::accept:
       return "allow";
     case Ruling::drop:
@@ -80,12 +71,41 @@ std::string verdict(const Journey& journey) {
   std::abort();
 }
 
+std::string end(const address& at, const Packet& packet, bool source) {
+  const auto port = source ? packet.source_port : packet.destination_port;
+  const bool ports = config::has_ports(packet.protocol) && !source;
+  if (!ports) return at.to_string();
+  return at.is_v6() ? fmt::format("[{}]:{}", at.to_string(), port) : fmt::format("{}:{}", at.to_string(), port);
+}
+
+}  // namespace
+
+std::string verdict(const Journey& journey) {
+  return std::string{journey.lost.empty() ? verdict_of(journey.ruling) : "unroutable"};
+}
+
 std::string sentence(const Journey& journey) {
   if (!journey.lost.empty()) return "not routed: " + std::string{journey.lost};
   const auto* refusal = journey.refusal();
   if (refusal == nullptr) return "allowed";
   const auto where = side(*refusal);
   return std::string{past(journey.ruling)} + by(*refusal) + (where.empty() ? "" : fmt::format(" on {}", where));
+}
+
+std::vector<SideSaid> sides(const Journey& journey) {
+  std::vector<SideSaid> said;
+  for (const auto& step : journey.steps) {
+    const std::string_view base = step.base->name;
+    const auto* place = meant(step);
+    if (side(step).empty() || is_silent(step)) continue;
+    const auto* who = base == "raw_pre"      ? "anti-spoofing"
+                      : base == "fwd_egress" ? "sender"
+                      : base == "input"      ? "host"
+                                             : "receiver";
+    said.push_back({who, std::string{verdict_of(step.ruling)}, place == nullptr ? "" : place->rule().comment,
+                    place == nullptr ? step.base->name : place->chain->name});
+  }
+  return said;
 }
 
 std::vector<std::string> steps(const Journey& journey) {
@@ -98,10 +118,7 @@ std::vector<std::string> steps(const Journey& journey) {
   }
   for (const auto& step : journey.steps) {
     const auto where = side(step);
-    // Of the sender's own address nothing is said where it is right, and of a side that nothing was asked.
-    if (where.empty() || (step.ruling == Ruling::accept && (step.base->name == "raw_pre" || meant(step) == nullptr))) {
-      continue;
-    }
+    if (where.empty() || is_silent(step)) continue;
     said.push_back(fmt::format("{}: {}{} (chain {})", where, past(step.ruling), by(step),
                                meant(step) == nullptr ? step.base->name : meant(step)->chain->name));
   }

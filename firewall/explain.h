@@ -20,4 +20,13 @@ namespace vrouter::firewall {
 // file and line) and the chain that holds it.
 [[nodiscard]] std::vector<std::string> steps(const Journey& journey);
 
+// What each side said, for programs.
+struct SideSaid {
+  std::string side;     // "anti-spoofing", "sender", "receiver" or "host"
+  std::string verdict;  // "allow", "deny" or "reject"
+  std::string comment;  // of the rule that decided; empty: none did
+  std::string chain;    // that it is in, or else the base chain
+};
+[[nodiscard]] std::vector<SideSaid> sides(const Journey& journey);
+
 }  // namespace vrouter::firewall

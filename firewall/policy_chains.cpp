@@ -16,6 +16,8 @@
 #include <variant>
 
 #include "firewall/denials.h"
+#include "firewall/policy_cache.h"
+#include "firewall/policy_items.h"
 #include "firewall/policy_parts.h"
 #include "firewall/rule_names.h"
 #include "firewall/words.h"
@@ -87,80 +89,17 @@ std::uint64_t seconds(config::RateLimit::Unit unit) {
   std::abort();
 }
 
-// What a part can be a key of.
-enum class Shape { peers_and_ports, ports, peers, line };
-
-Shape shape_of(const Part& part) {
-  if (part.own || part.peer.address) return Shape::line;
-  const bool ports = !part.service.ports.empty();
-  if (!ports && !part.service.all) return Shape::line;
-  if (part.peer.any) return ports ? Shape::ports : Shape::line;
-  return ports ? Shape::peers_and_ports : Shape::peers;
-}
-
-Key key_fields(Shape shape) {
-  switch (shape) {
-    case Shape::peers_and_ports:
-      return {Field::mark, Field::l4proto, Field::th_dport};
-    case Shape::ports:
-      return {Field::l4proto, Field::th_dport};
-    case Shape::peers:
-      return {Field::mark};
-    case Shape::line:
-      break;
-  }
-  std::abort();
-}
-std::vector<Type> key_types(Shape shape) {
-  switch (shape) {
-    case Shape::peers_and_ports:
-      return {Type::mark, Type::inet_proto, Type::inet_service};
-    case Shape::ports:
-      return {Type::inet_proto, Type::inet_service};
-    case Shape::peers:
-      return {Type::mark};
-    case Shape::line:
-      break;
-  }
-  std::abort();
-}
-
-// One look-up, or one line.
-struct Item {
-  Shape shape = Shape::line;
-  std::vector<Part> parts;
-};
-
-// The parts in the order of their rules, those of one shape together where no packet can tell the difference.
-std::vector<Item> arrange(const std::vector<Part>& parts) {
-  std::vector<Item> items;
-  for (const auto& part : parts) {
-    const auto shape = shape_of(part);
-    const auto in_the_way = [&](const Item& item) {
-      return std::ranges::any_of(item.parts,
-                                 [&](const Part& other) { return other.rule != part.rule && !disjoint(other, part); });
-    };
-    auto place = items.rend();
-    for (auto item = items.rbegin(); shape != Shape::line && item != items.rend(); ++item) {
-      if (item->shape == shape) {
-        place = item;
-        break;
-      }
-      if (in_the_way(*item)) break;
-    }
-    if (place == items.rend()) {
-      items.push_back({shape, {part}});
-    } else {
-      place->parts.push_back(part);
-    }
-  }
-  return items;
-}
-
 class PolicyCompiler {
  public:
-  PolicyCompiler(const config::Config& config, const Profiles& profiles, Table& inet, std::vector<Element>& elements)
-      : scope_{config, profiles}, profiles_{profiles}, policy_{config.policy}, inet_{inet}, elements_{elements} {}
+  PolicyCompiler(const config::Config& config, const Profiles& profiles, CompileCache& cache, Table& inet,
+                 std::vector<Element>& elements)
+      : scope_{config, profiles},
+        profiles_{profiles},
+        policy_{config.policy},
+        last_{cache.last()},
+        still_{last_, scope_},
+        inet_{inet},
+        elements_{elements} {}
 
   void run() {
     add_maps();
@@ -170,9 +109,11 @@ class PolicyCompiler {
     const auto from_host = [&](const PolicyRule& rule) { return std::ranges::any_of(rule.from, is_host); };
     if (std::ranges::any_of(policy_.rules, to_host)) judge_input();
     if (std::ranges::any_of(policy_.rules, from_host)) judge_output();
-    for (const auto& rule : policy_.rules) keys_.emplace(&rule, key_of(rule));
     index_rules();
-    for (const auto& [membership, id] : profiles_.all()) add_profile(membership, id);
+    for (const auto& [membership, id] : profiles_.all()) {
+      for (const auto side : kSides) add_side(membership, id, side);
+    }
+    remember();
   }
 
  private:
@@ -258,43 +199,112 @@ class PolicyCompiler {
           rule("what the receiver's rules say", {elsewhere, MarkFromMap{{Field::ip6_daddr}, "id6"}, said})}});
   }
 
-  void add_profile(const Membership& membership, ProfileId id) {
-    std::string groups;
-    for (const auto& group : membership.groups) groups += (groups.empty() ? "" : "_") + group;
-    if (!membership.guest.empty()) groups += (groups.empty() ? "" : "_") + membership.guest;
-    constexpr int kDigits = 8;
-    const auto name = "p_" + slug(groups.empty() ? membership.network : groups) + '_' + hex(id, kDigits);
-    for (const auto side : kSides) add_side(name, membership, id, side);
-  }
+  // The rules that may mean guests of a membership, by one of their ends.
+  struct RuleIndex {
+    std::map<std::string, std::vector<std::size_t>> by_key;  // index_key(), and "" for those about anybody
+    std::vector<std::pair<std::size_t, const config::Peer*>> by_address;
+    std::map<std::string, std::vector<std::size_t>> in_network;  // of by_address: those that may mean its guests
 
-  using RuleIndex = std::map<std::string, std::vector<std::size_t>>;  // by index_key()
+    void add(std::size_t rule, const config::Peer& peer) {
+      using Kind = config::Peer::Kind;
+      if (peer.kind == Kind::world || peer.kind == Kind::host) return;
+      if (peer.kind == Kind::set || peer.kind == Kind::net) {
+        by_address.emplace_back(rule, &peer);
+      } else {
+        by_key[index_key(peer)].push_back(rule);
+      }
+    }
+  };
 
   void index_rules() {
     for (std::size_t i = 0; i < policy_.rules.size(); ++i) {
-      for (const auto& peer : policy_.rules[i].from) by_sender_[index_key(peer)].push_back(i);
-      for (const auto& peer : policy_.rules[i].to) by_receiver_[index_key(peer)].push_back(i);
+      for (const auto& peer : policy_.rules[i].from) by_sender_.add(i, peer);
+      for (const auto& peer : policy_.rules[i].to) by_receiver_.add(i, peer);
     }
-  }
-  static std::set<std::size_t> rules_that_may_mean(const Membership& guest, const RuleIndex& index) {
-    std::set<std::size_t> found;
-    for (const auto& key : index_keys(guest)) {
-      if (const auto rules = index.find(key); rules != index.end()) {
-        found.insert(rules->second.begin(), rules->second.end());
+    for (auto* index : {&by_sender_, &by_receiver_}) {
+      for (const auto& [name, network] : scope_.config.networks) {
+        for (const auto& [rule, peer] : index->by_address) {
+          if (may_mean(*peer, network, policy_)) index->in_network[name].push_back(rule);
+        }
       }
     }
+  }
+  static std::vector<std::size_t> rules_that_may_mean(const Membership& guest, const RuleIndex& index) {
+    std::vector<std::size_t> found;
+    const auto add = [&](const std::map<std::string, std::vector<std::size_t>>& lists, const std::string& key) {
+      if (const auto rules = lists.find(key); rules != lists.end()) {
+        found.insert(found.end(), rules->second.begin(), rules->second.end());
+      }
+    };
+    for (const auto& key : index_keys(guest)) add(index.by_key, key);
+    add(index.in_network, guest.network);
+    std::ranges::sort(found);
+    const auto repeated = std::ranges::unique(found);
+    found.erase(repeated.begin(), repeated.end());
     return found;
   }
 
-  void add_side(const std::string& profile, const Membership& membership, ProfileId id, Side side) {
-    std::vector<Part> parts;
+  // The next compilation begins with what this one made.
+  void remember() {
+    last_.networks = scope_.config.networks;
+    last_.groups = policy_.groups;
+    last_.sets = policy_.sets;
+    last_.rules = policy_.rules;
+    last_.members = std::move(scope_.members);
+    last_.sides = std::move(sides_);
+  }
+
+  void add_side(const Membership& membership, ProfileId id, Side side) {
     const bool sends = side == Side::egress || side == Side::to_host;
-    for (const auto i : rules_that_may_mean(membership, sends ? by_sender_ : by_receiver_)) {
+    CompiledSide compiled{membership, rules_that_may_mean(membership, sends ? by_sender_ : by_receiver_), {}};
+    if (const auto* pieces = still_.find(id, side, membership, compiled.rules)) {
+      compiled.pieces = *pieces;
+    } else {
+      made_ = {};
+      named_ = {};
+      compile_side(compiled, id, side);
+      compiled.pieces = std::move(made_);
+    }
+    for (const auto& piece : compiled.pieces) put(*piece);
+    sides_.emplace(std::pair{id, side}, std::move(compiled));
+  }
+
+  void put(const Piece& piece) {
+    if (!put_.insert(piece.name).second) return;
+    if (piece.set) inet_.sets.push_back(*piece.set);
+    if (piece.chain) inet_.chains.push_back(*piece.chain);
+    if (!piece.counter.empty()) inet_.counters.insert(piece.counter);
+    elements_.insert(elements_.end(), piece.elements.begin(), piece.elements.end());
+  }
+
+  // A piece that other sides may have made already. Each side names all that it leads to, in the order of its need.
+  template <typename Make>
+  std::string need(std::string name, Make make) {
+    auto& piece = pieces_[name];
+    if (!piece) {
+      auto made = make(name);
+      made.name = name;
+      piece = std::make_shared<const Piece>(std::move(made));
+    }
+    if (named_.insert(piece.get()).second) made_.push_back(piece);
+    return name;
+  }
+  const std::string& key_of_rule(const PolicyRule& rule) {
+    auto& key = keys_[&rule];
+    if (key.empty()) key = key_of(rule);
+    return key;
+  }
+
+  void compile_side(const CompiledSide& compiled, ProfileId id, Side side) {
+    const auto& membership = compiled.membership;
+    std::vector<Part> parts;
+    for (const auto i : compiled.rules) {
       auto more = take_apart(policy_.rules[i], membership, side, scope_);
       std::ranges::move(more, std::back_inserter(parts));
     }
     const bool forwarded = side == Side::egress || side == Side::ingress;
     if (parts.empty() && !forwarded) return;
-    Chain chain{profile + '_' + std::string{suffix(side)}, std::nullopt, {}};
+    Chain chain{profile_name(membership, id) + '_' + std::string{suffix(side)}, std::nullopt, {}};
     if (std::ranges::any_of(parts, [](const Part& part) { return !part.peer.marks.empty(); })) {
       chain.rules.push_back(
           rule("who is the peer?", {jump(side == Side::ingress ? "peer_is_source" : "peer_is_destination")}));
@@ -309,8 +319,11 @@ class PolicyCompiler {
                      : side == Side::ingress ? "prof_in"
                      : side == Side::to_host ? "prof_host"
                                              : "prof_hosted";
-    elements_.push_back(inet_verdict(map, host_order(id), forwarded ? go(chain.name) : jump(chain.name)));
-    inet_.chains.push_back(std::move(chain));
+    need(chain.name, [&](const std::string& name) {
+      return Piece{.name = {},
+                   .chain = std::move(chain),
+                   .elements = {inet_verdict(map, host_order(id), forwarded ? go(name) : jump(name))}};
+    });
   }
 
   void add_item(const Item& item, Side side, Chain& chain) {
@@ -326,8 +339,11 @@ class PolicyCompiler {
     if (verdicts.size() == 1 && item.parts.size() == 1) return add_line(item.parts.front(), side, chain);
     // The kernel changes no map's key: a map of another shape has another name.
     const auto name = chain.name + '_' + letter_of(item.shape) + std::to_string(chain.rules.size());
-    inet_.sets.push_back(verdict_map(name, key_types(item.shape)));
-    for (auto& [key, verdict] : verdicts) elements_.push_back(inet_verdict(name, key, verdict));
+    need(name, [&](const std::string&) {
+      Piece made{.name = {}, .set = verdict_map(name, key_types(item.shape))};
+      for (auto& [key, verdict] : verdicts) made.elements.push_back(inet_verdict(name, key, verdict));
+      return made;
+    });
     const auto& first = *item.parts.front().rule;
     const bool several = std::ranges::any_of(item.parts, [&](const Part& part) { return part.rule != &first; });
     chain.rules.push_back(rule(several ? "rules by " + words_of(item.shape) : comment_of(first),
@@ -337,24 +353,6 @@ class PolicyCompiler {
   static char letter_of(Shape shape) { return shape == Shape::peers ? 'm' : shape == Shape::ports ? 'p' : 'x'; }
   static std::string words_of(Shape shape) {
     return shape == Shape::peers ? "peer" : shape == Shape::ports ? "port" : "peer and port";
-  }
-
-  static std::vector<Bytes> keys_of(const Part& part, Shape shape) {
-    std::vector<Bytes> keys;
-    if (shape == Shape::peers) {
-      for (const auto mark : part.peer.marks) keys.push_back(host_order(mark));
-      return keys;
-    }
-    for (const auto& [protocol, port] : part.service.ports) {
-      if (shape == Shape::ports) {
-        keys.push_back(concat({bytes_of(protocol), network_order(port)}));
-        continue;
-      }
-      for (const auto mark : part.peer.marks) {
-        keys.push_back(concat({host_order(mark), bytes_of(protocol), network_order(port)}));
-      }
-    }
-    return keys;
   }
 
   void add_line(const Part& part, Side side, Chain& chain) {
@@ -382,64 +380,68 @@ class PolicyCompiler {
 
   // Shared by all profiles: what it holds depends on the rule alone.
   std::string peers_set(const Part& part, Side side) {
-    const auto name = keys_.at(part.rule) + (side == Side::ingress ? "_from" : "_to");
-    if (made_.insert(name).second) {
-      inet_.sets.push_back(set(name, {Type::mark}));
-      for (const auto mark : part.peer.marks) elements_.push_back(inet(name, host_order(mark)));
-    }
-    return name;
+    return need(key_of_rule(*part.rule) + (side == Side::ingress ? "_from" : "_to"), [&](const std::string& name) {
+      Piece made{.name = {}, .set = set(name, {Type::mark})};
+      for (const auto mark : part.peer.marks) made.elements.push_back(inet(name, host_order(mark)));
+      return made;
+    });
   }
   std::string ports_set(const Part& part) {
-    const auto name = keys_.at(part.rule) + "_ports";
-    if (made_.insert(name).second) {
-      inet_.sets.push_back(set(name, {Type::inet_proto, Type::inet_service}));
+    return need(key_of_rule(*part.rule) + "_ports", [&](const std::string& name) {
+      Piece made{.name = {}, .set = set(name, {Type::inet_proto, Type::inet_service})};
       for (const auto& [protocol, port] : part.service.ports) {
-        elements_.push_back(inet(name, concat({bytes_of(protocol), network_order(port)})));
+        made.elements.push_back(inet(name, concat({bytes_of(protocol), network_order(port)})));
       }
-    }
-    return name;
+      return made;
+    });
   }
   void use_address_set(const std::optional<Statement>& condition) {
     const auto* lookup = condition ? std::get_if<Lookup>(&*condition) : nullptr;
-    if (lookup == nullptr || !made_.insert(lookup->set).second) return;
+    if (lookup == nullptr) return;
     const bool v6 = lookup->key.front() == Field::ip6_saddr || lookup->key.front() == Field::ip6_daddr;
-    inet_.sets.push_back(interval_set(lookup->set, v6 ? Type::ipv6_addr : Type::ipv4_addr));
-    for (const auto& [name, addresses] : policy_.sets) {
-      if (address_set_name(name, v6) != lookup->set) continue;
-      for (const auto& prefix : addresses.v4) {
-        if (!v6) elements_.push_back(interval(lookup->set, prefix));
+    need(lookup->set, [&](const std::string& made_as) {
+      Piece made{.name = {}, .set = interval_set(made_as, v6 ? Type::ipv6_addr : Type::ipv4_addr)};
+      for (const auto& [name, addresses] : policy_.sets) {
+        if (address_set_name(name, v6) != made_as) continue;
+        for (const auto& prefix : addresses.v4) {
+          if (!v6) made.elements.push_back(interval(made_as, prefix));
+        }
+        for (const auto& prefix : addresses.v6) {
+          if (v6) made.elements.push_back(interval(made_as, prefix));
+        }
       }
-      for (const auto& prefix : addresses.v6) {
-        if (v6) elements_.push_back(interval(lookup->set, prefix));
-      }
-    }
+      return made;
+    });
   }
 
   // The chain that does what the rule says.
   std::string judge(const PolicyRule& policy_rule, Side side) {
-    const auto name = keys_.at(&policy_rule) + '_' + std::string{suffix(side)};
-    if (!made_.insert(name).second) return name;
+    const auto name = key_of_rule(policy_rule) + '_' + std::string{suffix(side)};
     const auto comment = comment_of(policy_rule);
-    Chain chain{name, std::nullopt, {}};
-    const std::string action{config::name(policy_rule.action)};
-    if (const auto& limit = policy_rule.limit) {
-      const auto over = said("over its limit: " + comment);
-      chain.rules.push_back(
-          rule(over, {Limit{limit->count, seconds(limit->unit), limit->burst, true}, go(name + "_over")}));
-      auto refused = refusal(name + "_over", refused_at(side), "limit", comment, drop());
-      refused.rules.back().comment = over;
-      inet_.chains.push_back(std::move(refused));
+    const auto over = said("over its limit: " + comment);
+    if (policy_rule.limit) {
+      need(name + "_over", [&](const std::string& made) {
+        auto refused = refusal(made, refused_at(side), "limit", comment, drop());
+        refused.rules.back().comment = over;
+        return Piece{.name = {}, .chain = std::move(refused)};
+      });
     }
-    if (policy_rule.action != Action::allow) {
-      append(seen(refused_at(side), action, comment), chain);
-    } else if (policy_rule.log) {
-      chain.rules.push_back(rule(
-          comment, {Limit{kLogRate, 1, kLogBurst, false}, Log{log_prefix(action, comment), kLogGroup, kLogBytes}}));
-    }
-    chain.rules.push_back(rule(comment, {Count{name}, verdict_of(policy_rule.action)}));
-    inet_.counters.insert(name);
-    inet_.chains.push_back(std::move(chain));
-    return name;
+    return need(name, [&](const std::string&) {
+      Chain chain{name, std::nullopt, {}};
+      const std::string action{config::name(policy_rule.action)};
+      if (const auto& limit = policy_rule.limit) {
+        chain.rules.push_back(
+            rule(over, {Limit{limit->count, seconds(limit->unit), limit->burst, true}, go(name + "_over")}));
+      }
+      if (policy_rule.action != Action::allow) {
+        append(seen(refused_at(side), action, comment), chain);
+      } else if (policy_rule.log) {
+        chain.rules.push_back(rule(
+            comment, {Limit{kLogRate, 1, kLogBurst, false}, Log{log_prefix(action, comment), kLogGroup, kLogBytes}}));
+      }
+      chain.rules.push_back(rule(comment, {Count{name}, verdict_of(policy_rule.action)}));
+      return Piece{.name = {}, .chain = std::move(chain), .counter = name};
+    });
   }
 
   // Ends the chain.
@@ -465,7 +467,7 @@ class PolicyCompiler {
       return;
     }
     const auto counter = default_counter(*strictest, egress);
-    inet_.counters.insert(counter);
+    need(counter, [&](const std::string&) { return Piece{.name = {}, .counter = counter}; });
     refuse(action, comment, {Count{counter}, verdict_of(action)});
   }
 
@@ -487,17 +489,26 @@ class PolicyCompiler {
   PolicyScope scope_;
   const Profiles& profiles_;
   const config::Policy& policy_;
+  CompileCache::Last& last_;
+  StillCompiled still_;
   Table& inet_;
   std::vector<Element>& elements_;
   RuleIndex by_sender_, by_receiver_;
   std::map<const PolicyRule*, std::string> keys_;
-  std::set<std::string> made_;
+  std::map<std::string, std::shared_ptr<const Piece>> pieces_;  // made in this compilation
+  Pieces made_;                                                 // of the side that is being compiled
+  std::set<const Piece*> named_;                                // that are in made_
+  std::set<std::string> put_;
+  CompiledSides sides_;
 };
 
 }  // namespace
 
-void add_policy(const config::Config& config, const Profiles& profiles, Table& inet, std::vector<Element>& elements) {
-  if (!config.policy.empty()) PolicyCompiler{config, profiles, inet, elements}.run();
+void add_policy(const config::Config& config, const Profiles& profiles, CompileCache* cache, Table& inet,
+                std::vector<Element>& elements) {
+  if (config.policy.empty()) return;
+  CompileCache of_this_call;
+  PolicyCompiler{config, profiles, cache == nullptr ? of_this_call : *cache, inet, elements}.run();
 }
 
 }  // namespace vrouter::firewall

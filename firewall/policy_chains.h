@@ -5,12 +5,14 @@
 #include <vector>
 
 #include "config/model.h"
+#include "firewall/compile.h"
 #include "firewall/profiles.h"
 #include "firewall/ruleset.h"
 
 namespace vrouter::firewall {
 
 // Chains, sets and counters for every rule and profile, and their elements. Nothing where there is no policy.
-void add_policy(const config::Config& config, const Profiles& profiles, Table& inet, std::vector<Element>& elements);
+void add_policy(const config::Config& config, const Profiles& profiles, CompileCache* cache, Table& inet,
+                std::vector<Element>& elements);
 
 }  // namespace vrouter::firewall

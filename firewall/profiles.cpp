@@ -129,13 +129,29 @@ std::optional<Membership> Profiles::membership(const Guest& guest, const Network
 bool Profiles::add(const Guest& guest, const Network& network) {
   const auto kinds = limited_ | limited(guest, network);
   const bool more = std::exchange(limited_, kinds) != kinds;
-  const auto m = membership(guest, network);
-  if (!m || ids_.contains(*m)) return more;
+  const auto before = ids_.size();
+  enter(guest, network);
+  return more || ids_.size() != before;
+}
+
+ProfileId Profiles::enter(const Guest& guest, const Network& network) {
+  limited_ |= limited(guest, network);
+  auto m = membership(guest, network);
+  if (!m) return built_in(network);
+  if (const auto known = ids_.find(*m); known != ids_.end()) return known->second;
   // Two that hash alike are rare, and must not be one.
   auto id = candidate(stable_hash(canonical(*m)));
   while (!taken_.insert(id).second) ++id;
-  ids_.emplace(*m, id);
-  return true;
+  ids_.emplace(std::move(*m), id);
+  return id;
+}
+
+bool Profiles::within(const Profiles& other) const {
+  if (no_policy_ != other.no_policy_ || named_ != other.named_ || concerned_ != other.concerned_) return false;
+  return std::ranges::all_of(ids_, [&](const auto& entry) {
+    const auto found = other.ids_.find(entry.first);
+    return found != other.ids_.end() && found->second == entry.second;
+  });
 }
 
 bool Profiles::lacks(const Guest& guest, const Network& network) const {

@@ -44,6 +44,8 @@ class Profiles {
   // Enters the guest's profile and the kinds of its limits; true: there were none like it, so the rules must be
   // compiled anew.
   bool add(const config::Guest& guest, const config::Network& network);
+  // The same, and what of() then returns.
+  ProfileId enter(const config::Guest& guest, const config::Network& network);
   // Of a guest that was added, or that needs none of its own; kIsolatedProfile where it needs one and has none.
   [[nodiscard]] ProfileId of(const config::Guest& guest, const config::Network& network) const;
   // Whether add() would return true.
@@ -51,6 +53,8 @@ class Profiles {
 
   // Whether a guest that was added has that limit (config::kLimitSpecs by index), or a network's guests may.
   [[nodiscard]] bool limits(std::size_t kind) const { return limited_.test(kind); }
+  // Whether every guest of these has the profile that it has in `other`, which may have more of them.
+  [[nodiscard]] bool within(const Profiles& other) const;
 
   // Those with chains of their own.
   [[nodiscard]] const std::map<Membership, ProfileId>& all() const noexcept { return ids_; }

@@ -53,17 +53,19 @@ address last_of(const Prefix& prefix) {
 
 class Prover {
  public:
-  Prover(const config::Config& config, const std::vector<const Guest*>& guests) : config_{config}, profiles_{config} {
+  Prover(const config::Config& config, const std::vector<const Guest*>& guests, CompileCache* cache)
+      : config_{config}, meant_{config.policy.expects}, profiles_{config} {
     choose(guests);
     make_up();
     for (const auto* guest : people_) profiles_.add(*guest, network_of(*guest));
-    ruleset_ = compile(config_, {}, profiles_);
+    ruleset_ = compile(config_, {}, profiles_, cache);
     for (const auto& [name, network] : config_.networks) topology_.add(network);
     for (const auto* guest : people_) {
       ruleset_.insert(compile_guest(*guest, network_of(*guest), profiles_));
       topology_.add(*guest);
     }
     topology_.uplink = "uplink";
+    for (const bool v6 : {false, true}) strangers_.push_back(stranger(config_, v6));
   }
 
   config::Problems run(config::Problems& untried) const {
@@ -85,19 +87,41 @@ class Prover {
  private:
   [[nodiscard]] const Network& network_of(const Guest& guest) const { return config_.networks.at(guest.network); }
 
-  // A few of each profile, and all whom an expectation names.
-  void choose(const std::vector<const Guest*>& guests) {
-    std::set<std::string> named;
-    for (const auto& expect : config_.policy.expects) {
-      for (const auto* peer : {&expect.from, &expect.to}) {
-        if (peer->kind == Peer::Kind::guest) named.insert(peer->name);
+  // Whom the expectations are about. What becomes of a packet depends on the rules of its two ends alone: of guests
+  // that no expectation means nothing needs to be compiled.
+  struct Meant {
+    std::set<std::string> guests, groups, networks;
+    bool all = false;
+
+    explicit Meant(const std::vector<Expect>& expects) {
+      for (const auto& expect : expects) {
+        add(expect.from);
+        add(expect.to);
       }
     }
+    void add(const Peer& peer) {
+      if (peer.kind == Peer::Kind::guest) guests.insert(peer.name);
+      if (peer.kind == Peer::Kind::group) groups.insert(peer.name);
+      if (peer.kind == Peer::Kind::network) networks.insert(peer.name);
+      all |= peer.kind == Peer::Kind::any || peer.kind == Peer::Kind::set || peer.kind == Peer::Kind::net;
+    }
+    [[nodiscard]] bool holds(const Guest& guest) const {
+      return all || guests.contains(guest.name) || networks.contains(guest.network) ||
+             std::ranges::any_of(guest.groups, [&](const std::string& group) { return groups.contains(group); });
+    }
+    // Of a group that is empty yet.
+    [[nodiscard]] bool holds(const std::string& group) const {
+      return all || !networks.empty() || groups.contains(group);
+    }
+  };
+
+  // A few of each profile, and all whom an expectation names.
+  void choose(const std::vector<const Guest*>& guests) {
     Profiles all{config_};
     std::map<ProfileId, std::size_t> chosen;
     for (const auto* guest : guests) {
-      all.add(*guest, network_of(*guest));
-      if (chosen[all.of(*guest, network_of(*guest))]++ < kOfEachProfile || named.contains(guest->name)) {
+      if (!meant_.holds(*guest)) continue;
+      if (chosen[all.enter(*guest, network_of(*guest))]++ < kOfEachProfile || meant_.guests.contains(guest->name)) {
         people_.push_back(guest);
       }
     }
@@ -106,6 +130,7 @@ class Prover {
   // For groups in which nobody is yet.
   void make_up() {
     for (const auto& [name, group] : config_.policy.groups) {
+      if (!meant_.holds(name)) continue;
       const auto member = [&](const Guest* guest) {
         return std::ranges::find(guest->groups, name) != guest->groups.end();
       };
@@ -147,8 +172,8 @@ class Prover {
   }
 
   void add_strangers(std::vector<Someone>& found) const {
-    for (const bool v6 : {false, true}) {
-      if (const auto a = stranger(config_, v6)) found.push_back({*a, "the world (" + a->to_string() + ")"});
+    for (const auto& a : strangers_) {
+      if (a) found.push_back({*a, "the world (" + a->to_string() + ")"});
     }
   }
 
@@ -295,11 +320,13 @@ class Prover {
   }
 
   const config::Config& config_;
+  Meant meant_;
   Profiles profiles_;
   std::list<Guest> made_up_;
   std::vector<const Guest*> people_;
   Ruleset ruleset_;
   Topology topology_;
+  std::vector<std::optional<address>> strangers_;
 };
 
 }  // namespace
@@ -317,10 +344,10 @@ std::optional<address> stranger(const config::Config& config, bool v6) {
   return std::nullopt;
 }
 
-config::Problems prove(const config::Config& config, const std::vector<const Guest*>& guests,
-                       config::Problems& untried) {
+config::Problems prove(const config::Config& config, const std::vector<const Guest*>& guests, config::Problems& untried,
+                       CompileCache* cache) {
   if (config.policy.expects.empty()) return {};
-  return Prover{config, guests}.run(untried);
+  return Prover{config, guests, cache}.run(untried);
 }
 
 }  // namespace vrouter::firewall

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "config/model.h"
+#include "firewall/compile.h"
 
 namespace vrouter::firewall {
 
@@ -16,7 +17,8 @@ namespace vrouter::firewall {
 // all there are. A peer of many members is tried with two of each profile; one without any (a group that is empty as
 // yet) with a made-up guest, so that a policy can be proved before its guests are there.
 // What could not be tried at all (a guest by name that isn't there yet) goes to `untried`.
+// A `cache` of its own, kept from one proof to the next, makes those after the first cheap.
 [[nodiscard]] config::Problems prove(const config::Config& config, const std::vector<const config::Guest*>& guests,
-                                     config::Problems& untried);
+                                     config::Problems& untried, CompileCache* cache = nullptr);
 
 }  // namespace vrouter::firewall

@@ -75,6 +75,13 @@ std::string default_counter(const config::Group& group, bool egress) {
   return "g_" + slug(group.name) + '_' + hex(stable_hash(group.name), kDigits) + (egress ? "_eg" : "_in");
 }
 
+std::string profile_name(const Membership& membership, ProfileId id) {
+  std::string groups;
+  for (const auto& group : membership.groups) groups += (groups.empty() ? "" : "_") + group;
+  if (!membership.guest.empty()) groups += (groups.empty() ? "" : "_") + membership.guest;
+  return "p_" + slug(groups.empty() ? membership.network : groups) + '_' + hex(id, kDigits);
+}
+
 std::string log_prefix(std::string_view action, std::string_view comment) {
   return said(std::string{kPrefix} + std::string{action} + ':' + std::string{comment});
 }

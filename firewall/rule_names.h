@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "config/model.h"
+#include "firewall/profiles.h"
 #include "firewall/ruleset.h"
 
 namespace vrouter::firewall {
@@ -35,6 +36,9 @@ struct RuleCounters {
 };
 [[nodiscard]] RuleCounters counters_of(const config::PolicyRule& rule);
 [[nodiscard]] std::string default_counter(const config::Group& group, bool egress);  // where the default refuses
+
+// What the names of a profile's chains begin with.
+[[nodiscard]] std::string profile_name(const Membership& membership, ProfileId id);
 
 // What a log's prefix says. Only prefixes of a ruleset in force mean anything: others may log to the same group.
 struct Decision {

@@ -189,8 +189,8 @@ nlmsghdr* Batch::start(Build type, Family family, std::uint16_t flags) {
   return nftnl_nlmsg_build_hdr(scratch_.data(), type, static_cast<std::uint16_t>(family), flags, last_sequence() + 1);
 }
 
-void Batch::finish(const nlmsghdr* message, std::string what, std::span<const Element> elements) {
-  entries_.push_back({buffer_.size(), std::move(what), elements});
+void Batch::finish(const nlmsghdr* message, std::string what, std::string subject, std::span<const Element> elements) {
+  entries_.push_back({buffer_.size(), std::move(what), std::move(subject), elements});
   buffer_.insert(buffer_.end(), scratch_.data(), scratch_.data() + MNL_ALIGN(message->nlmsg_len));
 }
 
@@ -204,7 +204,7 @@ void Batch::table(Build type, Family family, std::uint32_t flags, std::string wh
   }
   auto* message = start(type, family, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0);
   nftnl_table_nlmsg_build_payload(message, t.get());
-  finish(message, what + table_text(family));
+  finish(message, what + table_text(family), {});
 }
 
 void Batch::counter(Build type, const CounterRef& ref) {
@@ -219,7 +219,7 @@ void Batch::counter(Build type, const CounterRef& ref) {
   }
   auto* message = start(type, ref.family, adding ? NLM_F_CREATE : 0);
   nftnl_obj_nlmsg_build_payload(message, o.get());
-  finish(message, in_table(adding ? "add counter" : "delete counter", ref.counter, ref.family));
+  finish(message, in_table(adding ? "add counter" : "delete counter", ref.counter, ref.family), ref.counter);
 }
 
 void Batch::add_set(const SetDefinition& definition) {
@@ -247,14 +247,14 @@ void Batch::add_set(const SetDefinition& definition) {
   put_data(nftnl_set_set_data, s.get(), NFTNL_SET_USERDATA, set_user_data(set));
   auto* message = start(NFT_MSG_NEWSET, definition.family, NLM_F_CREATE);
   nftnl_set_nlmsg_build_payload(message, s.get());
-  finish(message, in_table("add set", set.name, definition.family));
+  finish(message, in_table("add set", set.name, definition.family), set.name);
 }
 
 void Batch::delete_set(const SetRef& ref) {
   const auto s = make_set(ref);
   auto* message = start(NFT_MSG_DELSET, ref.family, 0);
   nftnl_set_nlmsg_build_payload(message, s.get());
-  finish(message, in_table("delete set", ref.set, ref.family));
+  finish(message, in_table("delete set", ref.set, ref.family), ref.set);
 }
 
 void Batch::add_chain(const ChainRules& definition) {
@@ -271,7 +271,7 @@ void Batch::add_chain(const ChainRules& definition) {
   }
   auto* message = start(NFT_MSG_NEWCHAIN, definition.family, NLM_F_CREATE);
   nftnl_chain_nlmsg_build_payload(message, c.get());
-  finish(message, in_table("add chain", definition.chain.name, definition.family));
+  finish(message, in_table("add chain", definition.chain.name, definition.family), definition.chain.name);
 }
 
 void Batch::delete_chain(const ChainRef& ref) {
@@ -280,7 +280,7 @@ void Batch::delete_chain(const ChainRef& ref) {
   nftnl_chain_set_str(c.get(), NFTNL_CHAIN_NAME, ref.chain.c_str());
   auto* message = start(NFT_MSG_DELCHAIN, ref.family, 0);
   nftnl_chain_nlmsg_build_payload(message, c.get());
-  finish(message, in_table("delete chain", ref.chain, ref.family));
+  finish(message, in_table("delete chain", ref.chain, ref.family), ref.chain);
 }
 
 void Batch::flush_rules(const ChainRef& ref) {
@@ -289,7 +289,7 @@ void Batch::flush_rules(const ChainRef& ref) {
   nftnl_rule_set_str(r.get(), NFTNL_RULE_CHAIN, ref.chain.c_str());
   auto* message = start(NFT_MSG_DELRULE, ref.family, 0);
   nftnl_rule_nlmsg_build_payload(message, r.get());
-  finish(message, in_table("flush chain", ref.chain, ref.family));
+  finish(message, in_table("flush chain", ref.chain, ref.family), ref.chain);
 }
 
 void Batch::add_rules(const ChainRules& definition) {
@@ -304,8 +304,10 @@ void Batch::add_rules(const ChainRules& definition) {
     }
     auto* message = start(NFT_MSG_NEWRULE, definition.family, NLM_F_CREATE | NLM_F_APPEND);
     nftnl_rule_nlmsg_build_payload(message, r.get());
-    finish(message, fmt::format("add rule `{}` to chain {} of {}", render_rule(rule), definition.chain.name,
-                                table_text(definition.family)));
+    finish(message,
+           fmt::format("add rule `{}` to chain {} of {}", render_rule(rule), definition.chain.name,
+                       table_text(definition.family)),
+           rule.comment.empty() ? definition.chain.name : rule.comment);
   }
 }
 
@@ -313,7 +315,7 @@ void Batch::flush_set(const SetRef& ref) {
   const auto s = make_set(ref);
   auto* message = start(NFT_MSG_DELSETELEM, ref.family, 0);
   nftnl_set_elems_nlmsg_build_payload(message, s.get());
-  finish(message, in_table("flush set", ref.set, ref.family));
+  finish(message, in_table("flush set", ref.set, ref.family), ref.set);
 }
 
 void Batch::change_elements(Build type, const std::vector<Element>& elements) {
@@ -338,27 +340,45 @@ void Batch::element_message(Build type, std::span<const Element> elements) {
   // Not NLM_F_EXCL: an element that is there already with the same data is what was asked for.
   auto* message = start(type, ref.family, adding ? NLM_F_CREATE : 0);
   nftnl_set_elems_nlmsg_build_payload(message, s.get());
-  finish(message, adding ? "add" : "delete", elements);
+  finish(message, adding ? "add" : "delete", ref.set, elements);
+}
+
+const Batch::Entry* Batch::entry(std::uint32_t sequence) const {
+  if (sequence <= first_sequence_ || sequence > last_sequence()) return nullptr;
+  return &entries_[sequence - first_sequence_ - 1];
+}
+
+// The element that the kernel points at; null: it doesn't, or it is no element's message.
+const Element* Batch::culprit(const Entry& entry, std::uint32_t offset) const {
+  if (entry.elements.size() == 1) return entry.elements.data();
+  // Counting the list's items up to the offset finds the element, where each is one item.
+  const bool plain = std::ranges::all_of(entry.elements, [](const auto& e) { return e.key.last.empty(); });
+  if (entry.elements.empty() || offset == 0 || !plain) return nullptr;
+  const auto* message = reinterpret_cast<const nlmsghdr*>(buffer_.data() + entry.start);  // NOLINT(*-reinterpret-cast)
+  const auto index = item_at(*message, offset);
+  return index < entry.elements.size() ? &entry.elements[index] : nullptr;
+}
+
+std::string Batch::subject(std::uint32_t sequence, std::uint32_t offset) const {
+  const auto* found = entry(sequence);
+  if (found == nullptr) return {};
+  // An element that leads to a chain is of what that chain is of.
+  const auto* element = culprit(*found, offset);
+  const bool leads = element != nullptr && element->data.verdict && !element->data.verdict->chain.empty();
+  return leads ? element->data.verdict->chain : found->subject;
 }
 
 std::string Batch::describe(std::uint32_t sequence, std::uint32_t offset, const std::map<SetRef, Set>& sets) const {
-  if (sequence <= first_sequence_ || sequence > last_sequence()) return "commit to nf_tables";
-  const auto& entry = entries_[sequence - first_sequence_ - 1];
-  if (entry.elements.empty()) return entry.what;
-  const auto* message = reinterpret_cast<const nlmsghdr*>(buffer_.data() + entry.start);  // NOLINT(*-reinterpret-cast)
-  const auto& ref = entry.elements.front().set;
+  const auto* found = entry(sequence);
+  if (found == nullptr) return "commit to nf_tables";
+  if (found->elements.empty()) return found->what;
+  const auto& ref = found->elements.front().set;
   const auto place = fmt::format("set {} of {}", ref.set, table_text(ref.family));
-  const Element* culprit = entry.elements.size() == 1 ? entry.elements.data() : nullptr;
-  // Counting the list's items up to the offset finds the element, where each is one item.
-  const bool plain = std::ranges::all_of(entry.elements, [](const auto& e) { return e.key.last.empty(); });
-  if (culprit == nullptr && offset != 0 && plain) {
-    const auto index = item_at(*message, offset);
-    if (index < entry.elements.size()) culprit = &entry.elements[index];
-  }
+  const auto* element = culprit(*found, offset);
   const auto set = sets.find(ref);
-  if (culprit == nullptr || set == sets.end())
-    return fmt::format("{} {} elements, {}", entry.what, entry.elements.size(), place);
-  return fmt::format("{} element {}, {}", entry.what, render_element(set->second, culprit->key, culprit->data), place);
+  if (element == nullptr || set == sets.end())
+    return fmt::format("{} {} elements, {}", found->what, found->elements.size(), place);
+  return fmt::format("{} element {}, {}", found->what, render_element(set->second, element->key, element->data), place);
 }
 
 }  // namespace vrouter::firewall

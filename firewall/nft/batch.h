@@ -31,6 +31,8 @@ class Batch {
   [[nodiscard]] std::uint32_t first_sequence() const noexcept { return first_sequence_; }
   [[nodiscard]] std::uint32_t last_sequence() const noexcept;  // of the message that asks for an acknowledgement
 
+  // What of the ruleset the message is about, as in KernelError::subject.
+  [[nodiscard]] std::string subject(std::uint32_t sequence, std::uint32_t offset) const;
   // The operation in words, down to the element at `offset` of the message.
   [[nodiscard]] std::string describe(std::uint32_t sequence, std::uint32_t offset,
                                      const std::map<SetRef, Set>& sets) const;
@@ -39,6 +41,7 @@ class Batch {
   struct Entry {
     std::size_t start = 0;  // in buffer_
     std::string what;
+    std::string subject;                // of what is no element
     std::span<const Element> elements;  // that the message carries
   };
   using Build = std::uint16_t;  // NFT_MSG_*
@@ -46,7 +49,9 @@ class Batch {
   void begin(std::uint32_t sequence);
   void end(std::uint32_t sequence);
   nlmsghdr* start(Build type, Family family, std::uint16_t flags);
-  void finish(const nlmsghdr* message, std::string what, std::span<const Element> elements = {});
+  void finish(const nlmsghdr* message, std::string what, std::string subject, std::span<const Element> elements = {});
+  [[nodiscard]] const Entry* entry(std::uint32_t sequence) const;
+  [[nodiscard]] const Element* culprit(const Entry& entry, std::uint32_t offset) const;
 
   void table(Build type, Family family, std::uint32_t flags, std::string what);
   void counter(Build type, const CounterRef& ref);

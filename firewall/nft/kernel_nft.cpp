@@ -87,7 +87,8 @@ class KernelNft final : public NftPort {
     if (errors.empty() && acknowledged) return {};
     if (errors.empty()) return std::unexpected(KernelError{"commit to nf_tables", ENOBUFS, "no acknowledgement came"});
     const auto describe = [&](const Answer& a) { return batch.describe(a.sequence, a.offset, sets_); };
-    KernelError error{describe(*errors.front()), errors.front()->code, errors.front()->sentence};
+    const auto& first = *errors.front();
+    KernelError error{describe(first), first.code, first.sentence, batch.subject(first.sequence, first.offset)};
     const auto named = std::min(errors.size(), kMaxErrors);
     for (std::size_t i = 1; i < named; ++i) {
       error.what += fmt::format("{}{} ({})", i == 1 ? "; also refused: " : ", ", describe(*errors[i]),

@@ -17,7 +17,7 @@ _vrouter_taps() {
 
 _vrouter() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word command=
-  local commands="add-guest remove-guest guests show status leases publish unpublish ruleset explain rules monitor reload check teardown"
+  local commands="add-guest remove-guest guests show status leases publish unpublish change-guest ruleset explain rules monitor reload confirm check teardown"
   local i
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
@@ -32,7 +32,7 @@ _vrouter() {
     --policy-dir | --state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
     --guest) mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_guests)" -- "$cur"); return ;;
-    --name | --mac | --network | --group | --publish | --floating | --snat | --prefix | --allow-address) return ;;
+    --name | --mac | --network | --group | --publish | --floating | --snat | --prefix | --allow-address | --confirm) return ;;
     --limit) compopt -o nospace; mapfile -t COMPREPLY < <(compgen -S = -W "egress.packets egress.bits ingress.packets ingress.bits new_connections connections" -- "$cur"); return ;;
   esac
   if [[ -z $command ]]; then
@@ -46,6 +46,8 @@ _vrouter() {
         options+=" --name --mac --network --group --publish --floating --snat --prefix --allow-address --limit"
         options+=" --create-tap --owner --ephemeral --wait" ;;
       monitor) options+=" --guest" ;;
+      change-guest) options+=" --group --no-groups" ;;
+      reload) options+=" --confirm" ;;
       check) options+=" --config --policy-dir" ;;
       teardown) options+=" --config --state-dir" ;;
     esac
@@ -54,7 +56,7 @@ _vrouter() {
   fi
   case $command in
     add-guest) [[ $prev == add-guest ]] && mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_taps)" -- "$cur") ;;
-    remove-guest | show | publish | unpublish)
+    remove-guest | show | publish | unpublish | change-guest)
       [[ $prev == "$command" ]] && mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_guests)" -- "$cur") ;;
     check) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac

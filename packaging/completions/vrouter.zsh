@@ -7,9 +7,11 @@ commands=(
   'guests:list the guests' 'show:show all that is known of one guest'
   'status:show how vrouterd is' 'leases:list the DHCP leases'
   'publish:make a port of a guest reachable' 'unpublish:close a published port'
+  'change-guest:put a guest into other groups'
   'ruleset:print the rules in force' 'explain:say whether a connection passes, and which rules decide'
   "rules:list the policy's rules and what each has decided on"
   'monitor:show what the firewall refuses, as it happens' 'reload:read the files again'
+  'confirm:keep the files that wait to be confirmed'
   'check:check the configuration' 'teardown:remove all that vrouterd made')
 _arguments -C '--socket[control socket]:socket:_files' '--json[print what the socket returned]' \
   '--help[show help]' '--version[show the version]' '1:command:->command' '*::argument:->argument'
@@ -30,6 +32,11 @@ case $state in
         local -a guests
         guests=(${(f)"$(vrouter guests 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})
         _arguments "--guest[only from or to this one]:guest:(($guests))" ;;
+      change-guest)
+        local -a changed
+        changed=(${(f)"$(vrouter guests 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})
+        _arguments '1:guest:($changed)' '*--group:group' '--no-groups' ;;
+      reload) _arguments '--confirm[go back unless confirmed in time]:seconds' ;;
       check) _files ;;
     esac ;;
 esac

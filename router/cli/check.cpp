@@ -12,39 +12,111 @@
 #include <fstream>
 #include <iterator>
 #include <utility>
+#include <vector>
 
+#include "config/document.h"
 #include "config/load.h"
 #include "firewall/prove.h"
 
 namespace vrouter::router::cli {
 namespace {
 
-using Checked = std::expected<config::Config, config::Problems>;
-
-Checked unreadable(const std::filesystem::path& file, int code) {
-  return std::unexpected(
-      config::Problems{{{file.string(), 0, 0}, fmt::format("can't be read: {}", ::strerrordesc_np(code))}});
-}
+struct Checked {
+  std::string what;  // the file, or files
+  std::expected<config::Config, config::Problems> result;
+  config::Problems warnings;
+  std::size_t untried = 0;  // expectations
+};
 
 // A file that is named must be there: the embedded defaults are no answer to a typing error.
-Checked check_file(const std::filesystem::path& file) {
-  if (std::error_code error; std::filesystem::is_directory(file, error)) return unreadable(file, EISDIR);
+std::expected<std::string, config::Problem> read(const std::filesystem::path& file) {
+  const auto unreadable = [&](int code) {
+    return std::unexpected(
+        config::Problem{{file.string(), 0, 0}, fmt::format("can't be read: {}", ::strerrordesc_np(code))});
+  };
+  if (std::error_code error; std::filesystem::is_directory(file, error)) return unreadable(EISDIR);
   errno = 0;
   std::ifstream stream{file, std::ios::binary};
-  if (!stream) return unreadable(file, errno != 0 ? errno : EIO);
-  const std::string text{std::istreambuf_iterator<char>{stream}, {}};
-  if (stream.bad()) return unreadable(file, EIO);
-  return config::parse_config(text, file.string());
+  if (!stream) return unreadable(errno != 0 ? errno : EIO);
+  std::string text{std::istreambuf_iterator<char>{stream}, {}};
+  if (stream.bad()) return unreadable(EIO);
+  return text;
 }
 
 // The policy's expectations, tried with the guests that the file declares.
-Checked proved(Checked loaded) {
-  if (!loaded) return loaded;
+void prove(Checked& checked) {
+  if (!checked.result) return;
   std::vector<const config::Guest*> guests;
-  for (const auto& guest : loaded->guests) guests.push_back(&guest);
-  auto problems = firewall::prove(*loaded, guests, loaded->warnings);
-  if (!problems.empty()) return std::unexpected(std::move(problems));
-  return loaded;
+  for (const auto& guest : checked.result->guests) guests.push_back(&guest);
+  config::Problems untried;
+  auto problems = firewall::prove(*checked.result, guests, untried);
+  checked.untried = untried.size();
+  checked.warnings.insert(checked.warnings.end(), untried.begin(), untried.end());
+  if (!problems.empty()) checked.result = std::unexpected(std::move(problems));
+}
+
+Checked check_installed(const Request& request) {
+  config::Files files{request.config_file, request.policy_dir};
+  Checked checked{request.config_file.string(), files.load(), files.warnings()};
+  if (checked.result && checked.result->file.empty()) checked.what += " (missing: the embedded defaults)";
+  std::error_code error;
+  if (request.policy_dir_named && !std::filesystem::exists(request.policy_dir, error)) {
+    checked.warnings.push_back(
+        {{request.policy_dir.string(), 0, 0}, "there is no such policy directory, so no policy was checked"});
+  }
+  prove(checked);
+  return checked;
+}
+
+// By what it says, and where it says nothing by where it lies.
+bool is_policy(const std::filesystem::path& file, const std::string& text) {
+  const auto root = config::parse_document(text, file.string());
+  for (const auto& member : root ? root->members : std::vector<config::Member>{}) {
+    for (const auto* key : {"groups", "sets", "rules", "expect"}) {
+      if (member.key == key) return true;
+    }
+    for (const auto* key : {"host", "networks", "dns", "guests"}) {
+      if (member.key == key) return false;
+    }
+  }
+  return file.parent_path().filename() == "policy.d";
+}
+
+// Files that are named: those of a policy together, beside the one configuration that is named, or else the installed.
+std::vector<Checked> check_named(const Request& request) {
+  std::vector<Checked> all;
+  std::vector<config::PolicyText> policy;
+  std::vector<config::PolicyText> configs;
+  for (const auto& file : request.files) {
+    auto text = read(file);
+    if (!text) {
+      all.push_back({file.string(), std::unexpected(config::Problems{text.error()}), {}});
+    } else if (is_policy(file, *text)) {
+      policy.push_back({.file = file.string(), .text = *std::move(text)});
+    } else {
+      configs.push_back({.file = file.string(), .text = *std::move(text)});
+    }
+  }
+  if (policy.empty() || configs.size() > 1) {
+    for (const auto& one : configs) all.push_back({one.file, config::parse_config(one.text, one.file), {}});
+  }
+  if (policy.empty()) return all;
+  config::PolicyText with;
+  if (configs.size() == 1) with = configs.front();
+  if (configs.empty()) {
+    std::error_code error;
+    const bool installed = std::filesystem::exists(request.config_file, error);
+    if (auto text = installed ? read(request.config_file) : std::string{}) {
+      with = {.file = installed ? request.config_file.string() : "", .text = *std::move(text)};
+    }
+  }
+  std::string what = configs.size() == 1 ? with.file : "";
+  for (const auto& file : policy) what += (what.empty() ? "" : ", ") + file.file;
+  Checked checked{what, config::parse_config(with.text, with.file, policy), {}};
+  if (checked.result) checked.warnings = checked.result->warnings;
+  prove(checked);
+  all.push_back(std::move(checked));
+  return all;
 }
 
 boost::json::object to_json(const config::Problem& problem) {
@@ -54,41 +126,38 @@ boost::json::object to_json(const config::Problem& problem) {
           {"message", problem.message}};
 }
 
-std::string words_of(const config::Policy& policy) {
-  if (policy.empty()) return {};
-  return fmt::format(", {} groups, {} rules, {} expectations hold", policy.groups.size(), policy.rules.size(),
-                     policy.expects.size());
+std::string words_of(const Checked& checked) {
+  const auto& policy = checked.result->policy;
+  if (policy.empty() && policy.expects.empty()) return {};
+  auto text = fmt::format(", {} groups, {} rules, {} expectations hold", policy.groups.size(), policy.rules.size(),
+                          policy.expects.size() - checked.untried);
+  if (checked.untried > 0) text += fmt::format(", {} untried", checked.untried);
+  return text;
 }
 
 }  // namespace
 
 int check(const Request& request) {
-  std::vector<std::pair<std::string, Checked>> results;
+  std::vector<Checked> all;
   if (request.files.empty()) {
-    auto loaded = proved(config::load_config(request.config_file, request.policy_dir));
-    const bool defaults = loaded && loaded->file.empty();
-    results.emplace_back(
-        defaults ? request.config_file.string() + " (missing: the embedded defaults)" : request.config_file.string(),
-        std::move(loaded));
+    all.push_back(check_installed(request));
+  } else {
+    all = check_named(request);
   }
-  for (const auto& file : request.files) results.emplace_back(file.string(), check_file(file));
-
   bool good = true;
   boost::json::array problems, warnings;
-  for (const auto& [file, result] : results) {
-    if (result) {
-      if (!request.json) {
-        fmt::print(stdout, "{}: ok, {} networks, {} guests{}\n", file, result->networks.size(), result->guests.size(),
-                   words_of(result->policy));
-      }
-      for (const auto& warning : result->warnings) {
-        fmt::print(stderr, "{} (warning)\n", warning.to_string());
-        warnings.emplace_back(to_json(warning));
-      }
-      continue;
+  for (const auto& checked : all) {
+    if (checked.result && !request.json) {
+      fmt::print(stdout, "{}: ok, {} networks, {} guests{}\n", checked.what, checked.result->networks.size(),
+                 checked.result->guests.size(), words_of(checked));
     }
+    for (const auto& warning : checked.warnings) {
+      fmt::print(stderr, "{} (warning)\n", warning.to_string());
+      warnings.emplace_back(to_json(warning));
+    }
+    if (checked.result) continue;
     good = false;
-    for (const auto& problem : result.error()) {
+    for (const auto& problem : checked.result.error()) {
       fmt::print(stderr, "{}\n", problem.to_string());
       problems.emplace_back(to_json(problem));
     }

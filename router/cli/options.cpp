@@ -12,6 +12,7 @@
 
 #include "config/policy_specs.h"
 #include "config/specs.h"
+#include "router/control/views.h"
 
 namespace vrouter::router::cli {
 namespace {
@@ -30,7 +31,8 @@ struct Words {
   std::string tap, addresses, name, mac, network, owner;
   std::vector<std::string> groups, publish, floating, snat, prefixes, allowed, limits;
   bool create_tap = false, ephemeral = false;
-  int wait = 0;
+  bool no_groups = false;
+  int wait = 0, confirm = 0;
   std::string guest, port;
   std::string from, to, packet = "tcp/443";
   std::vector<std::string> files;
@@ -85,6 +87,10 @@ void add_commands(CLI::App& app, Words& words) {
       ->add_option("SPEC", words.port, kPortHelp)
       ->required();
   with_guest("unpublish", "Close a published port")->add_option("SPEC", words.port, kPortHelp)->required();
+  auto* change = with_guest("change-guest", "Put a guest that was added by command into other groups");
+  auto* group = change->add_option("--group", words.groups, "A group that it is in from now on; several times too")
+                    ->allow_extra_args(false);
+  change->add_flag("--no-groups", words.no_groups, "It is in no group")->excludes(group);
   app.add_subcommand("ruleset", "Print the rules in force, in nft syntax");
   auto* explain = app.add_subcommand("explain", "Say whether a connection passes, and which rules decide");
   explain->add_option("FROM", words.from, kEndHelp)->required();
@@ -94,7 +100,11 @@ void add_commands(CLI::App& app, Words& words) {
   app.add_subcommand("rules", "List the policy's rules and what each has decided on");
   app.add_subcommand("monitor", "Show what the firewall refuses, as it happens, until Ctrl-C")
       ->add_option("--guest", words.guest, std::string{"Only from or to this one: "} + kGuestHelp);
-  app.add_subcommand("reload", "Read the files again; apply them in one transaction or not at all");
+  app.add_subcommand("reload", "Read the files again; apply them in one transaction or not at all")
+      ->add_option("--confirm", words.confirm,
+                   "Go back to what held before unless `vrouter confirm` follows within SECONDS")
+      ->type_name("SECONDS");
+  app.add_subcommand("confirm", "Keep the files that `vrouter reload --confirm` put in force");
   auto* check = app.add_subcommand("check", "Check the configuration; needs neither root nor vrouterd");
   check->add_option("FILES", words.files, "Files to check instead of the installed ones");
   check->add_option("--config", words.config_file, "Configuration file")->capture_default_str();
@@ -108,13 +118,22 @@ struct Named {
   std::string_view word;
   Command command;
 };
-constexpr Named kCommands[] = {{"add-guest", Command::add_guest}, {"remove-guest", Command::remove_guest},
-                               {"guests", Command::guests},       {"show", Command::show},
-                               {"status", Command::status},       {"leases", Command::leases},
-                               {"publish", Command::publish},     {"unpublish", Command::unpublish},
-                               {"ruleset", Command::ruleset},     {"explain", Command::explain},
-                               {"rules", Command::rules},         {"monitor", Command::monitor},
-                               {"reload", Command::reload},       {"check", Command::check},
+constexpr Named kCommands[] = {{"add-guest", Command::add_guest},
+                               {"remove-guest", Command::remove_guest},
+                               {"guests", Command::guests},
+                               {"show", Command::show},
+                               {"status", Command::status},
+                               {"leases", Command::leases},
+                               {"publish", Command::publish},
+                               {"unpublish", Command::unpublish},
+                               {"change-guest", Command::change_guest},
+                               {"ruleset", Command::ruleset},
+                               {"explain", Command::explain},
+                               {"rules", Command::rules},
+                               {"monitor", Command::monitor},
+                               {"reload", Command::reload},
+                               {"confirm", Command::confirm},
+                               {"check", Command::check},
                                {"teardown", Command::teardown}};
 
 // The first word that is no option, where it is no command either.
@@ -145,6 +164,16 @@ void take(config::Parsed<T> parsed, auto& into, std::string_view what, std::stri
   }
 }
 
+void read_groups(const Words& words, std::vector<std::string>& groups, std::string& wrong) {
+  for (const auto& group : words.groups) {
+    if (const auto comma = group.find(','); comma != std::string::npos && wrong.empty()) {
+      wrong = fmt::format("--group: \"{}\" is more than one group; say each by itself: --group {} --group {}", group,
+                          group.substr(0, comma), group.substr(comma + 1));
+    }
+    take(config::parse_group_name(group), groups.emplace_back(), "--group", wrong);
+  }
+}
+
 std::string read_guest(const Words& words, config::Guest& guest) {
   std::string wrong;
   take(config::parse_interface_name(words.tap), guest.tap, "TAP", wrong);
@@ -156,9 +185,7 @@ std::string read_guest(const Words& words, config::Guest& guest) {
   }
   if (!words.name.empty()) take(config::parse_guest_name(words.name), guest.name, "--name", wrong);
   if (!words.mac.empty()) take(parse_mac_address(words.mac), guest.mac, "--mac", wrong);
-  for (const auto& group : words.groups) {
-    take(config::parse_group_name(group), guest.groups.emplace_back(), "--group", wrong);
-  }
+  read_groups(words, guest.groups, wrong);
   for (const auto& port : words.publish) {
     take(config::parse_publish(port), guest.publish.emplace_back(), "--publish", wrong);
   }
@@ -207,6 +234,19 @@ std::expected<Request, Leave> read_words(const CLI::App& app, const Words& words
   request.state_dir = words.state_dir;
   std::string wrong;
   if (request.command == Command::add_guest) wrong = read_guest(words, request.wanted);
+  if (request.command == Command::change_guest) {
+    read_groups(words, request.wanted.groups, wrong);
+    if (words.groups.empty() && !words.no_groups) wrong = "say the groups: --group GROUP, or --no-groups";
+  }
+  if (request.command == Command::reload && said->count("--confirm") > 0) {
+    const std::chrono::seconds within{words.confirm};
+    if (within < control::kLeastConfirm || within > control::kMostConfirm) {
+      wrong = fmt::format("--confirm: takes {} to {} seconds", control::kLeastConfirm.count(),
+                          control::kMostConfirm.count());
+    }
+    request.confirm_within = within;
+  }
+  if (request.command == Command::check) request.policy_dir_named = said->count("--policy-dir") > 0;
   if (request.command == Command::explain) take(config::parse_packet(words.packet), request.packet, "PACKET", wrong);
   if (!words.port.empty()) take(config::parse_publish(words.port), request.port, "SPEC", wrong);
   if (request.command == Command::add_guest && said->count("--wait") > 0) {

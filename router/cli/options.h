@@ -22,11 +22,13 @@ enum class Command {
   leases,
   publish,
   unpublish,
+  change_guest,
   ruleset,
   explain,
   rules,
   monitor,
   reload,
+  confirm,
   check,
   teardown
 };
@@ -40,15 +42,17 @@ struct Request {
   Command command = Command::status;
   std::filesystem::path socket;
   bool json = false;
-  config::Guest wanted;                      // add-guest
-  std::optional<std::chrono::seconds> wait;  // add-guest --wait
-  std::string guest;                         // remove-guest, show, publish, unpublish; monitor: empty, all
+  config::Guest wanted;                                // add-guest; change-guest: the groups
+  std::optional<std::chrono::seconds> wait;            // add-guest --wait
+  std::optional<std::chrono::seconds> confirm_within;  // reload --confirm
+  std::string guest;                         // of remove-guest, show, publish, unpublish, change-guest; monitor: may be empty
   config::Publish port;                      // publish, unpublish
   std::string from, to;                      // explain
   config::Service packet;                    // explain
   std::vector<std::filesystem::path> files;  // check; empty: the installed ones
   std::filesystem::path config_file;         // check, teardown
   std::filesystem::path policy_dir;          // check
+  bool policy_dir_named = false;             // check: it was said, not taken for granted
   std::filesystem::path state_dir;           // teardown
 };
 

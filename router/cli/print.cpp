@@ -256,6 +256,12 @@ std::string status_facts(const StatusView& status, bool colour) {
   add_list(facts, "warnings", status.warnings, Tone::waiting);
   facts.emplace_back("version", Cell{status.version});
   facts.emplace_back("up for", Cell{human_duration(status.uptime)});
+  if (status.confirm_within) {
+    facts.emplace_back("waiting",
+                       Cell{fmt::format("for `vrouter confirm`, {} s left; then what held before holds again",
+                                        status.confirm_within->count()),
+                            Tone::waiting});
+  }
   facts.emplace_back("config", Cell{status.config_file.empty() ? "embedded defaults" : status.config_file});
   facts.emplace_back("uplinks", Cell{joined(status.uplinks)});
   facts.emplace_back("forwarding", Cell{status.forwarding});

@@ -102,11 +102,24 @@ std::string lines(const std::vector<std::string>& sentences, std::string_view ot
 }
 
 int reload(const Request& request, Client& client) {
-  const auto asked = client.reload();
-  const int status =
-      show(request, asked, [](const control::ReloadView& view) { return lines(view.changes, "nothing to change"); });
+  const auto asked = client.reload(request.confirm_within);
+  const int status = show(request, asked, [](const control::ReloadView& view) {
+    auto text = lines(view.changes, "nothing to change");
+    if (view.confirm_within) {
+      text += fmt::format(
+          "waiting for `vrouter confirm`: run it within {}, or what held before holds again (try from a connection of "
+          "its own whether all is well)\n",
+          human_duration(*view.confirm_within));
+    }
+    return text;
+  });
   if (asked) warn(asked->value.warnings);
   return status;
+}
+
+std::string groups_sentence(const Request& request) {
+  const auto& groups = request.wanted.groups;
+  return groups.empty() ? "in no group now; " : fmt::format("in {} now; ", fmt::join(groups, ", "));
 }
 
 // Like `test`, it tells by its status: 0 allowed, 1 not.
@@ -134,8 +147,14 @@ int ask(const Request& request, Client& client) {
     case Command::unpublish:
       return changed(request, client.unpublish(request.guest, request.port),
                      fmt::format("{} is closed; ", request.port.to_string()));
+    case Command::change_guest:
+      return changed(request, client.change_guest(request.guest, request.wanted.groups), groups_sentence(request));
     case Command::reload:
       return reload(request, client);
+    case Command::confirm:
+      return show(request, client.confirm(), [](std::chrono::seconds left) {
+        return fmt::format("the files are confirmed, with {} left\n", human_duration(left));
+      });
     case Command::teardown:
       return show(request, client.teardown(), [](const auto& done) { return lines(done, "nothing to remove"); });
     case Command::explain:
@@ -167,7 +186,7 @@ int teardown_offline(const Request& request, const Hooks& hooks) {
 }
 
 bool is_long(Command command) {
-  return command == Command::reload || command == Command::teardown;
+  return command == Command::reload || command == Command::confirm || command == Command::teardown;
 }
 
 }  // namespace

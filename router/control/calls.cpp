@@ -70,6 +70,9 @@ object body(const ReloadView& view) {
 object body(const ExplainView& view) {
   return to_json(view);
 }
+object body(std::chrono::seconds left) {
+  return {{"left", left.count()}};
+}
 object body(const std::string& ruleset) {
   return {{"ruleset", ruleset}};
 }
@@ -134,6 +137,18 @@ awaitable<Outcome> unpublish(Service& service, object parameters, Peer peer) {
   co_return outcome(co_await service.unpublish(std::move(wanted->guest), wanted->port, peer));
 }
 
+awaitable<Outcome> change_guest(Service& service, object parameters, Peer peer) {
+  auto wanted = read_change_guest(parameters);
+  if (!wanted) co_return wire_error(wanted.error());
+  co_return outcome(co_await service.change_guest(std::move(wanted->guest), std::move(wanted->groups), peer));
+}
+
+awaitable<Outcome> reload(Service& service, object parameters, Peer peer) {
+  const auto within = read_reload(parameters);
+  if (!within) co_return wire_error(within.error());
+  co_return outcome(co_await service.reload(*within, peer));
+}
+
 awaitable<Outcome> explain(Service& service, object parameters, Peer) {
   auto asked = read_explain(parameters);
   if (!asked) co_return wire_error(asked.error());
@@ -168,7 +183,9 @@ constexpr std::array kMethods{Method{"AddGuest", true, add_guest},
                               Method{"GetRuleset", false, without_parameters<&Service::ruleset>},
                               Method{"Explain", false, explain},
                               Method{"ListRules", false, without_parameters<&Service::rules>},
-                              Method{"Reload", true, change_without_parameters<&Service::reload>},
+                              Method{"ChangeGuest", true, change_guest},
+                              Method{"Reload", true, reload},
+                              Method{"Confirm", true, change_without_parameters<&Service::confirm>},
                               Method{"Teardown", true, change_without_parameters<&Service::teardown>}};
 
 Outcome describe(const object& parameters) {

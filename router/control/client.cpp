@@ -285,10 +285,23 @@ Asked<ExplainView> Client::explain(const std::string& from, const std::string& t
   return read_reply(*json, explain_from_json(*json));
 }
 
-Asked<ReloadView> Client::reload() {
-  const auto json = call_object(*this, "io.vrouter.Reload", {});
+Asked<ReloadView> Client::reload(std::optional<std::chrono::seconds> confirm_within) {
+  object parameters;
+  if (confirm_within) parameters["confirm_within"] = confirm_within->count();
+  const auto json = call_object(*this, "io.vrouter.Reload", parameters);
   if (!json) return std::unexpected(json.error());
   return read_reply(*json, reload_from_json(*json));
+}
+
+Asked<std::chrono::seconds> Client::confirm() {
+  const auto json = call_object(*this, "io.vrouter.Confirm", {});
+  if (!json) return std::unexpected(json.error());
+  return read_reply(*json, left_from_json(*json));
+}
+
+Asked<GuestView> Client::change_guest(const std::string& which, const std::vector<std::string>& groups) {
+  return ask_one(*this, "io.vrouter.ChangeGuest", {{"guest", which}, {"groups", to_json(groups)}}, "guest",
+                 guest_from_json);
 }
 
 Asked<std::vector<std::string>> Client::teardown() {

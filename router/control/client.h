@@ -6,6 +6,7 @@
 #include <expected>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,7 +52,9 @@ class Client {
   [[nodiscard]] Asked<GuestView> unpublish(const std::string& which, const config::Publish& port);
   [[nodiscard]] Asked<std::string> ruleset();
   [[nodiscard]] Asked<ExplainView> explain(const std::string& from, const std::string& to, const std::string& packet);
-  [[nodiscard]] Asked<ReloadView> reload();
+  [[nodiscard]] Asked<ReloadView> reload(std::optional<std::chrono::seconds> confirm_within = {});
+  [[nodiscard]] Asked<std::chrono::seconds> confirm();  // the time that was left
+  [[nodiscard]] Asked<GuestView> change_guest(const std::string& which, const std::vector<std::string>& groups);
   [[nodiscard]] Asked<std::vector<std::string>> teardown();
 
   [[nodiscard]] Asked<std::vector<RuleView>> rules();

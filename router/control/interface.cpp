@@ -127,7 +127,7 @@ type Packet (
   icmp_code: ?int
 )
 
-# uptime is in seconds.
+# uptime is in seconds, and so is confirm_within: how long the files in force still wait to be confirmed.
 type Status (
   health: (ok, degraded, stopped),
   problems: []string,
@@ -136,6 +136,7 @@ type Status (
   kernel: string,
   uptime: int,
   config_file: ?string,
+  confirm_within: ?int,
   uplinks: []string,
   forwarding: string,
   networks: []string,
@@ -147,6 +148,17 @@ type Status (
   upstreams_from: []string,
   dhcp: DhcpStatistics,
   dns: DnsStatistics
+)
+
+# What one side said of a packet. side is "anti-spoofing", "sender", "receiver" or "host", verdict "allow", "deny" or
+# "reject". rule is the policy's; declared_at is its place, or that of the group whose default it was.
+type ExplainSide (
+  side: string,
+  verdict: string,
+  rule: ?string,
+  declared_at: ?Place,
+  comment: ?string,
+  chain: string
 )
 
 # What is left out is chosen: name (the TAP's), network (the one the address lies in, or default), address (from the
@@ -179,6 +191,9 @@ method ListLeases() -> (leases: []Lease)
 method Publish(guest: string, port: string) -> (guest: Guest)
 method Unpublish(guest: string, port: string) -> (guest: Guest)
 
+# The groups that a guest added by command is in from now on. What the policy then denies has ended with the answer.
+method ChangeGuest(guest: string, groups: []string) -> (guest: Guest)
+
 # What is compiled, in nft syntax.
 method GetRuleset() -> (ruleset: string)
 
@@ -191,7 +206,8 @@ method Explain(from: string, to: string, packet: string) -> (
   packet: string,
   verdict: string,
   summary: string,
-  steps: []string
+  steps: []string,
+  sides: []ExplainSide
 )
 
 # The policy's rules in their order, then the groups' defaults.
@@ -202,8 +218,13 @@ method ListRules() -> (rules: []Rule)
 # one that could not be told.
 method Monitor(guest: ?string) -> (packet: ?Packet, missed: int, notice: ?string)
 
-# Reads the files again and applies them in one transaction or not at all.
-method Reload() -> (changes: []string, warnings: []string)
+# Reads the files again and applies them in one transaction or not at all. With confirm_within, in seconds, what held
+# before holds again unless Confirm is called in that time; without it the files are in force for good, those too that
+# waited to be confirmed.
+method Reload(confirm_within: ?int) -> (changes: []string, warnings: []string, confirm_within: ?int)
+
+# Keeps the files that Reload put in force with confirm_within. left is what was left of that time, in seconds.
+method Confirm() -> (left: int)
 
 # Removes all that was made and restores what was changed; the guests are kept for the next start.
 method Teardown() -> (done: []string)

@@ -430,6 +430,7 @@ object to_json(const StatusView& status) {
               {"dhcp", to_json(status.dhcp)},
               {"dns", to_json(status.dns)}};
   set_unless_empty(json, "config_file", status.config_file);
+  if (status.confirm_within) json["confirm_within"] = status.confirm_within->count();
   array features;
   for (const auto& feature : status.features) features.emplace_back(to_json(feature));
   json["features"] = std::move(features);
@@ -446,6 +447,9 @@ Read<StatusView> status_from_json(const object& json) {
   status.kernel = fields.optional_text("kernel").value_or("");
   status.uptime = std::chrono::seconds{fields.optional_number("uptime").value_or(0)};
   status.config_file = fields.optional_text("config_file").value_or("");
+  if (const auto seconds = fields.optional_number("confirm_within")) {
+    status.confirm_within = std::chrono::seconds{*seconds};
+  }
   status.uplinks = fields.texts("uplinks");
   status.forwarding = fields.optional_text("forwarding").value_or("");
   status.networks = fields.texts("networks");
@@ -466,24 +470,67 @@ Read<StatusView> status_from_json(const object& json) {
 }
 
 object to_json(const ReloadView& reload) {
-  return {{"changes", to_json(reload.changes)}, {"warnings", to_json(reload.warnings)}};
+  object json{{"changes", to_json(reload.changes)}, {"warnings", to_json(reload.warnings)}};
+  if (reload.confirm_within) json["confirm_within"] = reload.confirm_within->count();
+  return json;
 }
 
 Read<ReloadView> reload_from_json(const object& json) {
   Fields fields{json};
-  ReloadView reload{fields.texts("changes"), fields.texts("warnings")};
+  ReloadView reload{fields.texts("changes"), fields.texts("warnings"), {}};
+  if (const auto seconds = fields.optional_number("confirm_within")) {
+    reload.confirm_within = std::chrono::seconds{*seconds};
+  }
   return fields.result(std::move(reload));
 }
 
+Read<std::chrono::seconds> left_from_json(const object& json) {
+  Fields fields{json};
+  const std::chrono::seconds left{fields.optional_number("left").value_or(0)};
+  return fields.result(left);
+}
+
+object to_json(const ExplainSide& said) {
+  object json{{"side", said.side}, {"verdict", said.verdict}, {"chain", said.chain}};
+  set_unless_empty(json, "rule", said.rule);
+  set_unless_empty(json, "comment", said.comment);
+  if (!said.declared_at.file.empty()) json["declared_at"] = to_json(said.declared_at);
+  return json;
+}
+
+ExplainSide side_from_json(Fields& fields) {
+  ExplainSide said;
+  said.side = fields.text("side");
+  said.verdict = fields.text("verdict");
+  said.chain = fields.optional_text("chain").value_or("");
+  said.rule = fields.optional_text("rule").value_or("");
+  said.comment = fields.optional_text("comment").value_or("");
+  said.declared_at = fields.optional_nested("declared_at", place_from_json).value_or(config::Place{});
+  return said;
+}
+
 object to_json(const ExplainView& explained) {
+  array sides;
+  for (const auto& said : explained.sides) sides.emplace_back(to_json(said));
   return {{"from", explained.from},       {"to", explained.to},           {"packet", explained.packet},
-          {"verdict", explained.verdict}, {"summary", explained.summary}, {"steps", to_json(explained.steps)}};
+          {"verdict", explained.verdict}, {"summary", explained.summary}, {"steps", to_json(explained.steps)},
+          {"sides", std::move(sides)}};
 }
 
 Read<ExplainView> explain_from_json(const object& json) {
   Fields fields{json};
-  ExplainView explained{fields.text("from"),    fields.text("to"),      fields.text("packet"),
-                        fields.text("verdict"), fields.text("summary"), fields.texts("steps")};
+  ExplainView explained{fields.text("from"),
+                        fields.text("to"),
+                        fields.text("packet"),
+                        fields.text("verdict"),
+                        fields.text("summary"),
+                        fields.texts("steps"),
+                        {}};
+  for (const auto* inner : fields.objects("sides")) {
+    Fields side{*inner};
+    explained.sides.push_back(side_from_json(side));
+    if (side.error()) fields.fail("sides." + side.error()->field, side.error()->reason);
+  }
   return fields.result(std::move(explained));
 }
 
@@ -539,6 +586,29 @@ Read<PortOfGuest> read_port(const object& parameters) {
   wanted.guest = fields.text("guest");
   wanted.port = fields.parsed("port", config::parse_publish);
   return fields.result(std::move(wanted));
+}
+
+Read<GroupsOfGuest> read_change_guest(const object& parameters) {
+  Fields fields{parameters};
+  fields.only({"guest", "groups"});
+  GroupsOfGuest wanted{fields.text("guest"), fields.texts("groups")};
+  // Left out, it would take the guest out of every group, which must be said.
+  if (!parameters.contains("groups")) fields.fail("groups", "is missing; [] takes the guest out of every group");
+  return fields.result(std::move(wanted));
+}
+
+Read<std::optional<std::chrono::seconds>> read_reload(const object& parameters) {
+  Fields fields{parameters};
+  fields.only({"confirm_within"});
+  std::optional<std::chrono::seconds> within;
+  if (const auto seconds = fields.optional_number("confirm_within")) {
+    within = std::chrono::seconds{*seconds};
+    if (*within < kLeastConfirm || *within > kMostConfirm) {
+      fields.fail("confirm_within", "takes " + std::to_string(kLeastConfirm.count()) + " to " +
+                                        std::to_string(kMostConfirm.count()) + " seconds");
+    }
+  }
+  return fields.result(within);
 }
 
 Read<AskedToExplain> read_explain(const object& parameters) {

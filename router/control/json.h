@@ -38,6 +38,7 @@ using Read = std::expected<T, FieldError>;
 [[nodiscard]] Read<ExplainView> explain_from_json(const boost::json::object& json);
 [[nodiscard]] Read<RuleView> rule_from_json(const boost::json::object& json);
 [[nodiscard]] Read<MonitorView> monitor_from_json(const boost::json::object& json);
+[[nodiscard]] Read<std::chrono::seconds> left_from_json(const boost::json::object& json);
 [[nodiscard]] Read<std::vector<std::string>> texts_from_json(const boost::json::object& json, std::string_view field);
 
 // The parameters of the calls.
@@ -49,6 +50,12 @@ struct PortOfGuest {
   config::Publish port;
 };
 [[nodiscard]] Read<PortOfGuest> read_port(const boost::json::object& parameters);
+struct GroupsOfGuest {
+  std::string guest;
+  std::vector<std::string> groups;
+};
+[[nodiscard]] Read<GroupsOfGuest> read_change_guest(const boost::json::object& parameters);
+[[nodiscard]] Read<std::optional<std::chrono::seconds>> read_reload(const boost::json::object& parameters);
 struct AskedToExplain {
   std::string from, to;
   config::Service packet;

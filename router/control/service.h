@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <cstddef>
 #include <expected>
 #include <memory>
@@ -72,7 +73,11 @@ class Service {
   virtual Answer<std::vector<RuleView>> rules() = 0;
   // Packets that the firewall logs from now on, of one guest or, with an empty `which`, of all.
   virtual Result<std::shared_ptr<Feed>> monitor(std::string which) = 0;
-  virtual Answer<ReloadView> reload(Peer peer) = 0;
+  // With `confirm_within`, what held before holds again unless confirm() follows in that time.
+  virtual Answer<ReloadView> reload(std::optional<std::chrono::seconds> confirm_within, Peer peer) = 0;
+  virtual Answer<std::chrono::seconds> confirm(Peer peer) = 0;  // the time that was left
+  // Of a guest added by command: the groups that it is in from now on.
+  virtual Answer<GuestView> change_guest(std::string which, std::vector<std::string> groups, Peer peer) = 0;
   virtual Answer<std::vector<std::string>> teardown(Peer peer) = 0;  // what was undone, a sentence each
 };
 

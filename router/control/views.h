@@ -101,9 +101,21 @@ struct StatusView {
   std::uint64_t guests_ready = 0;
   std::vector<Feature> features;
   Repairs repairs;
-  std::vector<std::string> upstreams_from;  // "/etc/resolv.conf" or "vrouter.toml"
+  std::optional<std::chrono::seconds> confirm_within;  // until then the files in force wait for `vrouter confirm`
+  std::vector<std::string> upstreams_from;             // "/etc/resolv.conf" or "vrouter.toml"
   dhcp::Statistics dhcp;
   dns::Statistics dns;  // its upstreams are the resolvers in use
+};
+
+// What one side said of a packet, and by which rule.
+struct ExplainSide {
+  std::string side;           // "anti-spoofing", "sender", "receiver" or "host"
+  std::string verdict;        // "allow", "deny" or "reject"
+  std::string rule;           // its name in the policy; empty: it is no rule of the policy's
+  config::Place declared_at;  // of the rule, or of the group whose default it was; file empty: of neither
+  std::string comment;        // as it stands in the ruleset
+  std::string chain;
+  bool operator==(const ExplainSide&) const = default;
 };
 
 // What would become of the first packet of a connection.
@@ -113,6 +125,7 @@ struct ExplainView {
   std::string verdict;             // "allow", "deny", "reject" or "unroutable"
   std::string summary;             // one sentence
   std::vector<std::string> steps;  // what each side said, and what was translated
+  std::vector<ExplainSide> sides{};
   bool operator==(const ExplainView&) const = default;
 };
 
@@ -155,6 +168,11 @@ struct MonitorView {
 struct ReloadView {
   std::vector<std::string> changes;  // a sentence each; empty: nothing to do
   std::vector<std::string> warnings;
+  std::optional<std::chrono::seconds> confirm_within{};  // else what held before holds again
 };
+
+// How long files may wait to be confirmed: as long as typing takes, and not so long that they are forgotten.
+inline constexpr std::chrono::seconds kLeastConfirm{1};
+inline constexpr std::chrono::seconds kMostConfirm{3600};
 
 }  // namespace vrouter::router::control

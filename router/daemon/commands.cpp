@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "firewall/prove.h"
 #include "router/daemon/conntrack_limit.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
@@ -175,6 +176,7 @@ control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer
     auto collision = collides6(network, plane_.observed(), config_.host.route_protocol, plane_.originals());
     if (collision) co_return refused(std::move(*collision));
   }
+  if (auto fits = fits_what_was_before(guest); !fits) co_return refused(fits.error());
   guests_.insert(guest);  // the name, the address and the ports are taken from here on
   if (auto added = co_await bring_in(guest); !added) {
     guests_.erase(guest.tap);
@@ -189,6 +191,8 @@ control::Answer<GuestView> Router::add_guest(config::Guest wanted, control::Peer
   shown.warnings.insert(shown.warnings.end(), obstacles.begin(), obstacles.end());
   const auto absent = absent_hosts(guest, plane_.observed());
   shown.warnings.insert(shown.warnings.end(), absent.begin(), absent.end());
+  const auto broken = broken_expectations(guest);
+  shown.warnings.insert(shown.warnings.end(), broken.begin(), broken.end());
   co_return shown;
 }
 
@@ -390,29 +394,108 @@ control::Answer<GuestView> Router::change_ports(std::string which, config::Publi
     wanted.publish = {port};
     if (const auto hidden = hidden_sockets({wanted}); !hidden.empty()) co_return refused(hidden.front());
   }
-  guests_.insert(*after);
-  state::Change change;
-  change.put_guests.push_back(*after);
-  auto noted = co_await note(std::move(change));
-  if (!noted) {
-    guests_.insert(before);
-    co_return refused(noted.error());
-  }
-  if (auto changed = plane_.change(elements_of(before), elements_of(*after)); !changed) {
-    guests_.insert(before);
-    state::Change back;
-    back.put_guests.push_back(before);
-    std::string error = changed.error().to_string();
-    if (auto undone = co_await note(std::move(back)); !undone)
-      error += "; and the database still says so: " + undone.error();
-    co_return refused(std::move(error));
-  }
+  if (auto fits = fits_what_was_before(*after); add && !fits) co_return refused(fits.error());
+  if (auto changed = co_await change_elements(before, *after); !changed) co_return refused(changed.error());
   if (auto fitted = co_await fit_link_to(*after); !fitted) log_warning(fitted.error());
   log_info("guest " + before.name + (add ? " publishes " : " no longer publishes ") + port.to_string() + by(peer));
   auto shown = view(*after);
   const auto absent = absent_hosts(*after, plane_.observed());
   shown.warnings.insert(shown.warnings.end(), absent.begin(), absent.end());
+  const auto broken = broken_expectations(*after);
+  shown.warnings.insert(shown.warnings.end(), broken.begin(), broken.end());
   co_return shown;
+}
+
+control::Answer<GuestView> Router::change_guest(std::string which, std::vector<std::string> groups,
+                                                control::Peer peer) {
+  const auto* found = guests_.find(which);
+  if (found == nullptr) co_return not_found(which);
+  const auto tap = found->tap;
+  auto pass = std::optional{co_await gate_.enter(tap)};
+  if (auto running = refuse_if_stopped(); !running) co_return refused(running.error());
+  found = guests_.by_tap(tap);
+  if (found == nullptr) co_return not_found(which);
+  if (!found->declared_at.file.empty()) co_return refused(declared_in(*found, "change its groups"));
+  const config::Guest before = *found;
+  auto after = guests_.with_groups(config_, tap, std::move(groups));
+  if (!after) co_return refused(after.error());
+  if (auto fits = fits_what_was_before(*after); !fits) co_return refused(fits.error());
+  if (after->groups == before.groups) co_return view(before);
+  if (auto changed = co_await change_elements(before, *after); !changed) co_return refused(changed.error());
+  std::string now;
+  for (const auto& group : after->groups) now += (now.empty() ? "" : ", ") + group;
+  log_info("guest " + before.name + " is in " + (now.empty() ? "no group" : "group " + now) + by(peer));
+  auto shown = view(*after);
+  const auto broken = broken_expectations(*after);
+  shown.warnings.insert(shown.warnings.end(), broken.begin(), broken.end());
+  pass.reset();  // the walk may take a second, and nothing in it needs the others to wait
+  if (const auto cut = co_await cut_denied(); !cut) {
+    shown.warnings.push_back("connections under way that are denied now may go on: " + cut.error().to_string());
+  }
+  spawn([this] { return cut_stragglers(); });
+  co_return shown;
+}
+
+asio::awaitable<Attempt<>> Router::change_elements(config::Guest before, config::Guest after) {
+  guests_.insert(after);
+  state::Change change;
+  change.put_guests.push_back(after);
+  if (auto noted = co_await note(std::move(change)); !noted) {
+    guests_.insert(before);
+    co_return noted;
+  }
+  auto changed = change_profile(before, after);
+  if (changed) co_return changed;
+  guests_.insert(before);
+  state::Change back;
+  back.put_guests.push_back(before);
+  if (auto undone = co_await note(std::move(back)); !undone)
+    changed.error() += "; and the database still says so: " + undone.error();
+  co_return changed;
+}
+
+// One transaction: of elements alone, where there is a guest like it already.
+Attempt<> Router::change_profile(const config::Guest& before, const config::Guest& after) {
+  if (keeps_out(after.tap)) return {};
+  const auto elements_before = elements_of(before);
+  if (!profiles_.lacks(after, network_of(after))) {
+    auto changed = plane_.change(elements_before, elements_of(after));
+    if (!changed) return std::unexpected(told(changed.error()));
+    return {};
+  }
+  const auto profiles_before = profiles_;
+  profiles_.add(after, network_of(after));
+  auto changed = plane_.restructure(skeleton(), elements_before, elements_of(after));
+  if (changed) return {};
+  auto error = told(changed.error());
+  profiles_ = profiles_before;
+  return std::unexpected(std::move(error));
+}
+
+// A guest like others that were proved is judged as they are, unless it is reached by ports of its own or an
+// expectation names it. So thousands that come one after the other are not each proved with all before them.
+std::vector<std::string> Router::broken_expectations(const config::Guest& guest) {
+  const auto& expects = config_.policy.expects;
+  if (expects.empty()) return {};
+  const auto names_it = [&](const config::Peer& peer) {
+    return peer.kind == config::Peer::Kind::guest && peer.name == guest.name;
+  };
+  const bool named = std::ranges::any_of(
+      expects, [&](const config::Expect& expect) { return names_it(expect.from) || names_it(expect.to); });
+  const bool is_new = kinds_proved_.emplace(profiles_.of(guest, network_of(guest)), guest.address6.has_value()).second;
+  if (!is_new && !named && guest.publish.empty()) return {};
+  // It comes first: of each kind only the first two are tried.
+  std::vector<const config::Guest*> all{&guest};
+  for (const auto& [tap, other] : guests_.all()) {
+    if (tap != guest.tap) all.push_back(&other);
+  }
+  config::Problems untried;
+  std::vector<std::string> broken;
+  for (const auto& problem : firewall::prove(config_, all, untried, &proved_)) {
+    broken.push_back("what the policy expects no longer holds, and `vrouter reload` will refuse it: " +
+                     problem.to_string());
+  }
+  return broken;
 }
 
 }  // namespace vrouter::router

@@ -80,7 +80,7 @@ std::function<bool(const Connection&)> denied_by(std::shared_ptr<const firewall:
 }
 
 asio::awaitable<Result<void>> Router::cut_denied() {
-  auto denied = denied_by(std::make_shared<const firewall::Ruleset>(plane_.rules()), topology());
+  auto denied = denied_by(plane_.snapshot(), topology());
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<void>)>(
       [this, &denied](auto handler) {
         conntrack_->flush_denied(std::move(denied), [shared = std::make_shared<decltype(handler)>(std::move(handler))](

@@ -2,6 +2,7 @@
 #include "router/daemon/dataplane.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <iterator>
 #include <map>
@@ -163,6 +164,13 @@ Affected Dataplane::look_at_links(std::vector<std::string> names) {
   return all;
 }
 
+firewall::Ruleset& Dataplane::own_rules() {
+  // Only this thread hands snapshots out, so nobody can begin to look meanwhile.
+  if (rules_.use_count() > 1) rules_ = std::make_shared<firewall::Ruleset>(*rules_);
+  std::atomic_thread_fence(std::memory_order_acquire);  // another thread may have looked last
+  return *rules_;
+}
+
 Result<firewall::Transaction> Dataplane::restore_rules(const std::set<firewall::SetRef>* sets) {
   for (int attempt = 1;; ++attempt) {
     const auto observed = sets == nullptr ? ports_.nft->observe() : ports_.nft->observe_sets(*sets);
@@ -171,7 +179,7 @@ Result<firewall::Transaction> Dataplane::restore_rules(const std::set<firewall::
       continue;
     }
     if (auto foreign = owned_by_another(*observed)) return std::unexpected(std::move(*foreign));
-    auto transaction = firewall::diff(rules_, *observed, sets);
+    auto transaction = firewall::diff(*rules_, *observed, sets);
     if (transaction.empty()) return transaction;
     std::vector<firewall::Element> guests;
     if (!transaction.add_tables.empty() && transaction.add_elements.size() > kManyElements)
@@ -196,16 +204,28 @@ Result<bool> Dataplane::install(firewall::Ruleset rules) {
   if (!transaction.empty()) {
     if (auto applied = apply_in_phases(*ports_.nft, transaction); !applied) return std::unexpected(applied.error());
   }
-  rules_ = std::move(rules);
+  rules_ = std::make_shared<firewall::Ruleset>(std::move(rules));
   return !transaction.empty();
+}
+
+Result<void> Dataplane::install_after(firewall::Ruleset wanted, bool lost) {
+  auto installed = install(std::move(wanted));
+  if (installed) return {};
+  auto error = std::move(installed.error());
+  if (lost && error.code != ENOBUFS) {
+    error.what = "the kernel's answer was lost; then " + error.to_string();
+    error.extack.clear();
+    error.code = ENOBUFS;
+  }
+  return std::unexpected(std::move(error));
 }
 
 // Deleting what isn't there would fail the whole batch, and a guest that was never quite added has only some.
 std::vector<firewall::Element> Dataplane::held(const std::vector<firewall::Element>& elements) const {
   std::vector<firewall::Element> present;
   std::ranges::copy_if(elements, std::back_inserter(present), [this](const firewall::Element& element) {
-    const auto set = rules_.elements.find(element.set);
-    return set != rules_.elements.end() && set->second.contains(element.key);
+    const auto set = rules_->elements.find(element.set);
+    return set != rules_->elements.end() && set->second.contains(element.key);
   });
   return present;
 }
@@ -213,10 +233,12 @@ std::vector<firewall::Element> Dataplane::held(const std::vector<firewall::Eleme
 Result<void> Dataplane::restructure(firewall::Ruleset skeleton, const std::vector<firewall::Element>& before,
                                     const std::vector<firewall::Element>& after) {
   const auto present = held(before);
-  auto transaction = firewall::change_rules(rules_, skeleton);
+  bool lost = false;  // what the kernel said to it
+  auto transaction = firewall::change_rules(*rules_, skeleton);
   const auto take_guests = [&](bool for_good) {
-    for (auto& [ref, elements] : rules_.elements) {
-      if (firewall::holds_guests(ref)) skeleton.elements[ref] = for_good ? std::move(elements) : elements;
+    const bool alone = for_good && rules_.use_count() == 1;
+    for (auto& [ref, elements] : alone ? own_rules().elements : rules_->elements) {
+      if (firewall::holds_guests(ref)) skeleton.elements[ref] = alone ? std::move(elements) : elements;
     }
     skeleton.erase(present);
     skeleton.insert(after);
@@ -229,13 +251,13 @@ Result<void> Dataplane::restructure(firewall::Ruleset skeleton, const std::vecto
     if (!applied && !came_too_late(applied.error())) return std::unexpected(applied.error());
     if (applied) {
       take_guests(true);
-      rules_ = std::move(skeleton);
+      rules_ = std::make_shared<firewall::Ruleset>(std::move(skeleton));
       return {};
     }
+    lost = applied.error().code == ENOBUFS;
   }
   take_guests(false);
-  if (const auto installed = install(std::move(skeleton)); !installed) return std::unexpected(installed.error());
-  return {};
+  return install_after(std::move(skeleton), lost);
 }
 
 Result<void> Dataplane::change(const std::vector<firewall::Element>& before,
@@ -250,13 +272,11 @@ Result<void> Dataplane::change(const std::vector<firewall::Element>& before,
   auto applied = ports_.nft->apply(transaction);
   if (!applied && applied.error().code == ENOBUFS) {
     // The kernel's answer was lost, not necessarily the change: what it shows decides.
-    auto wanted = rules_;
+    auto wanted = *rules_;
     wanted_by(wanted);
-    const auto installed = install(std::move(wanted));
-    if (!installed) return std::unexpected(installed.error());
-    return {};
+    return install_after(std::move(wanted), true);
   }
-  if (applied) wanted_by(rules_);
+  if (applied) wanted_by(own_rules());
   return applied;
 }
 

@@ -60,6 +60,7 @@ class Dataplane {
   // was right. With `sets`, elements are compared of those only, and of sets that are gone. Commands that are half done
   // are no matter: the rules of what they have done so far are what comes back.
   [[nodiscard]] Result<firewall::Transaction> restore_rules(const std::set<firewall::SetRef>* sets);
+  // ENOBUFS from the calls below: what the kernel made of it is not known.
   // The same for the elements of one guest or one set; neither reads the kernel nor depends on how many there are.
   [[nodiscard]] Result<void> change(const std::vector<firewall::Element>& before,
                                     const std::vector<firewall::Element>& after);
@@ -67,19 +68,25 @@ class Dataplane {
   // `before` to `after`, in one transaction with what differs from what the kernel last accepted: it isn't read.
   [[nodiscard]] Result<void> restructure(firewall::Ruleset skeleton, const std::vector<firewall::Element>& before,
                                          const std::vector<firewall::Element>& after);
-  [[nodiscard]] const firewall::Ruleset& rules() const noexcept { return rules_; }
+  [[nodiscard]] const firewall::Ruleset& rules() const noexcept { return *rules_; }
+  // The same, as it is now, for whoever goes on looking at it while it changes. With ten thousand guests a copy takes
+  // longer than a change of the policy may: one is made only when a change comes while somebody still looks.
+  [[nodiscard]] std::shared_ptr<const firewall::Ruleset> snapshot() const noexcept { return rules_; }
   [[nodiscard]] Result<std::vector<Listener>> listeners() { return ports_.net->listeners(); }
   [[nodiscard]] Result<LinkTraffic> traffic(const std::string& link) { return ports_.net->traffic(link); }
   [[nodiscard]] firewall::NftPort& nft() noexcept { return *ports_.nft; }
 
  private:
   [[nodiscard]] std::vector<firewall::Element> held(const std::vector<firewall::Element>& elements) const;
+  [[nodiscard]] firewall::Ruleset& own_rules();  // to be changed
+  // `lost`: a change to it went out before, and what became of that nobody knows.
+  [[nodiscard]] Result<void> install_after(firewall::Ruleset wanted, bool lost);
   [[nodiscard]] Kernel kernel() { return {*ports_.net, *ports_.sysctls}; }
 
   Ports ports_;
   Observed observed_;
   Originals originals_;
-  firewall::Ruleset rules_;  // as last accepted by the kernel
+  std::shared_ptr<firewall::Ruleset> rules_ = std::make_shared<firewall::Ruleset>();  // as last accepted by the kernel
 };
 
 }  // namespace vrouter::router

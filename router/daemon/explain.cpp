@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 
 #include "config/specs.h"
+#include "firewall/origin.h"
 #include "firewall/prove.h"
 #include "router/daemon/router.h"
 
@@ -99,8 +100,24 @@ control::Answer<ExplainView> Router::explain(std::string from, std::string to, c
   const firewall::Evaluator evaluator{plane_.rules()};
   const auto journey =
       firewall::travel(evaluator, where, firewall::first_packet(where, source, destination, packet.protocol, port));
-  co_return ExplainView{text(*sender, source),      text(*receiver, destination), packet.to_string(),
-                        firewall::verdict(journey), firewall::sentence(journey),  firewall::steps(journey)};
+  ExplainView shown{text(*sender, source),      text(*receiver, destination), packet.to_string(),
+                    firewall::verdict(journey), firewall::sentence(journey),  firewall::steps(journey)};
+  for (auto& said : firewall::sides(journey)) shown.sides.push_back(explain_side(std::move(said)));
+  co_return shown;
+}
+
+control::ExplainSide Router::explain_side(firewall::SideSaid said) const {
+  control::ExplainSide side{.side = std::move(said.side),
+                            .verdict = std::move(said.verdict),
+                            .rule = {},
+                            .declared_at = {},
+                            .comment = std::move(said.comment),
+                            .chain = std::move(said.chain)};
+  if (auto origin = firewall::origin_of(side.comment, config_.policy, profiles_)) {
+    if (origin->kind == firewall::Origin::Kind::rule) side.rule = std::move(origin->name);
+    side.declared_at = std::move(origin->declared_at);
+  }
+  return side;
 }
 
 }  // namespace vrouter::router

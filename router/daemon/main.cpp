@@ -63,16 +63,17 @@ std::expected<Separation, std::string> separate(const Paths& paths) {
 config::Guest without_lost_groups(config::Guest guest, const config::Policy& policy) {
   std::erase_if(guest.groups, [&](const std::string& group) {
     if (policy.groups.contains(group)) return false;
-    log_warning(
-        "guest " + guest.name + " is in group " + group + ", which no policy file declares" +
-        (policy.empty() ? "" : ": nothing passes to or from it; declare [groups." + group + "], or remove the guest"));
+    log_warning("guest " + guest.name + " is in group " + group +
+                ", which no policy file declares: nothing passes to or from it; declare [groups." + group +
+                "], or remove the guest");
     return true;
   });
   return guest;
 }
 
 std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
-  auto config = config::load_config(paths.config, paths.policy_dir);
+  config::Files files{paths.config, paths.policy_dir};
+  auto config = files.load();
   std::string problems;
   const auto add = [&](const config::Problems& more) {
     for (const auto& problem : more) problems += (problems.empty() ? "" : "\n") + problem.to_string();
@@ -100,14 +101,15 @@ std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
                        std::move(*ports),
                        nullptr,
                        std::nullopt,
-                       open_packet_log(firewall::kLogGroup)};
+                       open_packet_log(firewall::kLogGroup),
+                       std::move(files)};
 }
 
 // SIGHUP is `vrouter reload`, as service managers expect.
 asio::awaitable<void> reload_on_hangup(asio::signal_set& signals, Router& router) {
   for (;;) {
     co_await signals.async_wait(asio::use_awaitable);
-    auto reloaded = co_await router.reload({});
+    auto reloaded = co_await router.reload(std::nullopt, {});
     if (!reloaded) log_error(reloaded.error().message);
   }
 }

@@ -35,14 +35,44 @@ std::string not_in_force(const std::string& why) {
 }
 
 bool only_policy_differs(const config::Config& before, const config::Config& after) {
-  auto with_old_policy = after;
-  with_old_policy.policy = before.policy;
-  with_old_policy.warnings = before.warnings;
-  return with_old_policy == before;
+  return before.file == after.file && before.host == after.host && before.networks == after.networks &&
+         before.dns == after.dns && before.guests == after.guests;
 }
 
-std::vector<std::string> differences(const config::Config& before, const config::GuestTable& guests_before,
-                                     const config::Config& after, const config::GuestTable& guests_after) {
+constexpr std::size_t kMaxNamed = 5;  // of what changed, in one line of the log
+
+std::string in_short(const std::vector<std::string>& changes) {
+  if (changes.empty()) return "nothing changed";
+  std::string text;
+  for (std::size_t i = 0; i < std::min(changes.size(), kMaxNamed); ++i) text += (i == 0 ? "" : "; ") + changes[i];
+  if (changes.size() > kMaxNamed) text += "; and " + std::to_string(changes.size() - kMaxNamed) + " more";
+  return text;
+}
+
+template <typename Said>
+bool same_said(const Said& a, const Said& b) {
+  if (a == b) return true;
+  auto moved = a;  // to another line, perhaps: that is no change
+  moved.declared_at = b.declared_at;
+  return moved == b;
+}
+
+void add_guest_differences(const config::GuestTable& before, const config::GuestTable& after,
+                           std::vector<std::string>& changes) {
+  for (const auto& [tap, guest] : after.all()) {
+    const auto* old = before.by_tap(tap);
+    if (old == nullptr) {
+      changes.push_back("guest " + guest.name + " added on " + tap);
+    } else if (!same_said(*old, guest)) {
+      changes.push_back("guest " + guest.name + " changed");
+    }
+  }
+  for (const auto& [tap, guest] : before.all()) {
+    if (after.by_tap(tap) == nullptr) changes.push_back("guest " + guest.name + " removed from " + tap);
+  }
+}
+
+std::vector<std::string> differences(const config::Config& before, const config::Config& after) {
   std::vector<std::string> changes;
   if (before.host != after.host) changes.emplace_back("host settings changed");
   if (before.dns != after.dns) changes.emplace_back("DNS servers changed");
@@ -54,58 +84,63 @@ std::vector<std::string> differences(const config::Config& before, const config:
     const auto old = before.networks.find(name);
     if (old == before.networks.end()) {
       changes.push_back("network " + name + " added: " + network.prefix.to_string());
-    } else {
-      auto moved = old->second;  // to another line, perhaps: that is no change
-      moved.declared_at = network.declared_at;
-      if (moved != network) changes.push_back("network " + name + " changed");
+    } else if (!same_said(old->second, network)) {
+      changes.push_back("network " + name + " changed");
     }
   }
   for (const auto& [name, network] : before.networks) {
     if (!after.networks.contains(name)) changes.push_back("network " + name + " removed");
-  }
-  for (const auto& [tap, guest] : guests_after.all()) {
-    const auto* old = guests_before.by_tap(tap);
-    if (old == nullptr) {
-      changes.push_back("guest " + guest.name + " added on " + tap);
-    } else {
-      auto moved = *old;
-      moved.declared_at = guest.declared_at;
-      if (moved != guest) changes.push_back("guest " + guest.name + " changed");
-    }
-  }
-  for (const auto& [tap, guest] : guests_before.all()) {
-    if (guests_after.by_tap(tap) == nullptr) changes.push_back("guest " + guest.name + " removed from " + tap);
   }
   return changes;
 }
 
 }  // namespace
 
-std::expected<config::Config, std::string> Router::load_files() const {
-  auto loaded = config::load_config(paths_.config, paths_.policy_dir);
+std::expected<config::Config, std::string> Router::load_files() {
+  auto loaded = files_.load();
   if (!loaded) return std::unexpected(lines(loaded.error()));
-  config::GuestTable added;
-  for (const auto& [tap, guest] : guests_.all()) {
-    if (guest.declared_at.file.empty()) added.insert(guest);
-  }
-  if (const auto problems = config::check_against(*loaded, added); !problems.empty())
-    return std::unexpected(lines(problems));
+  if (auto checked = check_files(*loaded); !checked) return std::unexpected(checked.error());
+  return std::move(*loaded);
+}
+
+// Whether all that is on this host can live under these files.
+Attempt<> Router::check_files(config::Config& loaded) {
+  // Where the guests' side of the files is as it was, all that can be wrong with a guest added by command is its
+  // groups.
+  const bool same_guests = only_policy_differs(config_, loaded);
+  const auto group_lost = [&](const auto& entry) {
+    return std::ranges::any_of(entry.second.groups,
+                               [&](const std::string& group) { return !loaded.policy.groups.contains(group); });
+  };
+  std::optional<config::GuestTable> declared;
   std::vector<const config::Guest*> guests;
-  const auto declared = config::declared_guests(*loaded);
-  for (const auto& [tap, guest] : declared.all()) guests.push_back(&guest);
-  for (const auto& [tap, guest] : added.all()) guests.push_back(&guest);
-  if (const auto problems = firewall::prove(*loaded, guests, loaded->warnings); !problems.empty())
+  if (!same_guests || std::ranges::any_of(guests_.all(), group_lost)) {
+    if (const auto problems = config::check_against(loaded, guests_); !problems.empty())
+      return std::unexpected(lines(problems));
+    declared = config::declared_guests(loaded);
+    for (const auto& [tap, guest] : declared->all()) guests.push_back(&guest);
+  }
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (!declared || guest.declared_at.file.empty()) guests.push_back(&guest);
+  }
+  if (const auto problems = firewall::prove(loaded, guests, loaded.warnings, &proved_); !problems.empty())
     return std::unexpected(lines(problems));
-  if (!stopped_ && loaded->host.route_protocol != config_.host.route_protocol) {
+  if (!stopped_ && loaded.host.route_protocol != config_.host.route_protocol) {
     return std::unexpected(
         "host.route_protocol can't change while routes carry the old number; run `vrouter teardown`, then `vrouter "
         "reload`");
   }
-  return std::move(*loaded);
+  return {};
 }
 
-control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
+control::Answer<control::ReloadView> Router::reload(std::optional<std::chrono::seconds> confirm_within,
+                                                    control::Peer peer) {
   auto pass = std::optional{co_await gate_.enter_alone()};
+  if (confirm_within && (stopped_ || holding())) {
+    co_return refused(
+        "there is nothing to go back to: " + (stopped_ ? std::string{"vrouter was torn down on this host"} : damage()) +
+        "; run `vrouter reload` without --confirm first");
+  }
   auto loaded = load_files();
   if (!loaded) {
     if (!stopped_) files_problem_ = not_in_force(loaded.error());
@@ -117,42 +152,101 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
     if (auto observed = plane_.observe(); !observed) co_return refused(observed.error().to_string());
   }
   notify_reloading();
-  const auto before = config_;
-  const auto guests_before = guests_;
-  const bool was_stopped = std::exchange(stopped_, false);
-  // The operator has seen what was rebuilt, and says that it is all.
-  const int damaged = std::exchange(damaged_, 0);
-  const auto held = std::exchange(held_, {});
-  const bool services_waited = services_wait_;
-  auto done = co_await apply_files(std::move(*loaded), guests_before, damaged == 0 && held.empty());
+  auto before = hold(*loaded);
+  kinds_proved_.clear();
+  auto done = co_await apply_files(std::move(*loaded), before);
   if (!done) {
-    std::string error = "the files were not applied, what held before holds: " + done.error();
-    if (was_stopped) {
-      stopped_ = true;
-      if (auto given = co_await give_back(); !given) error += "; and taking it back failed: " + given.error();
-    }
-    config_ = before;
-    guests_ = guests_before;
-    enter_profiles();
-    damaged_ = damaged;
-    held_ = held;
-    if (!was_stopped) {
-      files_problem_ = not_in_force(done.error());
-      if (auto back = co_await reconcile_all(); !back) {
-        error += "; and going back failed: " + back.error();
-        failed_.all = true;
-        retry_later();
-      }
-      if (services_waited) begin_services();  // of the files that hold, should they have begun meanwhile
-    }
+    auto error = co_await take_back_files(std::move(before), done.error());
     notify_ready(summary());
     log_warning("reload refused (uid " + std::to_string(peer.uid) + "): " + error);
     co_return refused(std::move(error));
   }
-  dismiss(guests_before);
-  begin_services();
   files_problem_.clear();
-  if (was_stopped || damaged != 0) {
+  control::ReloadView shown{changes_since(before), {}, confirm_within};
+  if (confirm_within) {
+    await_confirmation(std::move(before.config), *confirm_within);
+  } else {
+    awaited_.reset();
+    confirm_timer_.cancel();
+  }
+  co_await finish_reload(before, shown, pass);
+  log_info("reloaded (uid " + std::to_string(peer.uid) + "): " + in_short(shown.changes) +
+           (confirm_within ? "; to be confirmed within " + std::to_string(confirm_within->count()) + " s" : ""));
+  notify_ready(summary());
+  co_return shown;
+}
+
+// Takes what is in force aside, before other files come in its place.
+Router::Before Router::hold(const config::Config& wanted) {
+  events_->drain();
+  Before before;
+  // The operator has seen what was rebuilt, and says that it is all.
+  before.damaged = std::exchange(damaged_, 0);
+  before.held = std::exchange(held_, {});
+  before.was_stopped = std::exchange(stopped_, false);
+  before.services_waited = services_wait_;
+  // Whoever reloads files that say the same wants everything looked at.
+  const bool rules_alone = before.damaged == 0 && before.held.empty() && rules_in_ && failed_.empty() &&
+                           only_policy_differs(config_, wanted) && !config::same_meaning(config_.policy, wanted.policy);
+  if (!rules_alone) before.guests = guests_;
+  return before;
+}
+
+asio::awaitable<Attempt<>> Router::apply_files(config::Config config, Before& before) {
+  before.config = std::move(config_);
+  if (!before.guests) {
+    const auto profiles_before = profiles_;
+    adopt_policy(std::move(config));
+    co_return change_policy(profiles_before);
+  }
+  adopt_config(std::move(config));
+  if (auto clear = check_collisions(); !clear) co_return clear;
+  for (const auto& [tap, guest] : guests_.all()) {
+    // Only for what is new: a guest whose link was spoilt since is a problem of its own, not of these files.
+    if (before.guests->by_tap(tap) != nullptr) continue;
+    if (auto fit = check_link(guest); !fit) co_return fit;
+  }
+  co_return co_await reconcile_all();
+}
+
+// Files that could not be put in force: what held before holds, and the sentence says what is the matter.
+asio::awaitable<std::string> Router::take_back_files(Before before, std::string why) {
+  std::string error = "the files were not applied, what held before holds: " + why;
+  if (before.was_stopped) {
+    stopped_ = true;
+    if (auto given = co_await give_back(); !given) error += "; and taking it back failed: " + given.error();
+  }
+  config_ = std::move(before.config);
+  if (before.guests) guests_ = std::move(*before.guests);
+  enter_profiles();
+  damaged_ = before.damaged;
+  held_ = std::move(before.held);
+  if (before.was_stopped) co_return error;
+  files_problem_ = not_in_force(why);
+  if (auto back = co_await reconcile_all(); !back) {
+    error += "; and going back failed: " + back.error();
+    failed_.all = true;
+    retry_later();
+  }
+  if (before.services_waited) begin_services();  // of the files that hold, should they have begun meanwhile
+  co_return error;
+}
+
+std::vector<std::string> Router::changes_since(const Before& before) const {
+  auto changes = differences(before.config, config_);
+  if (before.guests) add_guest_differences(*before.guests, guests_, changes);
+  if (before.was_stopped) changes.insert(changes.begin(), "vrouter runs again on this host");
+  return changes;
+}
+
+// What follows once other files are in force. What they deny has ended when this returns.
+asio::awaitable<void> Router::finish_reload(const Before& before, control::ReloadView& shown,
+                                            std::optional<Gate::Pass>& pass) {
+  if (before.guests) {
+    dismiss(*before.guests);
+    begin_services();
+  }
+  if (before.was_stopped || before.damaged != 0) {
     state::Change change;
     change.stopped = false;
     change.damaged = 0;
@@ -161,49 +255,27 @@ control::Answer<control::ReloadView> Router::reload(control::Peer peer) {
   if (!failed_.empty()) retry_later();
   start_repair();
   spawn([this] { return fit_conntrack(); });
-  control::ReloadView shown;
-  shown.changes = differences(before, guests_before, config_, guests_);
-  if (was_stopped) shown.changes.insert(shown.changes.begin(), "vrouter runs again on this host");
-  shown.warnings = foreign_obstacles({});
   // Said, not refused: who listens may be meant to stop, and a daemon started later must not keep these from a boot.
   for (auto& hidden : hidden_sockets(config_.guests)) shown.warnings.push_back(std::move(hidden));
-  if (!shown.changes.empty()) {
-    pass.reset();  // the walk may take a second, and nothing in it needs the others to wait
-    // Before the answer: what the files deny now has ended when whoever asked hears of it.
-    if (const auto cut = co_await cut_denied(); !cut) {
-      shown.warnings.push_back("connections under way that the files deny now may go on: " + cut.error().to_string());
-    }
-    spawn([this] { return cut_stragglers(); });
-  }
   for (const auto& warning : config_.warnings) shown.warnings.push_back(warning.to_string());
-  log_info("reloaded (uid " + std::to_string(peer.uid) + "): " + std::to_string(shown.changes.size()) + " changes");
-  notify_ready(summary());
-  co_return shown;
-}
-
-asio::awaitable<Attempt<>> Router::apply_files(config::Config config, const config::GuestTable& before,
-                                               bool nothing_held) {
-  events_->drain();
-  // Whoever reloads files that say the same wants everything looked at.
-  const bool rules_alone = nothing_held && rules_in_ && failed_.empty() && only_policy_differs(config_, config) &&
-                           !config::same_meaning(config_.policy, config.policy);
-  const auto profiles_before = profiles_;
-  adopt_config(std::move(config));
-  if (rules_alone) co_return change_policy(profiles_before);
-  if (auto clear = check_collisions(); !clear) co_return clear;
-  for (const auto& [tap, guest] : guests_.all()) {
-    // Only for what is new: a guest whose link was spoilt since is a problem of its own, not of these files.
-    if (before.by_tap(tap) != nullptr) continue;
-    if (auto fit = check_link(guest); !fit) co_return fit;
+  const auto obstacles = foreign_obstacles({});
+  shown.warnings.insert(shown.warnings.begin(), obstacles.begin(), obstacles.end());
+  if (shown.changes.empty()) co_return;
+  pass.reset();  // the walk may take a second, and nothing in it needs the others to wait
+  // Before the answer: what the files deny now has ended when whoever asked hears of it.
+  if (const auto cut = co_await cut_denied(); !cut) {
+    shown.warnings.push_back("connections under way that the files deny now may go on: " + cut.error().to_string());
   }
-  co_return co_await reconcile_all();
+  spawn([this] { return cut_stragglers(); });
 }
 
 // What differs, in one transaction, whatever else is on this host.
 Attempt<> Router::change_policy(const firewall::Profiles& before) {
   std::vector<firewall::Element> old_elements;
   std::vector<firewall::Element> new_elements;
+  const bool same_profiles = profiles_.within(before);
   for (const auto& [tap, desired] : desired_.guests) {
+    if (same_profiles) break;
     const auto* guest = guests_.by_tap(tap);
     if (guest == nullptr || before.of(*guest, network_of(*guest)) == profiles_.of(*guest, network_of(*guest))) continue;
     if (keeps_out(tap)) continue;
@@ -213,7 +285,7 @@ Attempt<> Router::change_policy(const firewall::Profiles& before) {
   std::ranges::sort(old_elements);
   std::ranges::sort(new_elements);
   if (auto done = plane_.restructure(skeleton(), old_elements, new_elements); !done) {
-    return std::unexpected(done.error().to_string());
+    return std::unexpected(told(done.error()));
   }
   return {};
 }
@@ -305,6 +377,8 @@ control::Answer<std::vector<std::string>> Router::teardown(control::Peer peer) {
     }
     co_return refused(std::move(error));
   }
+  awaited_.reset();
+  confirm_timer_.cancel();
   log_info("torn down (uid " + std::to_string(peer.uid) + "); `vrouter reload` starts again");
   notify_status("torn down");
   co_return std::move(*done);

@@ -9,6 +9,7 @@
 #include <boost/asio/detached.hpp>
 #include <cerrno>
 
+#include "firewall/origin.h"
 #include "router/daemon/log.h"
 #include "router/reconcile/originals.h"
 
@@ -42,6 +43,7 @@ Router::Router(asio::io_context& io, Parts parts)
                 {.lease = [this](const dhcp::LeaseEvent& event) { on_lease(event); },
                  .admit = [this](const std::vector<address>& servers) { admit_upstreams(servers); }}},
       gate_{io},
+      files_{parts.files ? std::move(*parts.files) : config::Files{paths_.config, paths_.policy_dir}},
       damaged_{disk_.loaded().damaged},
       retry_{io},
       rest_{io},
@@ -54,6 +56,7 @@ Router::Router(asio::io_context& io, Parts parts)
       others_timer_{io},
       check_{io},
       bridge_timer_{io},
+      confirm_timer_{io},
       leases_{disk_.loaded().leases},
       lease_timer_{io} {
   const auto take = [this](const LoggedPacket& logged) { on_packet(logged); };
@@ -84,6 +87,11 @@ void Router::adopt_config(config::Config config) {
   }
   config_ = std::move(config);
   guests_ = std::move(guests);
+  enter_profiles();
+}
+
+void Router::adopt_policy(config::Config config) {
+  config_ = std::move(config);
   enter_profiles();
 }
 
@@ -151,8 +159,8 @@ firewall::Surroundings Router::surroundings() const {
   return surroundings;
 }
 
-firewall::Ruleset Router::skeleton() const {
-  auto rules = firewall::compile(config_, surroundings(), profiles_);
+firewall::Ruleset Router::skeleton() {
+  auto rules = firewall::compile(config_, surroundings(), profiles_, &compiled_);
   rules.insert(upstream_rules_);
   return rules;
 }
@@ -163,11 +171,22 @@ Result<void> Router::enter(const config::Guest& guest) {
   const auto before = profiles_;
   profiles_.add(guest, network_of(guest));
   auto entered = plane_.restructure(skeleton(), {}, elements_of(guest));
+  if (!entered && entered.error().code == ENOBUFS) on_rules_event(firewall::ChangesLost{});
   if (!entered) profiles_ = before;
   return entered;
 }
 
-firewall::Ruleset Router::desired_rules() const {
+std::string Router::told(const KernelError& error) {
+  // What the kernel holds now may be neither what it was nor what it should be.
+  if (error.code == ENOBUFS) on_rules_event(firewall::ChangesLost{});
+  const auto origin = firewall::origin_of(error.subject, config_.policy, profiles_);
+  if (!origin) return sentence(error);
+  constexpr std::array kKinds{"rule \"", "group \"", "set \""};
+  return origin->declared_at.to_string() + ": the kernel refused what " +
+         kKinds.at(static_cast<std::size_t>(origin->kind)) + origin->name + "\" becomes: " + sentence(error);
+}
+
+firewall::Ruleset Router::desired_rules() {
   auto rules = skeleton();
   rules.insert(held_);
   for (const auto& [tap, guest] : desired_.guests) {

@@ -20,10 +20,13 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/guests.h"
+#include "config/load.h"
 #include "firewall/compile.h"
+#include "firewall/explain.h"
 #include "firewall/journey.h"
 #include "firewall/nft/events.h"
 #include "firewall/rule_names.h"
@@ -57,6 +60,7 @@ class Router final : public control::Service {
     Spawner* spawner = nullptr;                            // none: DHCP and DNS are served in this process
     std::optional<firewall::ServiceUsers> users;           // with a spawner: whom its children run as
     std::expected<UniqueFd, KernelError> packet_log = {};  // open_packet_log(); an empty one: nothing is logged
+    std::optional<config::Files> files;                    // that `config` was read from
   };
   Router(boost::asio::io_context& io, Parts parts);
 
@@ -82,7 +86,11 @@ class Router final : public control::Service {
   control::Answer<control::ExplainView> explain(std::string from, std::string to, config::Service packet) override;
   control::Answer<std::vector<control::RuleView>> rules() override;
   control::Result<std::shared_ptr<control::Feed>> monitor(std::string which) override;
-  control::Answer<control::ReloadView> reload(control::Peer peer) override;
+  control::Answer<control::ReloadView> reload(std::optional<std::chrono::seconds> confirm_within,
+                                              control::Peer peer) override;
+  control::Answer<std::chrono::seconds> confirm(control::Peer peer) override;
+  control::Answer<control::GuestView> change_guest(std::string which, std::vector<std::string> groups,
+                                                   control::Peer peer) override;
   control::Answer<std::vector<std::string>> teardown(control::Peer peer) override;
 
  private:
@@ -90,10 +98,14 @@ class Router final : public control::Service {
 
   // --- router.cpp: the desired state, and making it so
   void adopt_config(config::Config config);
+  void adopt_policy(config::Config config);  // of a configuration that is the same in all else
   void enter_profiles();
+  // What the kernel refused, at the place of the policy that it came from, if it came from there. Where nobody knows
+  // what became of the change, the tables are looked at.
+  [[nodiscard]] std::string told(const KernelError& error);
   [[nodiscard]] Result<void> enter(const config::Guest& guest);
-  [[nodiscard]] firewall::Ruleset desired_rules() const;
-  [[nodiscard]] firewall::Ruleset skeleton() const;
+  [[nodiscard]] firewall::Ruleset desired_rules();
+  [[nodiscard]] firewall::Ruleset skeleton();
   [[nodiscard]] DesiredGuest desire(const config::Guest& guest) const;
   [[nodiscard]] std::vector<firewall::Element> elements_of(const config::Guest& guest) const;
   [[nodiscard]] const config::Network& network_of(const config::Guest& guest) const;
@@ -109,6 +121,9 @@ class Router final : public control::Service {
   [[nodiscard]] FullPlan full_plan() const;
   [[nodiscard]] Attempt<> apply_all(const FullPlan& plan, bool repairs = false);
   void drop_lost_ephemerals(state::Change& change);
+  [[nodiscard]] Attempt<> begin_watching();
+  [[nodiscard]] std::optional<std::string> note_beginning();  // why it could not be
+  [[nodiscard]] Attempt<> begin_rules(std::optional<std::string> trouble);
   [[nodiscard]] Attempt<> listen_to_rules(std::optional<std::uint32_t> expected);
   void degrade(const std::string& why);  // at start: what can't be done now is tried again
   boost::asio::awaitable<Attempt<>> note(state::Change change);
@@ -197,15 +212,47 @@ class Router final : public control::Service {
   boost::asio::awaitable<Attempt<>> fit_link_to(config::Guest guest);
   control::Answer<control::GuestView> change_ports(std::string which, config::Publish port, bool add,
                                                    control::Peer peer);
+  // Writes the guest down as it is to be and changes its elements; taken back where that fails.
+  boost::asio::awaitable<Attempt<>> change_elements(config::Guest before, config::Guest after);
+  [[nodiscard]] Attempt<> change_profile(const config::Guest& before, const config::Guest& after);
+  // Of the policy's expectations those that don't hold, now that the guest is what it is.
+  [[nodiscard]] std::vector<std::string> broken_expectations(const config::Guest& guest);
   [[nodiscard]] Attempt<> refuse_if_stopped() const;
-  [[nodiscard]] std::expected<config::Config, std::string> load_files() const;
+  // What reading the files again would replace.
+  struct Before {
+    config::Config config;
+    std::optional<config::GuestTable> guests;  // none: of all that the files say only the policy differs
+    bool was_stopped = false;
+    int damaged = 0;
+    std::vector<firewall::Element> held;
+    bool services_waited = false;
+  };
+  [[nodiscard]] std::expected<config::Config, std::string> load_files();
+  [[nodiscard]] Attempt<> check_files(config::Config& loaded);
   [[nodiscard]] Attempt<> change_policy(const firewall::Profiles& before);
-  boost::asio::awaitable<Attempt<>> apply_files(config::Config config, const config::GuestTable& before,
-                                                bool nothing_held);
+  [[nodiscard]] Before hold(const config::Config& wanted);
+  boost::asio::awaitable<Attempt<>> apply_files(config::Config config, Before& before);
+  boost::asio::awaitable<std::string> take_back_files(Before before, std::string error);
+  [[nodiscard]] std::vector<std::string> changes_since(const Before& before) const;
+  boost::asio::awaitable<void> finish_reload(const Before& before, control::ReloadView& shown,
+                                             std::optional<Gate::Pass>& pass);
   void dismiss(const config::GuestTable& before);
+
+  // --- confirm.cpp: files that hold only if somebody says so in time
+  struct Awaited {
+    config::Config before;  // what was in force when nothing waited
+    std::chrono::steady_clock::time_point until;
+  };
+  void await_confirmation(config::Config before, std::chrono::seconds within);
+  [[nodiscard]] std::chrono::seconds time_to_confirm() const;
+  boost::asio::awaitable<void> go_back();
+  [[nodiscard]] Attempt<> fits_what_was_before(const config::Guest& guest) const;
+
   boost::asio::awaitable<Attempt<std::vector<std::string>>> give_back();
 
-  [[nodiscard]] firewall::Topology topology() const;  // explain.cpp
+  // --- explain.cpp
+  [[nodiscard]] firewall::Topology topology() const;
+  [[nodiscard]] control::ExplainSide explain_side(firewall::SideSaid said) const;
 
   // --- cut.cpp: connections under way that the rules in force would refuse
   boost::asio::awaitable<Result<void>> cut_denied();
@@ -229,10 +276,13 @@ class Router final : public control::Service {
   GuestServices services_;
   Gate gate_;
 
+  config::Files files_;
   config::Config config_;
   config::GuestTable guests_;    // every guest that holds a name, those being added too
   firewall::Profiles profiles_;  // of those guests
-  Desired desired_;              // of the kernel: guests whose rules are in
+  firewall::CompileCache compiled_, proved_;
+  std::set<std::pair<firewall::ProfileId, bool>> kinds_proved_;  // with an IPv6 address or without
+  Desired desired_;                                              // of the kernel: guests whose rules are in
   bool stopped_ = false;
   int damaged_ = 0;                      // state::Stored::damaged: until then nothing of ours is removed
   std::vector<firewall::Element> held_;  // of guests that nobody knows any more
@@ -297,7 +347,9 @@ class Router final : public control::Service {
   std::vector<std::string> host_problems_;
   std::size_t conntrack_step_ = 0;  // the number of guests that the connection table is known to suffice for
   std::string conntrack_warning_;
-  std::string files_problem_;                        // why the files on disk are not what is in force
+  std::string files_problem_;       // why the files on disk are not what is in force
+  std::optional<Awaited> awaited_;  // the files in force wait to be confirmed
+  boost::asio::steady_timer confirm_timer_;
   std::map<std::string, state::KnownLease> leases_;  // by TAP
   std::map<std::string, BootTime> lease_written_;    // by TAP: a flood must not keep the disk busy
   std::set<std::string> leases_due_;                 // by TAP: changed too soon after that; the timer writes them

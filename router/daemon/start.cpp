@@ -16,12 +16,13 @@ namespace asio = boost::asio;
 namespace {
 
 // The expectations of the configuration that don't hold, a line each.
-std::string failed_expectations(const config::Config& config, const config::GuestTable& guests) {
+std::string failed_expectations(const config::Config& config, const config::GuestTable& guests,
+                                firewall::CompileCache& cache) {
   std::vector<const config::Guest*> all;
   for (const auto& [tap, guest] : guests.all()) all.push_back(&guest);
   config::Problems untried;
   std::string text;
-  for (const auto& problem : firewall::prove(config, all, untried)) {
+  for (const auto& problem : firewall::prove(config, all, untried, &cache)) {
     text += (text.empty() ? "" : "\n") + problem.to_string();
   }
   return text;
@@ -38,17 +39,10 @@ Plan everything(const FullPlan& plan) {
 }  // namespace
 
 Attempt<> Router::start() {
-  auto events = KernelEvents::open(io_, [this](const KernelEvent& event) { on_event(event); });
-  if (!events) return std::unexpected(events.error().to_string());
-  auto conntrack = ConntrackFlusher::open(io_);
-  if (!conntrack) return std::unexpected(conntrack.error().to_string());
-  conntrack_ = std::move(*conntrack);
-  if (auto observed = plane_.observe(); !observed) return std::unexpected(observed.error().to_string());
-  events_ = std::move(*events);
-  events_->drain();
+  if (auto watching = begin_watching(); !watching) return watching;
   if (auto clear = check_collisions(); !clear) return clear;
   // No daemon would be worse than a policy that does what its own tests deny: guests need DHCP and DNS.
-  if (const auto failed = failed_expectations(config_, guests_); !failed.empty()) {
+  if (const auto failed = failed_expectations(config_, guests_, proved_); !failed.empty()) {
     files_problem_ =
         "the policy is in force, but not all that it expects holds; correct it, then run `vrouter reload`: " + failed;
     log_error(files_problem_);
@@ -57,6 +51,31 @@ Attempt<> Router::start() {
   if (holding()) {
     if (auto recovered = recover(); !recovered) return recovered;
   }
+  if (auto begun = begin_rules(note_beginning()); !begun) return begun;
+  if (!failed_.empty()) retry_later();
+  start_repair();
+  spawn([this] { return fit_conntrack(); });
+  begin_services();
+  look_at_others_soon();
+  check_after(kCheckEvery);
+  return {};
+}
+
+// The host as it is, and whoever tells of its changes.
+Attempt<> Router::begin_watching() {
+  auto events = KernelEvents::open(io_, [this](const KernelEvent& event) { on_event(event); });
+  if (!events) return std::unexpected(events.error().to_string());
+  auto conntrack = ConntrackFlusher::open(io_);
+  if (!conntrack) return std::unexpected(conntrack.error().to_string());
+  conntrack_ = std::move(*conntrack);
+  if (auto observed = plane_.observe(); !observed) return std::unexpected(observed.error().to_string());
+  events_ = std::move(*events);
+  events_->drain();
+  return {};
+}
+
+// What the start replaces on this host goes to the disk before the kernel hears of it.
+std::optional<std::string> Router::note_beginning() {
   state::Change change;
   drop_lost_ephemerals(change);
   change.stopped = false;
@@ -69,18 +88,22 @@ Attempt<> Router::start() {
   auto originals = unrecorded(plan);
   change.remove_originals = std::move(originals.remove_originals);
   change.put_originals = std::move(originals.put_originals);
-  std::optional<std::string> trouble;
   if (!change.remove_guests.empty() || !change.put_originals.empty() || disk_.loaded().stopped) {
-    if (auto noted = disk_.note_now(std::move(change)); !noted) trouble = noted.error();
+    if (auto noted = disk_.note_now(std::move(change)); !noted) return noted.error();
   }
+  record(plane_.originals(), plan);
+  return std::nullopt;
+}
+
+// The rules, and behind them all else; with `trouble` none of it is done now.
+Attempt<> Router::begin_rules(std::optional<std::string> trouble) {
   auto rules_seen = plane_.nft().generation();
   if (!trouble) {
-    record(plane_.originals(), plan);
     admit_upstreams(services_.upstream_servers(config_.dns));
     const auto installed = plane_.install(desired_rules());
     // Another daemon's tables, or no right to change any: waiting would not help.
     if (!installed && installed.error().code == EPERM) return std::unexpected(installed.error().to_string());
-    if (!installed) trouble = installed.error().to_string();
+    if (!installed) trouble = told(installed.error());
     // Even where nothing was missing: the daemon before may have been killed when it had just put rules back.
     if (installed) forget_untranslated();
     if (installed && *installed && rules_seen) ++*rules_seen;
@@ -89,24 +112,18 @@ Attempt<> Router::start() {
   if (trouble) {
     degrade(*trouble);
     failed_.all = true;
-  } else {
-    rules_in_ = true;
-    for (const auto& [tap, guest] : desired_.guests) {
-      const auto made = plane_.apply(create_guest_tap(guest, plane_.observed()).operations);
-      if (made.error) fail_link(tap, made.error->to_string());
-    }
-    events_->drain();
-    if (auto applied = apply_all(full_plan()); !applied) {
-      degrade(applied.error());
-      failed_.all = true;  // the host's part it may be, or a link that is nobody's any more
-    }
+    return {};
   }
-  if (!failed_.empty()) retry_later();
-  start_repair();
-  spawn([this] { return fit_conntrack(); });
-  begin_services();
-  look_at_others_soon();
-  check_after(kCheckEvery);
+  rules_in_ = true;
+  for (const auto& [tap, guest] : desired_.guests) {
+    const auto made = plane_.apply(create_guest_tap(guest, plane_.observed()).operations);
+    if (made.error) fail_link(tap, made.error->to_string());
+  }
+  events_->drain();
+  if (auto applied = apply_all(full_plan()); !applied) {
+    degrade(applied.error());
+    failed_.all = true;  // the host's part it may be, or a link that is nobody's any more
+  }
   return {};
 }
 
@@ -168,7 +185,7 @@ asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
     record(plane_.originals(), plan);
   }
   const auto installed = plane_.install(desired_rules());
-  if (!installed) co_return std::unexpected(installed.error().to_string());
+  if (!installed) co_return std::unexpected(told(installed.error()));
   if (*installed) forget_untranslated();
   rules_are_in();
   co_await make_taps();

@@ -211,6 +211,7 @@ control::Answer<control::StatusView> Router::status() {
   shown.uptime = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);
   std::error_code missing;
   if (std::filesystem::exists(paths_.config, missing)) shown.config_file = paths_.config;
+  if (awaited_) shown.confirm_within = time_to_confirm();
   shown.uplinks = resolve_uplinks();
   shown.forwarding = config::name(config_.host.forwarding);
   for (const auto& [name, network] : config_.networks) {

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <map>
 
+#include "firewall/compile.h"
 #include "tests/truth/table.h"
 #include "tests/unit/firewall/agreement.h"
 
@@ -53,6 +56,37 @@ TEST(RandomPolicies, SayManyThings) {
   EXPECT_GT(verdicts[Verdict::reject] * 10, lines);
   EXPECT_GT(by_rules * 4, lines) << "rules decide too few flows";
   RecordProperty("refused", static_cast<int>(refused));
+}
+
+// What a cache holds of one policy must not show in the next, be it another's or the same with a little changed.
+TEST(RandomPolicies, CompileToTheSameWithACache) {
+  firewall::CompileCache cache;
+  const auto check = [&](const config::Config& config) {
+    firewall::Profiles profiles{config};
+    for (const auto& guest : config.guests) profiles.add(guest, config.networks.at(guest.network));
+    return firewall::compile(config, {}, profiles, &cache) == firewall::compile(config, {}, profiles);
+  };
+  for (std::uint32_t number = 0; number < kPolicies; ++number) {
+    auto config = random_policy(number).config;
+    ASSERT_TRUE(check(config)) << number;
+    auto& policy = config.policy;
+    if (!policy.rules.empty()) {
+      auto& rule = policy.rules[number % policy.rules.size()];
+      std::swap(rule.from, rule.to);
+      ASSERT_TRUE(check(config)) << number << ", " << rule.name << " turned round";
+      std::ranges::reverse(policy.rules);
+      ASSERT_TRUE(check(config)) << number << ", the other way round";
+      policy.rules.erase(policy.rules.begin() + static_cast<std::ptrdiff_t>(number % policy.rules.size()));
+      ASSERT_TRUE(check(config)) << number << ", one rule less";
+    }
+    for (auto& [name, group] : policy.groups) std::swap(group.egress, group.ingress);
+    ASSERT_TRUE(check(config)) << number << ", other defaults";
+    for (auto& [name, set] : policy.sets) std::swap(set.v4, policy.sets.begin()->second.v4);
+    ASSERT_TRUE(check(config)) << number << ", other addresses";
+    if (config.guests.size() > 1) std::swap(config.guests.front().groups, config.guests.back().groups);
+    if (!config.guests.empty()) config.guests.pop_back();
+    ASSERT_TRUE(check(config)) << number << ", other guests";
+  }
 }
 
 TEST(RandomPolicies, AreTheSameForTheSameNumber) {

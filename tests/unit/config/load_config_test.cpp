@@ -130,5 +130,37 @@ TEST_F(LoadConfig, RefusesWhatCantBeRead) {
                                                "links); mend its path or its permissions"));
 }
 
+// Whatever is kept from one reading to the next, what comes out is what the files say now.
+TEST_F(LoadConfig, FilesThatAreReadAgainSayWhatTheySayNow) {
+  const auto both_say = [&](Files& files, const char* what) {
+    const auto again = files.load();
+    const auto anew = load_config(directory_ / "vrouter.toml", directory_ / "policy.d");
+    EXPECT_TRUE(again == anew) << what;
+  };
+  Files files{directory_ / "vrouter.toml", directory_ / "policy.d"};
+  both_say(files, "nothing there");
+  write("vrouter.toml", "[[guests]]\nname = \"w\"\ntap = \"tap0\"\naddress = \"10.0.5.2\"\ngroups = [\"web\"]\n");
+  both_say(files, "a group that is not declared");
+  write("policy.d/10-web.toml", "[groups.web]\n");
+  both_say(files, "declared");
+  both_say(files, "the same again");
+  write("policy.d/20-rules.toml", "[[rules]]\nto = \"group:web\"\nallow = \"tcp/80\"\n");
+  both_say(files, "a file more");
+  write("policy.d/20-rules.toml", "[[rules]]\nto = \"group:web\"\nallow = \"tcp/81\"\n");
+  both_say(files, "a rule changed");
+  write("policy.d/20-rules.toml", "[[rules]]\nto = \"group:wet\"\nallow = \"tcp/81\"\n");
+  both_say(files, "a group misspelt");
+  write("policy.d/20-rules.toml", "[[rules\n");
+  both_say(files, "no TOML");
+  std::filesystem::remove(directory_ / "policy.d/20-rules.toml");
+  both_say(files, "that file gone");
+  write("policy.d/10-web.toml", "[groups.wet]\n");
+  both_say(files, "the guest's group lost");
+  write("vrouter.toml", "[[guests]]\nname = \"w\"\ntap = \"tap0\"\naddress = \"10.0.5.2\"\ngroups = [\"wet\"]\n");
+  both_say(files, "the guest moved");
+  std::filesystem::remove(directory_ / "vrouter.toml");
+  both_say(files, "its file gone");
+}
+
 }  // namespace
 }  // namespace vrouter::config

@@ -342,6 +342,32 @@ TEST_F(NftPortTest, AnErrorNamesTheElementAndChangesNothing) {
   EXPECT_EQ(changes(diff(one, observe(*port))), "");
 }
 
+// By what the kernel refuses its origin in the policy is found: a rule by its comment.
+TEST_F(NftPortTest, AnErrorCarriesWhatItIsAbout) {
+  auto port = open_port();
+  apply_all(*port, desired_of({}));
+  const auto before = observe(*port);
+  Transaction transaction;
+  // More tokens than 64 bits hold.
+  const Limit impossible{.rate = 1, .unit = 86400, .burst = 0xffffffff};
+  transaction.add_chains.push_back({Family::inet,
+                                    {"r_many_12345678_eg",
+                                     std::nullopt,
+                                     {{{Verdict{Verdict::Kind::accept, {}}}, "fine (10-web.toml:3)"},
+                                      {{impossible, Verdict{Verdict::Kind::drop, {}}}, "many (10-web.toml:7)"}}}});
+  const auto of_rule = port->apply(transaction);
+  ASSERT_FALSE(of_rule.has_value());
+  EXPECT_EQ(of_rule.error().subject, "many (10-web.toml:7)") << of_rule.error().to_string();
+  transaction.add_chains.clear();
+  transaction.add_elements = {{{Family::inet, "verdicts"},
+                               {{1, 0, 0, 0, 6, 0, 0, 0, 0, 80, 0, 0}, {}},
+                               {{}, Verdict{Verdict::Kind::goto_chain, "r_gone_12345678_in"}}}};
+  const auto of_element = port->apply(transaction);
+  ASSERT_FALSE(of_element.has_value());
+  EXPECT_EQ(of_element.error().subject, "r_gone_12345678_in") << of_element.error().to_string();
+  EXPECT_EQ(observe(*port), before);
+}
+
 TEST_F(NftPortTest, AnErrorNamesTheSetThatIsNotThere) {
   auto port = open_port();
   const auto done = port->apply(change_elements({}, compile_guest(guest_of(0), network_of())));

@@ -131,6 +131,24 @@ TEST(Options, CheckTakesFilesAndPlaces) {
   EXPECT_EQ(parse({"check"})->config_file, "/etc/vrouter/vrouter.toml");
 }
 
+TEST(Options, AReloadMayWaitToBeConfirmed) {
+  EXPECT_FALSE(parse({"reload"})->confirm_within);
+  EXPECT_EQ(parse({"reload", "--confirm", "60"})->confirm_within, std::chrono::seconds{60});
+  EXPECT_THAT(parse({"reload", "--confirm", "0"}).error().text, HasSubstr("--confirm: takes 1 to 3600 seconds"));
+  EXPECT_EQ(parse({"confirm"})->command, Command::confirm);
+}
+
+TEST(Options, GroupsAreSaidOneByOneOrNone) {
+  const auto changed = parse({"change-guest", "web1", "--group", "web", "--group", "db"});
+  ASSERT_TRUE(changed) << changed.error().text;
+  EXPECT_EQ(changed->guest, "web1");
+  EXPECT_EQ(changed->wanted.groups, (std::vector<std::string>{"web", "db"}));
+  EXPECT_TRUE(parse({"change-guest", "web1", "--no-groups"})->wanted.groups.empty());
+  EXPECT_THAT(parse({"change-guest", "web1"}).error().text, HasSubstr("--group GROUP, or --no-groups"));
+  EXPECT_FALSE(parse({"change-guest", "web1", "--no-groups", "--group", "web"}));
+  EXPECT_THAT(parse({"add-guest", "tap0", "--group", "web,db"}).error().text, HasSubstr("--group web --group db"));
+}
+
 TEST(Options, NamesTheCommandThatThereIsNot) {
   EXPECT_THAT(parse({"fly"}).error().text, HasSubstr("there is no command fly"));
   EXPECT_THAT(parse({"--socket", "status", "fly", "tap0"}).error().text, HasSubstr("there is no command fly"));
@@ -164,7 +182,7 @@ TEST(Options, HelpOfTheProgramAndOfEachCommandIsStatus0) {
   ASSERT_FALSE(help);
   EXPECT_EQ(help.error().status, kDone);
   for (const auto* command : {"add-guest", "remove-guest", "guests", "show", "status", "leases", "publish", "unpublish",
-                              "ruleset", "reload", "check", "teardown"}) {
+                              "change-guest", "ruleset", "reload", "confirm", "check", "teardown"}) {
     EXPECT_THAT(help.error().text, HasSubstr(command));
     const auto of_command = parse({command, "--help"});
     ASSERT_FALSE(of_command);

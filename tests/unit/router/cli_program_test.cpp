@@ -97,6 +97,10 @@ TEST_F(Program, ExplainsAndTellsByItsStatus) {
   const auto json = boost::json::parse(ask({"--json", "explain", "tap0", "world", "udp/53"}).out).as_object();
   EXPECT_EQ(json.at("verdict").as_string(), "reject");
   EXPECT_EQ(json.at("packet").as_string(), "udp/53");
+  const auto side = json.at("sides").at(0);
+  EXPECT_EQ(side.at("side"), "sender");
+  EXPECT_EQ(side.at("rule"), "no mail");
+  EXPECT_EQ(side.at("declared_at").at("line"), 3);
   EXPECT_EQ(ask({"explain", "nobody", "world"}).status, kRefused);
   const auto wrong = ask({"explain", "tap0", "world", "tcp"});
   EXPECT_EQ(wrong.status, kUsage);
@@ -173,6 +177,58 @@ TEST_F(Program, WarningsAreOnStderr) {
   EXPECT_EQ(ran.status, kDone);
   EXPECT_EQ(ran.out, "guest web1 is new\n");
   EXPECT_EQ(ran.err, "vrouter: warning: table filter drops what is forwarded\n");
+}
+
+TEST_F(Program, AReloadThatWaitsSaysWhatToDoNext) {
+  const auto ran = ask({"reload", "--confirm", "90"});
+  EXPECT_EQ(ran.status, kDone);
+  EXPECT_THAT(ran.out, HasSubstr("run it within 1m 30s"));
+  EXPECT_EQ(boost::json::parse(ask({"--json", "reload", "--confirm", "90"}).out).at("confirm_within"), 90);
+  EXPECT_THAT(ask({"confirm"}).out, HasSubstr("confirmed, with 1m 30s left"));
+  EXPECT_EQ(ask({"confirm"}).status, kRefused);
+}
+
+TEST_F(Program, PutsAGuestIntoOtherGroups) {
+  ask({"add-guest", "tap0"});
+  EXPECT_THAT(ask({"change-guest", "tap0", "--group", "web", "--group", "db"}).out,
+              HasSubstr("in web, db now; tap0 on"));
+  EXPECT_EQ(boost::json::parse(ask({"--json", "change-guest", "tap0", "--no-groups"}).out).at("guest").at("groups"),
+            boost::json::array{});
+  EXPECT_EQ(ask({"change-guest", "nobody", "--no-groups"}).status, kRefused);
+}
+
+TEST_F(Program, ChecksPolicyFilesByTheirKind) {
+  const auto file = [&](const char* name, const char* text) {
+    const auto path = directory_ / name;
+    std::ofstream{path} << text;
+    return path.string();
+  };
+  const auto guests = file("guests.toml", "[[guests]]\ntap = \"tap0\"\naddress = \"10.0.5.2\"\ngroups = [\"web\"]\n");
+  const auto web = file("web.toml",
+                        "[groups.web]\n[[rules]]\nto = \"group:web\"\nallow = \"22\"\n"
+                        "[[expect]]\nfrom = \"world\"\nto = \"group:web\"\npacket = \"tcp/22\"\nverdict = "
+                        "\"reject\"\n"
+                        "[[expect]]\nfrom = \"world\"\nto = \"guest:later\"\npacket = \"tcp/22\"\nverdict = "
+                        "\"reject\"\n");
+  const auto together = run({"check", guests, web});
+  EXPECT_EQ(together.status, kDone) << together.err;
+  EXPECT_THAT(together.out, HasSubstr("1 guests, 1 groups, 1 rules, 1 expectations hold, 1 untried\n"));
+  const auto none = (directory_ / "none.toml").string();
+  EXPECT_EQ(run({"check", "--config", none, web}).status, kDone);
+  const auto wrong = file("wrong.toml", "[[rules]]\nto = \"group:wen\"\nallow = \"tcp/1\"\n");
+  const auto refused = run({"check", guests, web, wrong});
+  EXPECT_EQ(refused.status, kRefused);
+  EXPECT_THAT(refused.err, HasSubstr("wrong.toml:2:"));
+  // One mistake must not hide what is only odd.
+  std::filesystem::create_directory(directory_ / "policy.d");
+  std::filesystem::rename(web, directory_ / "policy.d" / "web.toml");
+  std::filesystem::rename(wrong, directory_ / "policy.d" / "wrong.toml");
+  const auto both = run({"check", "--config", guests, "--policy-dir", (directory_ / "policy.d").string()});
+  EXPECT_EQ(both.status, kRefused);
+  EXPECT_THAT(both.err, HasSubstr("wrong.toml:2:"));
+  EXPECT_THAT(both.err, HasSubstr("22 is IP protocol 22, not a port"));
+  const auto missing = run({"check", "--config", none, "--policy-dir", (directory_ / "p").string()});
+  EXPECT_THAT(missing.err, HasSubstr("there is no such policy directory"));
 }
 
 TEST_F(Program, ChecksFilesWithoutADaemon) {

@@ -210,7 +210,7 @@ void with_old_file(Machine& machine) {
 }
 
 TEST_F(Faulty, Reload) {
-  try_every_fault({with_old_file, [](Machine& m) { return refusal(m.run(m.router->reload({}))); }});
+  try_every_fault({with_old_file, [](Machine& m) { return refusal(m.run(m.router->reload({}, {}))); }});
 }
 
 TEST_F(Faulty, Teardown) {
@@ -227,7 +227,7 @@ TEST_F(Faulty, ReloadAfterTeardown) {
                      add(m, rich_guest("tap1"));
                      ASSERT_TRUE(m.run(m.router->teardown({})));
                    },
-                   [](Machine& m) { return refusal(m.run(m.router->reload({}))); }});
+                   [](Machine& m) { return refusal(m.run(m.router->reload({}, {}))); }});
 }
 
 // A start over a host that needs work, each call refused in turn: either it doesn't start and has changed nothing, or
@@ -331,7 +331,7 @@ TEST_F(Faulty, ConnectionsAreTrackedForAllGuestsAndTheHostsNumberComesBack) {
   ASSERT_TRUE(machine.run(machine.router->teardown({})));
   EXPECT_EQ(sysctls[key], "4096");
   sysctls[key] = "999999999";
-  ASSERT_TRUE(machine.run(machine.router->reload({})));
+  ASSERT_TRUE(machine.run(machine.router->reload({}, {})));
   EXPECT_EQ(sysctls[key], "999999999") << "never lowered";
 }
 

@@ -11,6 +11,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_future.hpp>
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -35,8 +36,10 @@ class Faults {
   int calls = 0;
   std::optional<int> fail_at;
   bool lasting = false;
-  std::string refused;  // the first of them
-  std::string only;     // no others, unless empty
+  std::string refused;       // the first of them
+  std::string only;          // no others, unless empty
+  std::string subject;       // KernelError::subject of what is refused
+  bool lose_answer = false;  // of the next change of the rules: it is made, and nobody hears so
 
   void arm(int call, bool from_there_on) {
     calls = 0;
@@ -50,7 +53,7 @@ class Faults {
     if (!only.empty() && what != only) return std::nullopt;
     if (!fail_at || call < *fail_at || (call > *fail_at && !lasting)) return std::nullopt;
     if (refused.empty()) refused = what;
-    return KernelError{what, ENOMEM, "the test says so"};
+    return KernelError{what, ENOMEM, "the test says so", subject};
   }
 };
 
@@ -137,7 +140,10 @@ class FaultyNft final : public firewall::NftPort {
   }
   [[nodiscard]] Result<void> apply(const firewall::Transaction& transaction) override {
     if (auto error = world_.faults.next("change rules")) return std::unexpected(*error);
-    return world_.nft.apply(transaction);
+    auto applied = world_.nft.apply(transaction);
+    if (std::exchange(world_.faults.lose_answer, false))
+      return std::unexpected(KernelError{"change rules", ENOBUFS, ""});
+    return applied;
   }
   [[nodiscard]] Result<void> teardown() override {
     if (auto error = world_.faults.next("remove tables")) return std::unexpected(*error);
@@ -258,7 +264,10 @@ class Machine {
     write("resolv.conf", "nameserver 192.0.2.53\n");
   }
 
-  void write(const std::string& name, const std::string& text) const { std::ofstream{directory_ / name} << text; }
+  void write(const std::string& name, const std::string& text) const {
+    std::filesystem::create_directories((directory_ / name).parent_path());
+    std::ofstream{directory_ / name} << text;
+  }
 
   [[nodiscard]] Attempt<> start() {
     router.reset();

@@ -27,7 +27,8 @@ class FakeService final : public Service {
   std::map<std::string, GuestView> guests;
   std::optional<Failure> fail_next;
   std::string throw_next;
-  int shows_until_ready = 0;  // how often a guest is shown as waiting before it is ready
+  int shows_until_ready = 0;                      // how often a guest is shown as waiting before it is ready
+  std::optional<std::chrono::seconds> waits_for;  // to be confirmed
   Peer last_peer;
   int calls = 0;
 
@@ -97,12 +98,14 @@ class FakeService final : public Service {
   Answer<std::string> ruleset() override { co_return ruleset_text; }
   Answer<ExplainView> explain(std::string from, std::string to, config::Service packet) override {
     if (!guests.contains(from)) co_return unknown(from);
-    co_return ExplainView{from,
-                          to,
-                          packet.to_string(),
-                          "reject",
-                          "rejected by \"no mail\" (mail.toml:3) on the sender's side",
-                          {"the sender's side: rejected by \"no mail\" (mail.toml:3) (chain r_no_mail_eg)"}};
+    co_return ExplainView{
+        from,
+        to,
+        packet.to_string(),
+        "reject",
+        "rejected by \"no mail\" (mail.toml:3) on the sender's side",
+        {"the sender's side: rejected by \"no mail\" (mail.toml:3) (chain r_no_mail_eg)"},
+        {{"sender", "reject", "no mail", {"mail.toml", 3, 1}, "no mail (mail.toml:3)", "r_no_mail_eg"}}};
   }
   Answer<std::vector<RuleView>> rules() override { co_return rule_views; }
   Result<std::shared_ptr<Feed>> monitor(std::string which) override {
@@ -110,10 +113,23 @@ class FakeService final : public Service {
     if (!open_feed) return std::unexpected(Failure{FailureKind::refused, "there is no feed", {}});
     return open_feed();
   }
-  Answer<ReloadView> reload(Peer peer) override {
+  Answer<ReloadView> reload(std::optional<std::chrono::seconds> confirm_within, Peer peer) override {
     last_peer = peer;
     if (auto failed = std::exchange(fail_next, std::nullopt)) co_return std::unexpected(*failed);
-    co_return ReloadView{{"guest web1 is new"}, {"table filter drops what is forwarded"}};
+    waits_for = confirm_within;
+    co_return ReloadView{{"guest web1 is new"}, {"table filter drops what is forwarded"}, confirm_within};
+  }
+  Answer<std::chrono::seconds> confirm(Peer) override {
+    if (!waits_for) {
+      co_return std::unexpected(Failure{FailureKind::refused, "nothing waits to be confirmed", {}});
+    }
+    co_return *std::exchange(waits_for, std::nullopt);
+  }
+  Answer<GuestView> change_guest(std::string which, std::vector<std::string> groups, Peer) override {
+    const auto found = guests.find(which);
+    if (found == guests.end()) co_return unknown(which);
+    found->second.guest.groups = std::move(groups);
+    co_return found->second;
   }
   Answer<std::vector<std::string>> teardown(Peer) override {
     if (teardown_after.count() > 0) {
