@@ -2,6 +2,7 @@
 #include "config/limits.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <limits>
 #include <vector>
@@ -18,6 +19,8 @@ struct Suffix {
 constexpr std::array kSuffixes{Suffix{'G', 1'000'000'000}, Suffix{'M', 1'000'000}, Suffix{'k', 1'000}};
 
 std::string wanted(const LimitSpec& spec) {
+  if (spec.power_of_two)
+    return "write a power of two up to " + std::to_string(spec.most) + ", such as 16384, or 0 for no limit";
   if (spec.bits) return "write bits per second of 8k to 100G, such as 100M, or 0 for no limit";
   return "write a number of " + std::to_string(spec.least) + " to " + std::to_string(spec.most) + ", or 0 for no limit";
 }
@@ -31,7 +34,8 @@ const LimitSpec* find_limit(std::string_view name) noexcept {
 
 std::expected<std::uint64_t, std::string> check_limit(const LimitSpec& spec, std::int64_t value) {
   const auto number = static_cast<std::uint64_t>(value);
-  if (value == 0 || (value > 0 && number >= spec.least && number <= spec.most)) return number;
+  const bool round = !spec.power_of_two || std::has_single_bit(number);
+  if (value == 0 || (value > 0 && number >= spec.least && number <= spec.most && round)) return number;
   return std::unexpected(std::to_string(value) + " is no limit of " + std::string{spec.name} + "; " + wanted(spec));
 }
 

@@ -17,14 +17,14 @@ namespace vrouter::config {
 struct Limits {
   using Value = std::optional<std::uint64_t>;
   Value egress_packets = {}, egress_bits = {}, ingress_packets = {}, ingress_bits = {};
-  Value new_connections = {};  // that the guest begins
+  Value new_connections = {}, connections = {};  // those that the guest begins
   bool operator==(const Limits&) const = default;
 };
 
 // Of a network whose file says nothing. A guest that begins connections as fast as it can would else fill the host's
-// table of them within a second, and nobody on the host could begin another. At this rate those that nobody answers,
-// which last 30 s (UDP) or 120 s (TCP), come to 15,000 or 60,000: less than the smallest table holds.
-inline constexpr Limits kDefaultLimits{.new_connections = 500};
+// table of them within a second, and nobody on the host could begin another. At these, a few guests that all do their
+// worst fit into the smallest table, and it grows with the number of guests.
+inline constexpr Limits kDefaultLimits{.new_connections = 500, .connections = 16384};
 
 // One of the limits, by the name that files, the command line and the database share.
 struct LimitSpec {
@@ -32,13 +32,15 @@ struct LimitSpec {
   Limits::Value Limits::* member = nullptr;
   std::uint64_t least = 1, most = 0;  // beside 0
   bool bits = false;                  // written with k, M or G
+  bool power_of_two = false;          // each number is a set in the kernel: so there are few
 };
-inline constexpr std::array<LimitSpec, 5> kLimitSpecs{{
+inline constexpr std::array<LimitSpec, 6> kLimitSpecs{{
     {"egress.packets", &Limits::egress_packets, 1, 10'000'000, false},
     {"egress.bits", &Limits::egress_bits, 8'000, 100'000'000'000, true},
     {"ingress.packets", &Limits::ingress_packets, 1, 10'000'000, false},
     {"ingress.bits", &Limits::ingress_bits, 8'000, 100'000'000'000, true},
     {"new_connections", &Limits::new_connections, 1, 1'000'000, false},
+    {"connections", &Limits::connections, 1, 1U << 20U, false, true},
 }};
 [[nodiscard]] const LimitSpec* find_limit(std::string_view name) noexcept;
 

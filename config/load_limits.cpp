@@ -14,6 +14,7 @@ constexpr std::array kLimitKeys{
     KeySpec{"egress", Type::table, "{ packets = 50000, bits = \"100M\" }"},
     KeySpec{"ingress", Type::table, "{ packets = 50000, bits = \"100M\" }"},
     KeySpec{"new_connections", Type::integer, "500"},
+    KeySpec{"connections", Type::integer, "16384"},
 };
 constexpr std::array kDirectionKeys{
     KeySpec{"packets", Type::integer, "50000"},
@@ -41,7 +42,7 @@ void load_limits(Diagnosis& diagnosis, const Node& table, Limits& limits) {
     const TableReader inner{diagnosis, *node, "limits." + direction, kDirectionKeys};
     for (const auto* key : {"packets", "bits"}) read_value(inner, key, *find_limit(direction + '.' + key), limits);
   }
-  read_value(reader, "new_connections", *find_limit("new_connections"), limits);
+  for (const auto* key : {"new_connections", "connections"}) read_value(reader, key, *find_limit(key), limits);
 }
 
 }  // namespace vrouter::config

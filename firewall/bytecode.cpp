@@ -228,6 +228,8 @@ class Assembler {
     load_key(s.key);
     SetUpdate update{s.set, NFT_REG_1, ElementCounter{}};
     if (const auto* limit = std::get_if<Limit>(&s.with)) update.with = rate_limit(*limit);
+    if (const auto* count = std::get_if<CountOver>(&s.with))
+      update.with = ConnectionCount{count->limit, NFT_CONNLIMIT_F_INV};
     add(std::move(update));
   }
   void emit(const Verdict& s) { add(Immediate{NFT_REG_VERDICT, Datum{{}, s}}); }

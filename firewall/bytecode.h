@@ -90,10 +90,14 @@ struct RateLimit {
 struct ElementCounter {  // [ counter ], of an element
   auto operator<=>(const ElementCounter&) const = default;
 };
+struct ConnectionCount {  // [ connlimit count COUNT flags FLAGS ], of an element
+  std::uint32_t count = 0, flags = 0;
+  auto operator<=>(const ConnectionCount&) const = default;
+};
 struct SetUpdate {  // [ dynset update reg_key SREG set SET expr [ ... ] ]
   std::string set;
   std::uint32_t sreg = 0;
-  std::variant<ElementCounter, RateLimit> with;
+  std::variant<ElementCounter, RateLimit, ConnectionCount> with;
   auto operator<=>(const SetUpdate&) const = default;
 };
 struct LogTo {

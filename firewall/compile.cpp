@@ -176,6 +176,10 @@ void add_limit_elements(const Guest& guest, const Network& network, std::vector<
   for (const auto& spec : config::kLimitSpecs) {
     const auto& value = limits.*(spec.member);
     if (!value) continue;
+    if (spec.power_of_two) {
+      out.push_back(inet(connections_set(*value), bytes_of(guest.tap)));
+      continue;
+    }
     auto element = inet(std::string{limit_set(spec.name)}, bytes_of(guest.tap));
     element.data.meter = meter_for(spec.name, *value);
     out.push_back(std::move(element));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <optional>
 #include <span>
 #include <string>
@@ -106,13 +107,30 @@ class Decompiler {
 
   // What no element says is no limit: its network may have been another's then.
   void limits() {
+    connection_limits();
     for (const auto& spec : config::kLimitSpecs) {
+      if (spec.power_of_two) continue;
       for (auto& [tap, guest] : guests_) guest.limits.*(spec.member) = 0;
       for (const auto& [key, data] : all(limit_set(spec.name).data())) {
         Fields fields{key.first};
         const auto guest = guests_.find(fields.interface());
         if (!fields.whole() || guest == guests_.end() || !data.meter) continue;
         guest->second.limits.*(spec.member) = data.meter->rate * (spec.bits ? 8 : 1);
+      }
+    }
+  }
+
+  void connection_limits() {
+    for (auto& [tap, guest] : guests_) guest.limits.connections = 0;
+    for (const auto& [set, elements] : elements_) {
+      if (!set.set.starts_with(kConnectionsSet)) continue;
+      const auto text = std::string_view{set.set}.substr(kConnectionsSet.size());
+      std::uint64_t number = 0;
+      if (std::from_chars(text.data(), text.data() + text.size(), number).ec != std::errc{}) continue;
+      for (const auto& [key, data] : elements) {
+        Fields fields{key.first};
+        const auto guest = guests_.find(fields.interface());
+        if (fields.whole() && guest != guests_.end()) guest->second.limits.connections = number;
       }
     }
   }
@@ -236,7 +254,7 @@ bool holds_guests(const SetRef& set) {
       "hairpin6", "float4",       "float6",       "floating4",    "floating6",    "snat4",   "snat6",   "routed4",
       "routed6",  "routed_snat4", "routed_snat6", "routed_masq4", "routed_masq6", "tap_id"};
   const auto limit = [](const config::LimitSpec& spec) { return limit_set(spec.name); };
-  return std::ranges::find(kSets, set.set) != kSets.end() ||
+  return std::ranges::find(kSets, set.set) != kSets.end() || set.set.starts_with(kConnectionsSet) ||
          std::ranges::find(config::kLimitSpecs, set.set, limit) != config::kLimitSpecs.end();
 }
 

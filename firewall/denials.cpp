@@ -39,7 +39,7 @@ Compare not_from_guest() {
 
 // A bucket that nobody asked for a minute is full again, and can go.
 Set dynamic(std::string_view name, std::uint32_t timeout) {
-  return {std::string{name}, {Type::ifname}, DataKind::none, {}, false, kMostInterfaces, timeout};
+  return {std::string{name}, {Type::ifname}, DataKind::none, {}, false, false, kMostInterfaces, timeout};
 }
 
 }  // namespace

@@ -294,6 +294,7 @@ class Walk {
   Flow run(const Update& s, const Data& data) {
     probe_.first.clear();
     const bool whole = std::ranges::all_of(s.key, [&](Field f) { return load(f, packet_, moment_, probe_.first); });
+    if (std::holds_alternative<CountOver>(s.with)) return held(false);  // nobody is at the bound
     const auto* limit = std::get_if<Limit>(&s.with);
     return whole && limit != nullptr ? run(*limit, data) : held(whole);
   }

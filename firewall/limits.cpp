@@ -11,8 +11,10 @@
 // New connections are counted in forward and in input, so that those to the host's own services count too; DHCP and
 // neighbour discovery don't. What is dropped there never gets into the host's table of connections.
 //
-// There is no `ct count over N` of this kind: the kernel takes an element away, as one of a dynamic set, once nothing
-// is connected (nft_rhash_gc), and the limit with it.
+// The kernel takes an element that counts connections away once its guest has none (nft_rhash_gc), and its number with
+// it. So the guests of each number are a set, and what they hold is counted in another, whose elements the kernel
+// makes. To see which of a guest's connections have ended it walks the list of them: the rate comes first, so that a
+// flood can't make it walk without end.
 #include "firewall/limits.h"
 
 #include <algorithm>
@@ -60,6 +62,23 @@ Rule rule_of(const Place& place) {
   return rule(std::string{place.comment}, std::move(statements));
 }
 
+constexpr auto kTooMany = "over its limit of connections";
+constexpr auto kTooManyChain = "over_connections";
+
+void add_connection_limits(const std::vector<std::uint32_t>& numbers, Table& inet, std::vector<Rule>& begins) {
+  constexpr std::uint32_t kMostInterfaces = 65536;
+  constexpr std::uint32_t kWeek = 7 * 86400;  // longer than the kernel tracks what is silent
+  if (numbers.empty()) return;
+  for (const auto number : numbers) {
+    const auto members = connections_set(number), held = "held_" + std::to_string(number);
+    inet.sets.push_back(set(members, {Type::ifname}));
+    inet.sets.push_back({held, {Type::ifname}, DataKind::none, {}, false, false, kMostInterfaces, kWeek});
+    begins.push_back(rule(kTooMany, {state(kNew), in({Field::iifname}, members),
+                                     Update{{Field::iifname}, held, CountOver{number}}, go(kTooManyChain)}));
+  }
+  inet.chains.push_back(refusal(kTooManyChain, Refused::sent, "limit", kTooMany, drop()));
+}
+
 std::vector<Rule>& rules_of(Table& table, std::string_view chain) {
   return std::ranges::find(table.chains, chain, &Chain::name)->rules;
 }
@@ -67,13 +86,18 @@ std::vector<Rule>& rules_of(Table& table, std::string_view chain) {
 }  // namespace
 
 std::string_view limit_set(std::string_view limit) {
-  return std::ranges::find(kPlaces, limit, &Place::limit)->set;
+  const auto* place = std::ranges::find(kPlaces, limit, &Place::limit);
+  return place == kPlaces.end() ? std::string_view{} : place->set;
+}
+
+std::string connections_set(std::uint64_t limit) {
+  return std::string{kConnectionsSet} + std::to_string(limit);
 }
 
 void add_limits(const Profiles& profiles, Table& inet) {
   std::vector<Rule> sends, receives, begins;
   for (std::size_t i = 0; i < config::kLimitSpecs.size(); ++i) {
-    if (!profiles.limits(i)) continue;
+    if (!profiles.limits(i) || config::kLimitSpecs[i].power_of_two) continue;
     const auto& place = *std::ranges::find(kPlaces, config::kLimitSpecs[i].name, &Place::limit);
     inet.sets.push_back(metered_set(std::string{place.set}, Type::ifname));
     auto& rules = place.begins ? begins : place.interface == Field::iifname ? sends : receives;
@@ -81,6 +105,7 @@ void add_limits(const Profiles& profiles, Table& inet) {
     const auto where = place.interface == Field::iifname ? Refused::sent : Refused::ingress;
     inet.chains.push_back(refusal(over(place), where, "limit", std::string{place.comment}, drop()));
   }
+  add_connection_limits(profiles.connection_limits(), inet, begins);
   const auto put = [](std::vector<Rule>& rules, std::vector<Rule>::iterator before, const std::vector<Rule>& added) {
     rules.insert(before, added.begin(), added.end());
   };

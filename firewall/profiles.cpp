@@ -2,6 +2,7 @@
 #include "firewall/profiles.h"
 
 #include <algorithm>
+#include <bit>
 #include <string_view>
 #include <utility>
 
@@ -30,10 +31,12 @@ ProfileId candidate(std::uint64_t hash) {
   return static_cast<ProfileId>(hash % kSpan) + kIsolatedProfile + 1;
 }
 
-std::bitset<config::kLimitSpecs.size()> limited(const Guest& guest, const Network& network) {
+LimitKinds limited(const Guest& guest, const Network& network) {
   const auto limits = config::merged(guest.limits, network.limits);
-  std::bitset<config::kLimitSpecs.size()> kinds;
-  for (std::size_t i = 0; i < kinds.size(); ++i) kinds[i] = (limits.*(config::kLimitSpecs[i].member)).has_value();
+  LimitKinds kinds;
+  for (std::size_t i = 0; i < config::kLimitSpecs.size(); ++i)
+    kinds[i] = (limits.*(config::kLimitSpecs[i].member)).has_value();
+  if (limits.connections) kinds.set(kFirstCount + static_cast<std::size_t>(std::bit_width(*limits.connections)) - 1);
   return kinds;
 }
 
@@ -144,6 +147,14 @@ ProfileId Profiles::enter(const Guest& guest, const Network& network) {
   while (!taken_.insert(id).second) ++id;
   ids_.emplace(std::move(*m), id);
   return id;
+}
+
+std::vector<std::uint32_t> Profiles::connection_limits() const {
+  std::vector<std::uint32_t> limits;
+  for (auto i = kFirstCount; i < limited_.size(); ++i) {
+    if (limited_.test(i)) limits.push_back(1U << (i - kFirstCount));
+  }
+  return limits;
 }
 
 bool Profiles::within(const Profiles& other) const {

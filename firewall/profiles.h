@@ -35,6 +35,11 @@ struct Membership {
   auto operator<=>(const Membership&) const = default;
 };
 
+// The kinds of limits by index of config::kLimitSpecs, and from kFirstCount on the numbers of connections, by exponent.
+inline constexpr std::size_t kFirstCount = 8;
+using LimitKinds = std::bitset<32>;
+static_assert(config::kLimitSpecs.size() <= kFirstCount);
+
 class Profiles {
  public:
   Profiles() = default;  // of the empty policy
@@ -53,6 +58,8 @@ class Profiles {
 
   // Whether a guest that was added has that limit (config::kLimitSpecs by index), or a network's guests may.
   [[nodiscard]] bool limits(std::size_t kind) const { return limited_.test(kind); }
+  // The limits of connections that those guests have, each a power of two.
+  [[nodiscard]] std::vector<std::uint32_t> connection_limits() const;
   // Whether every guest of these has the profile that it has in `other`, which may have more of them.
   [[nodiscard]] bool within(const Profiles& other) const;
 
@@ -67,7 +74,7 @@ class Profiles {
   std::set<std::string> concerned_;  // networks whose guests rules mean, be they in no group
   std::map<Membership, ProfileId> ids_;
   std::set<ProfileId> taken_;
-  std::bitset<config::kLimitSpecs.size()> limited_;
+  LimitKinds limited_;
 };
 
 // Whether the peer means guests of this membership, whatever their addresses.

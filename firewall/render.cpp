@@ -267,9 +267,10 @@ struct StatementText {
   std::string operator()(const ClampMss&) const { return "tcp option maxseg size set rt mtu"; }
   std::string operator()(const Limit& s) const { return limit_text(s); }
   std::string operator()(const Update& s) const {
-    const auto* limit = std::get_if<Limit>(&s.with);
-    return fmt::format("update @{} {{ {} {} }}", s.set, key_text(s.key),
-                       limit == nullptr ? "counter" : limit_text(*limit));
+    std::string with = "counter";
+    if (const auto* limit = std::get_if<Limit>(&s.with)) with = limit_text(*limit);
+    if (const auto* count = std::get_if<CountOver>(&s.with)) with = fmt::format("ct count over {}", count->limit);
+    return fmt::format("update @{} {{ {} {} }}", s.set, key_text(s.key), with);
   }
   std::string operator()(const Log& s) const {
     return fmt::format("log prefix \"{}\" group {} snaplen {}", s.prefix, s.group, s.snaplen);

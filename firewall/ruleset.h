@@ -164,13 +164,17 @@ struct Count {  // `counter name COUNTER`
 struct Counter {  // `counter`, of an element's own
   auto operator<=>(const Counter&) const = default;
 };
+struct CountOver {  // `ct count over LIMIT`, of an element's own: goes on with what is one connection too many
+  std::uint32_t limit = 0;
+  auto operator<=>(const CountOver&) const = default;
+};
 // `update @SET { KEY counter }`, `update @SET { KEY limit rate ... }`: the kernel makes the element where there is none
 // and puts off its end. The rule goes on where the element's own statement would: with a limit, for what is within it.
 // A set that is full ends the rule, so no verdict may stand behind an update: it would fail open.
 struct Update {
   Key key;
   std::string set;  // a dynamic one
-  std::variant<Counter, Limit> with;
+  std::variant<Counter, Limit, CountOver> with;
   auto operator<=>(const Update&) const = default;
 };
 

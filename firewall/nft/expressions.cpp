@@ -148,6 +148,12 @@ struct Writer {
     return e;
   }
   nftnl_expr* operator()(const ElementCounter&) const { return make("counter"); }
+  nftnl_expr* operator()(const ConnectionCount& x) const {
+    auto* e = make("connlimit");
+    put(e, NFTNL_EXPR_CONNLIMIT_COUNT, x.count);
+    put(e, NFTNL_EXPR_CONNLIMIT_FLAGS, x.flags);
+    return e;
+  }
   nftnl_expr* operator()(const SetUpdate& x) const {
     auto* e = make("dynset");
     put(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
@@ -251,6 +257,10 @@ Expression read_update(const nftnl_expr* e) {
   SetUpdate update{nftnl_expr_get_str(e, NFTNL_EXPR_DYNSET_SET_NAME), u32(e, NFTNL_EXPR_DYNSET_SREG_KEY), {}};
   const std::string_view name = nftnl_expr_get_str(with, NFTNL_EXPR_NAME);
   if (name == "counter") return update;
+  if (name == "connlimit") {
+    update.with = ConnectionCount{u32(with, NFTNL_EXPR_CONNLIMIT_COUNT), u32(with, NFTNL_EXPR_CONNLIMIT_FLAGS)};
+    return update;
+  }
   if (name != "limit") return other;
   update.with = std::get<RateLimit>(read_limit(with));
   return update;

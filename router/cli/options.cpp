@@ -62,8 +62,8 @@ void add_add_guest(CLI::App& app, Words& words) {
   several("--allow-address", words.allowed, "Address that the guest may have besides its own; several times too");
   command
       ->add_option("--limit", words.limits,
-                   "KEY=VALUE: egress.packets, egress.bits, ingress.packets, ingress.bits, new_connections; "
-                   "several times too")
+                   "KEY=VALUE: egress.packets, egress.bits, ingress.packets, ingress.bits, new_connections, "
+                   "connections; several times too")
       ->allow_extra_args(false);
   command->add_flag("--create-tap", words.create_tap, "Make the TAP, and remove it with the guest");
   command->add_option("--owner", words.owner, "User who may open the TAP made")->needs("--create-tap");

@@ -27,9 +27,9 @@ type Traffic (rx_bytes: int, rx_packets: int, tx_bytes: int, tx_packets: int)
 # Per second, as the guest sees it: egress is what it sends.
 type Rates (packets: ?int, bits: ?int)
 
-# What the guest may use at most. new_connections are per second, those that it begins.
+# What the guest may use at most, of connections those that it begins: new_connections per second, connections at a time.
 # To add a guest, 0 is no limit, and what is left out is its network's; shown is what holds.
-type Limits (egress: ?Rates, ingress: ?Rates, new_connections: ?int)
+type Limits (egress: ?Rates, ingress: ?Rates, new_connections: ?int, connections: ?int)
 
 # state is for people; ready says whether the guest is routed, filtered and answered. publish holds
 # [HOSTADDR:]PORT[-PORT][:GUESTPORT]/PROTOCOL. Without declared_at the guest was added by command.

@@ -273,7 +273,8 @@ Read<config::Limits> limits_from_json(const object& json) {
       read(inner, field, *config::find_limit(std::string{direction}.append(".").append(field)));
     if (inner.error()) fields.fail(std::string{direction} + "." + inner.error()->field, inner.error()->reason);
   }
-  read(fields, "new_connections", *config::find_limit("new_connections"));
+  for (const std::string_view field : {"new_connections", "connections"})
+    read(fields, field, *config::find_limit(field));
   return fields.result(limits);
 }
 
@@ -284,7 +285,7 @@ void refuse_unknown_limits(Fields& fields, const object& json) {
     inner.only(known);
     if (inner.error()) fields.fail(where + inner.error()->field, inner.error()->reason);
   };
-  refuse(json, "limits.", {"egress", "ingress", "new_connections"});
+  refuse(json, "limits.", {"egress", "ingress", "new_connections", "connections"});
   for (const std::string direction : {"egress", "ingress"}) {
     const auto* rates = json.if_contains(direction);
     if (rates != nullptr && rates->is_object())

@@ -215,6 +215,32 @@ TEST_F(LimitsOfGuests, NewConnectionsToTheHostCountToo) {
   EXPECT_EQ(fetch(calm.inside(), "http://192.0.2.80/"), "hello from the world");
 }
 
+TEST_F(LimitsOfGuests, ConnectionsAtATime) {
+  limit("new_connections = 0, connections = 64");
+  begin_connections(flooder.inside(), Scene::kWorld, 1500);
+  EXPECT_LE(world.count(), 66);
+  EXPECT_GE(tracked(kFlooder), 60);
+  EXPECT_LE(tracked(kFlooder), 66);
+  // Its questions to this host count too, so that nothing is left to fill the host's table with.
+  begin_connections(flooder.inside(), kGateway, 500, 53);
+  EXPECT_LE(tracked(kFlooder), 66);
+  EXPECT_EQ(fetch(flooder.inside(), "http://192.0.2.80/"), "") << "no more for itself";
+  EXPECT_EQ(fetch(calm.inside(), "http://192.0.2.80/"), "hello from the world");
+  EXPECT_EQ(calm.inside().must("dig +short +time=2 +tries=1 @10.0.5.1 www.world.example"), "192.0.2.80\n");
+  // The kernel forgets who has none: the limit must hold all the same for whoever begins again.
+  scene.host.must("conntrack -F");
+  std::this_thread::sleep_for(2500ms);
+  EXPECT_EQ(fetch(flooder.inside(), "http://192.0.2.80/"), "hello from the world") << "when they have ended";
+  begin_connections(flooder.inside(), Scene::kWorld, 500);
+  EXPECT_LE(tracked(kFlooder), 66);
+  limit("new_connections = 0, connections = 128");
+  begin_connections(flooder.inside(), Scene::kWorld, 500);
+  EXPECT_GT(tracked(kFlooder), 100) << "another number";
+  limit("new_connections = 0, connections = 0");
+  begin_connections(flooder.inside(), Scene::kWorld, 500);
+  EXPECT_GT(tracked(kFlooder), 400) << "and none";
+}
+
 TEST_F(LimitsOfGuests, ChangeWithoutCuttingWhatIsUnderWay) {
   limit("egress = { packets = 5000 }, new_connections = 100");
   Conversation kept{{flooder.inside(), Scene::kWorld, 8000, scene.world}};
@@ -244,7 +270,9 @@ TEST_F(LimitsOfGuests, OfAGuestAddedByCommandOutliveARestartAndGoWithIt) {
   EXPECT_NE(shown.find("ingress.bits 100M, new_connections 700"), std::string::npos) << shown;
   EXPECT_NE(scene.daemon->vrouter({"show", "calm"}).find("new_connections 500"), std::string::npos);
   const auto json = scene.daemon->vrouter({"--json", "show", "third"});
-  EXPECT_NE(json.find(R"("limits":{"ingress":{"bits":100000000},"new_connections":700})"), std::string::npos) << json;
+  EXPECT_NE(json.find(R"("limits":{"ingress":{"bits":100000000},"new_connections":700,"connections":16384})"),
+            std::string::npos)
+      << json;
   scene.daemon->vrouter({"remove-guest", "third"});
   EXPECT_EQ(listed().find("\"tap2\""), std::string::npos);
 }

@@ -37,7 +37,7 @@ TEST(Examples, FullHasTheDefaultsItClaims) {
   // What the comments say is no default is taken away; the rest must be.
   network.pool.reset();
   EXPECT_TRUE(network.limits.egress_bits && network.limits.ingress_packets);
-  network.limits = {.new_connections = network.limits.new_connections};
+  network.limits = {.new_connections = network.limits.new_connections, .connections = network.limits.connections};
   network.dhcp = {.lease_time = network.dhcp.lease_time, .options = {}, .range = {}, .relays = {}};
   network.declared_at = {};
   EXPECT_EQ(network, default_network());

@@ -14,12 +14,12 @@ constexpr std::string_view kGuest = "[[guests]]\ntap = \"tap0\"\naddress = \"10.
 
 TEST(Limits, AreReadWithTheirSuffixes) {
   Limits limits;
-  for (const auto* text :
-       {"egress.packets=50000", "egress.bits=100M", "ingress.packets=0", "ingress.bits=8k", "new_connections=200"}) {
+  for (const auto* text : {"egress.packets=50000", "egress.bits=100M", "ingress.packets=0", "ingress.bits=8k",
+                           "new_connections=200", "connections=4096"}) {
     const auto read = read_limit(text, limits);
     EXPECT_TRUE(read.has_value()) << read.error();
   }
-  EXPECT_EQ(limits, (Limits{50'000, 100'000'000, 0, 8'000, 200}));
+  EXPECT_EQ(limits, (Limits{50'000, 100'000'000, 0, 8'000, 200, 4096}));
   EXPECT_TRUE(read_limit("egress.bits=100G", limits).has_value());
   EXPECT_EQ(limits.egress_bits, 100'000'000'000);
 }
@@ -33,8 +33,12 @@ TEST(Limits, AreRefusedWithTheRemedy) {
       {"egress.bits", "\"egress.bits\" lacks its value; write egress.bits=100M"},
       {"new_connections", "\"new_connections\" lacks its value; write new_connections=1000"},
       {"egres.bits=1M",
-       "\"egres.bits\" is no limit; there are egress.packets, egress.bits, ingress.packets, ingress.bits "
-       "or new_connections"},
+       "\"egres.bits\" is no limit; there are egress.packets, egress.bits, ingress.packets, ingress.bits, "
+       "new_connections or connections"},
+      {"connections=20000",
+       "20000 is no limit of connections; write a power of two up to 1048576, such as 16384, or 0 for no limit"},
+      {"connections=2097152",
+       "2097152 is no limit of connections; write a power of two up to 1048576, such as 16384, or 0 for no limit"},
       {"new_connections=1k",
        "\"1k\" is no limit of new_connections; write a number of 1 to 1000000, or 0 for no limit"},
       {"new_connections=-1",
@@ -82,11 +86,12 @@ ingress.packets = 7
                                    "f");
   ASSERT_TRUE(config.has_value()) << config.error().front().to_string();
   const auto& network = config->networks.at("default").limits;
-  EXPECT_EQ(network, (Limits{.egress_packets = 50'000, .egress_bits = 100'000'000, .new_connections = 0}));
+  EXPECT_EQ(network,
+            (Limits{.egress_packets = 50'000, .egress_bits = 100'000'000, .new_connections = 0, .connections = 16384}));
   EXPECT_EQ(config->networks.at("lab").limits, kDefaultLimits);
   const auto& guest = config->guests.front().limits;
   EXPECT_EQ(guest, (Limits{.egress_bits = 0, .ingress_packets = 7}));
-  EXPECT_EQ(merged(guest, network), (Limits{.egress_packets = 50'000, .ingress_packets = 7}));
+  EXPECT_EQ(merged(guest, network), (Limits{.egress_packets = 50'000, .ingress_packets = 7, .connections = 16384}));
 }
 
 TEST(Limits, OfTheFileAreRefusedWhereTheyStand) {

@@ -59,7 +59,7 @@ TEST(Decompile, GuestsComeBackAsTheRulesKnowThem) {
   guests[0].allowed_addresses = {boost::asio::ip::make_address("10.0.5.50")};
   guests[3].allowed_addresses = guests[0].allowed_addresses;
   guests[3].snat.v4 = boost::asio::ip::make_address_v4("192.0.2.60");
-  guests[3].limits = {1, 8000, 2, 100'000'000, 3};
+  guests[3].limits = {1, 8000, 2, 100'000'000, 3, 4};
   std::vector<config::Guest> expected;
   for (const auto& guest : guests) expected.push_back(as_ruled(guest));
   std::ranges::sort(expected, {}, &config::Guest::tap);

@@ -21,7 +21,7 @@ using testing::network_of;
 
 config::Network limited_network() {
   auto network = network_of();
-  network.limits = {50'000, 100'000'000, 60'000, 200'000'000, 500};
+  network.limits = {50'000, 100'000'000, 60'000, 200'000'000, 500, 16'384};
   return network;
 }
 
@@ -51,6 +51,7 @@ TEST(Limits, AreElementsWithMetersOfTheirOwn) {
   EXPECT_EQ(element_of(rules, "ingress_packets"), "\"tap0\" limit rate over 60000/second burst 6000 packets");
   EXPECT_EQ(element_of(rules, "ingress_bytes"), "\"tap0\" limit rate over 25000000 bytes/second burst 65536 bytes");
   EXPECT_EQ(element_of(rules, "new_connections"), "\"tap0\" limit rate over 500/second burst 1000 packets");
+  EXPECT_EQ(element_of(rules, "connections_16384"), "\"tap0\"") << "the number is the rule's";
 }
 
 TEST(Limits, OfTheGuestComeBeforeThoseOfItsNetworkAndZeroIsNone) {
@@ -72,14 +73,18 @@ TEST(Limits, CostNothingWhereNobodyHasAny) {
 TEST(Limits, AreAskedForBeforeAnythingElseIsDone) {
   const auto rules = rules_of(guest_of(0), limited_network());
   EXPECT_EQ(render_rule(chain_of(rules, "guest_in").rules[0]),
-            "iifname @egress_packets drop comment \"over its limit of packets\"");
+            "iifname @egress_packets goto over_egress_packets comment \"over its limit of packets\"");
   EXPECT_EQ(render_rule(chain_of(rules, "guest_in").rules[1]),
-            "iifname @egress_bytes drop comment \"over its limit of bits\"");
+            "iifname @egress_bytes goto over_egress_bytes comment \"over its limit of bits\"");
   EXPECT_EQ(render_rule(chain_of(rules, "to_guest").rules[0]),
-            "oifname @ingress_packets drop comment \"over its limit of packets\"");
+            "oifname @ingress_packets goto over_ingress_packets comment \"over its limit of packets\"");
   const auto& from_guest = chain_of(rules, "from_guest").rules;
-  EXPECT_EQ(render_rule(from_guest[0]),
-            "ct state new iifname @new_connections drop comment \"over its limit of new connections\"");
+  EXPECT_EQ(
+      render_rule(from_guest[0]),
+      "ct state new iifname @new_connections goto over_new_connections comment \"over its limit of new connections\"");
+  EXPECT_EQ(render_rule(from_guest[1]),
+            "ct state new iifname @connections_16384 update @held_16384 { iifname ct count over 16384 } goto "
+            "over_connections comment \"over its limit of connections\"");
   // After DHCP, without which there is no guest, and before DNS.
   const auto& to_host = chain_of(rules, "guest_to_host").rules;
   const auto at = [&to_host](const char* comment) {
@@ -100,6 +105,12 @@ TEST(Limits, OfAKindThatNoGuestHadNeedNewRules) {
   EXPECT_FALSE(profiles.lacks(guest, network));
   guest.limits.new_connections = 6;
   EXPECT_FALSE(profiles.add(guest, network)) << "another number is elements only";
+  guest.limits.connections = 64;
+  EXPECT_TRUE(profiles.lacks(guest, network));
+  EXPECT_TRUE(profiles.add(guest, network));
+  guest.limits.connections = 128;
+  EXPECT_TRUE(profiles.add(guest, network)) << "of connections each number has its rule";
+  EXPECT_EQ(profiles.connection_limits(), (std::vector<std::uint32_t>{64, 128}));
 }
 
 TEST(Limits, AreNeverExceededForTheEvaluator) {

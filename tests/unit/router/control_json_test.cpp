@@ -37,7 +37,7 @@ GuestView full_view() {
   view.guest.mac = MacAddress{{0x52, 0x54, 0, 0x12, 0x34, 0x56}};
   view.guest.groups = {"web", "db"};
   view.guest.publish = {{.host = make_address("192.0.2.1"), .first = 8080, .last = 8090, .guest_first = 80}};
-  view.guest.limits = {1, 100'000'000, 0, 8000, 500};
+  view.guest.limits = {1, 100'000'000, 0, 8000, 500, 1024};
   view.guest.ephemeral = true;
   view.guest.create_tap = true;
   view.guest.owner = "qemu";

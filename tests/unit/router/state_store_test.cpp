@@ -39,7 +39,7 @@ config::Guest full_guest() {
        .last = 65535,
        .guest_first = 1,
        .protocol = config::Protocol::sctp}};
-  guest.limits = {1, 100'000'000'000, 0, 8000, 500};
+  guest.limits = {1, 100'000'000'000, 0, 8000, 500, 1024};
   guest.ephemeral = true;
   guest.create_tap = true;
   guest.owner = "qemu";
