@@ -67,12 +67,11 @@ constexpr auto kTooManyChain = "over_connections";
 
 void add_connection_limits(const std::vector<std::uint32_t>& numbers, Table& inet, std::vector<Rule>& begins) {
   constexpr std::uint32_t kMostInterfaces = 65536;
-  constexpr std::uint32_t kWeek = 7 * 86400;  // longer than the kernel tracks what is silent
   if (numbers.empty()) return;
   for (const auto number : numbers) {
     const auto members = connections_set(number), held = "held_" + std::to_string(number);
     inet.sets.push_back(set(members, {Type::ifname}));
-    inet.sets.push_back({held, {Type::ifname}, DataKind::none, {}, false, false, kMostInterfaces, kWeek});
+    inet.sets.push_back({held, {Type::ifname}, DataKind::none, {}, false, false, kMostInterfaces, 0});
     begins.push_back(rule(kTooMany, {state(kNew), in({Field::iifname}, members),
                                      Update{{Field::iifname}, held, CountOver{number}}, go(kTooManyChain)}));
   }

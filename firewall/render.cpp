@@ -270,7 +270,9 @@ struct StatementText {
     std::string with = "counter";
     if (const auto* limit = std::get_if<Limit>(&s.with)) with = limit_text(*limit);
     if (const auto* count = std::get_if<CountOver>(&s.with)) with = fmt::format("ct count over {}", count->limit);
-    return fmt::format("update @{} {{ {} {} }}", s.set, key_text(s.key), with);
+    // What the kernel itself takes away has no end to put off.
+    const auto* verb = std::holds_alternative<CountOver>(s.with) ? "add" : "update";
+    return fmt::format("{} @{} {{ {} {} }}", verb, s.set, key_text(s.key), with);
   }
   std::string operator()(const Log& s) const {
     return fmt::format("log prefix \"{}\" group {} snaplen {}", s.prefix, s.group, s.snaplen);
@@ -315,8 +317,9 @@ void render_set(const Set& set, const ElementMap* elements, std::string& out) {
   if (set.dynamic()) {
     constexpr std::uint32_t kMinute = 60, kDay = 86400;
     const bool days = set.timeout % kDay == 0;
-    out += fmt::format("\t\tsize {}\n\t\tflags dynamic,timeout\n\t\ttimeout {}{}\n", set.size,
-                       set.timeout / (days ? kDay : kMinute), days ? 'd' : 'm');
+    out += fmt::format("\t\tsize {}\n\t\tflags dynamic{}\n", set.size, set.timeout == 0 ? "" : ",timeout");
+    if (set.timeout != 0)
+      out += fmt::format("\t\ttimeout {}{}\n", set.timeout / (days ? kDay : kMinute), days ? 'd' : 'm');
   }
   if (set.metered) out += "\t\tflags dynamic\n";
   if (elements != nullptr && !elements->empty()) {

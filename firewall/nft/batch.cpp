@@ -239,8 +239,11 @@ void Batch::add_set(const SetDefinition& definition) {
     nftnl_set_set_u32(s.get(), NFTNL_SET_DATA_LEN, 16);  // struct nft_verdict, as nft says it; the kernel ignores it
   }
   if (set.dynamic()) {
-    flags |= NFT_SET_EVAL | NFT_SET_TIMEOUT;
+    flags |= NFT_SET_EVAL;
     nftnl_set_set_u32(s.get(), NFTNL_SET_DESC_SIZE, set.size);
+  }
+  if (set.timeout != 0) {
+    flags |= NFT_SET_TIMEOUT;
     nftnl_set_set_u64(s.get(), NFTNL_SET_TIMEOUT, std::uint64_t{set.timeout} * kMilliseconds);
   }
   nftnl_set_set_u32(s.get(), NFTNL_SET_FLAGS, flags);

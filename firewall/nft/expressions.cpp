@@ -156,7 +156,8 @@ struct Writer {
   }
   nftnl_expr* operator()(const SetUpdate& x) const {
     auto* e = make("dynset");
-    put(e, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+    const bool counts = std::holds_alternative<ConnectionCount>(x.with);
+    put(e, NFTNL_EXPR_DYNSET_OP, counts ? NFT_DYNSET_OP_ADD : NFT_DYNSET_OP_UPDATE);
     put(e, NFTNL_EXPR_DYNSET_SREG_KEY, x.sreg);
     nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, x.set.c_str());
     nftnl_expr_set(e, NFTNL_EXPR_DYNSET_EXPR, std::visit(*this, x.with), 0);  // owned by `e` from here on
@@ -249,7 +250,8 @@ Expression read_limit(const nftnl_expr* e) {
 }
 Expression read_update(const nftnl_expr* e) {
   const Unknown other{"dynset"};
-  const bool plain = u32(e, NFTNL_EXPR_DYNSET_OP) == NFT_DYNSET_OP_UPDATE && !has(e, NFTNL_EXPR_DYNSET_SREG_DATA) &&
+  const auto op = u32(e, NFTNL_EXPR_DYNSET_OP);
+  const bool plain = (op == NFT_DYNSET_OP_UPDATE || op == NFT_DYNSET_OP_ADD) && !has(e, NFTNL_EXPR_DYNSET_SREG_DATA) &&
                      u64(e, NFTNL_EXPR_DYNSET_TIMEOUT) == 0 && has(e, NFTNL_EXPR_DYNSET_EXPR);
   if (!plain) return other;
   std::uint32_t length = 0;
@@ -257,6 +259,7 @@ Expression read_update(const nftnl_expr* e) {
   SetUpdate update{nftnl_expr_get_str(e, NFTNL_EXPR_DYNSET_SET_NAME), u32(e, NFTNL_EXPR_DYNSET_SREG_KEY), {}};
   const std::string_view name = nftnl_expr_get_str(with, NFTNL_EXPR_NAME);
   if (name == "counter") return update;
+  if ((name == "connlimit") != (op == NFT_DYNSET_OP_ADD)) return other;
   if (name == "connlimit") {
     update.with = ConnectionCount{u32(with, NFTNL_EXPR_CONNLIMIT_COUNT), u32(with, NFTNL_EXPR_CONNLIMIT_FLAGS)};
     return update;

@@ -75,7 +75,8 @@ std::optional<std::vector<Type>> types_of(std::uint32_t code) {
 std::optional<Set> read_set(const nftnl_set* s) {
   const auto flags = nftnl_set_get_u32(s, NFTNL_SET_FLAGS);
   constexpr std::uint32_t kDynamic = NFT_SET_EVAL | NFT_SET_TIMEOUT;
-  const bool dynamic = (flags & kDynamic) == kDynamic;
+  const bool dynamic =
+      (flags & kDynamic) == kDynamic || ((flags & NFT_SET_EVAL) != 0 && nftnl_set_get_u32(s, NFTNL_SET_DESC_SIZE) != 0);
   const std::uint32_t known = NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_EVAL | (dynamic ? kDynamic : 0);
   if ((flags & ~known) != 0) return std::nullopt;
   auto key = types_of(nftnl_set_get_u32(s, NFTNL_SET_KEY_TYPE));

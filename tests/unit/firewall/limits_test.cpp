@@ -83,7 +83,7 @@ TEST(Limits, AreAskedForBeforeAnythingElseIsDone) {
       render_rule(from_guest[0]),
       "ct state new iifname @new_connections goto over_new_connections comment \"over its limit of new connections\"");
   EXPECT_EQ(render_rule(from_guest[1]),
-            "ct state new iifname @connections_16384 update @held_16384 { iifname ct count over 16384 } goto "
+            "ct state new iifname @connections_16384 add @held_16384 { iifname ct count over 16384 } goto "
             "over_connections comment \"over its limit of connections\"");
   // After DHCP, without which there is no guest, and before DNS.
   const auto& to_host = chain_of(rules, "guest_to_host").rules;
