@@ -9,7 +9,9 @@
 // the guest off from its host.
 //
 // New connections are counted in forward and in input, so that those to the host's own services count too; DHCP and
-// neighbour discovery don't. What is dropped there never gets into the host's table of connections.
+// neighbour discovery don't. A connection is new for conntrack until somebody answers, which to syslog nobody does:
+// only its first packet counts, the one that isn't confirmed. What is dropped there never gets into the host's table of
+// connections.
 //
 // The kernel takes an element that counts connections away once its guest has none (nft_rhash_gc), and its number with
 // it. So the guests of each number are a set, and what they hold is counted in another, whose elements the kernel
@@ -34,7 +36,9 @@ namespace {
 
 using namespace words;
 
-constexpr std::uint32_t kNew = 1U << 3;  // NF_CT_STATE_BIT, in the order of ip_conntrack_info
+constexpr std::uint32_t kNew = 1U << 3;        // NF_CT_STATE_BIT, in the order of ip_conntrack_info
+constexpr std::uint32_t kConfirmed = 1U << 3;  // IPS_CONFIRMED, linux/netfilter/nf_conntrack_common.h
+constexpr auto kBeginsChain = "guest_begins";
 
 struct Place {
   std::string_view limit, set;
@@ -56,7 +60,6 @@ std::string over(const Place& place) {
 
 Rule rule_of(const Place& place) {
   std::vector<Statement> statements;
-  if (place.begins) statements.emplace_back(state(kNew));
   statements.emplace_back(in({place.interface}, std::string{place.set}));
   statements.emplace_back(go(over(place)));
   return rule(std::string{place.comment}, std::move(statements));
@@ -72,8 +75,8 @@ void add_connection_limits(const std::vector<std::uint32_t>& numbers, Table& ine
     const auto members = connections_set(number), held = "held_" + std::to_string(number);
     inet.sets.push_back(set(members, {Type::ifname}));
     inet.sets.push_back({held, {Type::ifname}, DataKind::none, {}, false, false, kMostInterfaces, 0});
-    begins.push_back(rule(kTooMany, {state(kNew), in({Field::iifname}, members),
-                                     Update{{Field::iifname}, held, CountOver{number}}, go(kTooManyChain)}));
+    begins.push_back(rule(kTooMany, {in({Field::iifname}, members), Update{{Field::iifname}, held, CountOver{number}},
+                                     go(kTooManyChain)}));
   }
   inet.chains.push_back(refusal(kTooManyChain, Refused::sent, "limit", kTooMany, drop()));
 }
@@ -112,10 +115,15 @@ void add_limits(const Profiles& profiles, Table& inet) {
   put(guest_in, guest_in.begin(), sends);
   auto& to_guest = rules_of(inet, "to_guest");
   put(to_guest, to_guest.begin(), receives);
+  if (begins.empty()) return;
+  begins.insert(begins.begin(),
+                rule("under way, and not answered yet", {AnyBit{Field::ct_status, kConfirmed}, back()}));
+  inet.chains.push_back({kBeginsChain, std::nullopt, std::move(begins)});
+  const std::vector<Rule> asks{rule("may it begin another connection?", {state(kNew), jump(kBeginsChain)})};
   auto& from_guest = rules_of(inet, "from_guest");
-  put(from_guest, from_guest.begin(), begins);
+  put(from_guest, from_guest.begin(), asks);
   auto& to_host = rules_of(inet, "guest_to_host");
-  put(to_host, std::ranges::find(to_host, "their gateway", &Rule::comment), begins);
+  put(to_host, std::ranges::find(to_host, "their gateway", &Rule::comment), asks);
 }
 
 }  // namespace vrouter::firewall

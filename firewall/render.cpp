@@ -207,7 +207,7 @@ std::string bits_text(Field field, std::uint32_t bits) {
     std::string_view text;
   };
   static constexpr std::array kStates{Name{1, "invalid"}, Name{2, "established"}, Name{4, "related"}, Name{8, "new"}};
-  static constexpr std::array kStatus{Name{0x10, "snat"}, Name{0x20, "dnat"}};
+  static constexpr std::array kStatus{Name{0x8, "confirmed"}, Name{0x10, "snat"}, Name{0x20, "dnat"}};
   const std::span<const Name> names = field == Field::ct_state ? std::span<const Name>{kStates} : kStatus;
   std::string text;
   for (const auto& name : names) {

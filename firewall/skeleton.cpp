@@ -159,6 +159,8 @@ Chain guest_routed() {
   return {"guest_routed",
           std::nullopt,
           {
+              // DHCP is let in ahead of the guest's limits, for few addresses: a prefix has many.
+              rule("a prefix asks for no lease", {port(udp_dport, 67), go("spoofed")}),
               rule("no MAC pinned", {in({iifname}, "loose"), kAccept}),
               rule("its pinned MAC", {in({iifname, ether_saddr}, "macs"), kAccept}),
               rule("not its MAC", {go("spoofed")}),
@@ -194,7 +196,11 @@ std::vector<Chain> publish_chains() {
     return Nat{Nat::Kind::dnat, v6, {own}, std::move(map), true};
   };
   return {
-      {"dnat_pre", Base{ChainType::nat, Hook::prerouting, kDstNat}, {rule("published ports", {go("publish")})}},
+      // What comes in for loopback is refused by the kernel, but only once it is known where it goes (CVE-2020-8558).
+      {"dnat_pre",
+       Base{ChainType::nat, Hook::prerouting, kDstNat},
+       {rule("loopback is for this host alone", {within(ip_daddr, ip4("127.0.0.0"), 8), kReturn}),
+        rule("published ports", {go("publish")})}},
       {"dnat_out",
        Base{ChainType::nat, Hook::output, kDstNat},
        {rule("published ports, from this host", {go("publish")})}},
@@ -360,7 +366,6 @@ std::vector<Chain> input_chains() {
            rule("under way already", {state(kEstablishedRelated), kAccept}),
            rule("of no connection", {state(kInvalid), go("invalid")}),
            rule("DHCP", {port(udp_sport, 68), port(udp_dport, 67), kAccept}),
-           rule("DHCPv6", {port(udp_sport, 546), port(udp_dport, 547), kAccept}),
            rule("their gateway", {in({ip_daddr}, "gateways4"), go("gateway")}),
            rule("their gateway", {in({ip6_daddr}, "gateways6"), go("gateway")}),
            rule("their gateway on the link", {within(ip6_daddr, ip6("fe80::"), 10), go("gateway")}),

@@ -45,10 +45,10 @@ struct Request {
   config::Guest wanted;                                // add-guest; change-guest: the groups
   std::optional<std::chrono::seconds> wait;            // add-guest --wait
   std::optional<std::chrono::seconds> confirm_within;  // reload --confirm
-  std::string guest;                         // of remove-guest, show, publish, unpublish, change-guest; monitor: may be empty
-  config::Publish port;                      // publish, unpublish
-  std::string from, to;                      // explain
-  config::Service packet;                    // explain
+  std::string guest;       // of remove-guest, show, publish, unpublish, change-guest; monitor: may be empty
+  config::Publish port;    // publish, unpublish
+  std::string from, to;    // explain
+  config::Service packet;  // explain
   std::vector<std::filesystem::path> files;  // check; empty: the installed ones
   std::filesystem::path config_file;         // check, teardown
   std::filesystem::path policy_dir;          // check

@@ -8,6 +8,7 @@
 #include "config/policy_specs.h"
 #include "config/specs.h"
 #include "router/control/fields.h"
+#include "router/control/json_guest.h"
 
 namespace vrouter::router::control {
 namespace {
@@ -19,22 +20,6 @@ using control::to_json;  // else the overloads below would hide the public ones
 template <typename Text>
 void set_unless_empty(object& json, std::string_view field, const Text& text) {
   if (!text.empty()) json[field] = text;
-}
-
-template <typename T>
-array texts_of(const std::vector<T>& values) {
-  array texts;
-  texts.reserve(values.size());
-  for (const auto& value : values) texts.emplace_back(value.to_string());
-  return texts;
-}
-
-config::Parsed<dhcp::LeaseState> parse_lease_state(const std::string& text) {
-  using enum dhcp::LeaseState;
-  for (const auto state : {offered, bound, released, declined, expired}) {
-    if (dhcp::name(state) == text) return state;
-  }
-  return std::unexpected("\"" + text + "\" is no state of a lease");
 }
 
 config::Parsed<Health> parse_health(const std::string& text) {
@@ -222,118 +207,6 @@ object to_json(const Feature& feature) {
   return json;
 }
 
-// Few guests have any.
-void put_list(object& json, std::string_view field, boost::json::array texts) {
-  if (!texts.empty()) json[field] = std::move(texts);
-}
-
-config::Addresses read_addresses(Fields& fields, std::string_view field) {
-  config::Addresses addresses;
-  for (const auto& one : fields.parsed_list(field, config::parse_address)) {
-    if (!addresses.add(one)) fields.fail(field, "holds a second address of one family; give at most one of each");
-  }
-  return addresses;
-}
-
-// "egress.packets" is the field packets of the object egress.
-object to_json(const config::Limits& limits) {
-  object json;
-  for (const auto& spec : config::kLimitSpecs) {
-    const auto& value = limits.*(spec.member);
-    if (!value) continue;
-    const auto dot = spec.name.find('.');
-    if (dot == std::string_view::npos) {
-      json[spec.name] = static_cast<std::int64_t>(*value);
-    } else {
-      auto& inner = json[spec.name.substr(0, dot)];
-      if (!inner.is_object()) inner.emplace_object();
-      inner.get_object()[spec.name.substr(dot + 1)] = static_cast<std::int64_t>(*value);
-    }
-  }
-  return json;
-}
-
-Read<config::Limits> limits_from_json(const object& json) {
-  Fields fields{json};
-  config::Limits limits;
-  const auto read = [&limits](Fields& from, std::string_view field, const config::LimitSpec& spec) {
-    const auto number = from.optional_number(field);
-    if (!number) return;
-    if (const auto value = config::check_limit(spec, *number)) {
-      limits.*(spec.member) = *value;
-    } else {
-      from.fail(field, value.error());
-    }
-  };
-  for (const std::string_view direction : {"egress", "ingress"}) {
-    const auto* object = fields.object(direction);
-    if (object == nullptr) continue;
-    Fields inner{*object};
-    for (const std::string_view field : {"packets", "bits"})
-      read(inner, field, *config::find_limit(std::string{direction}.append(".").append(field)));
-    if (inner.error()) fields.fail(std::string{direction} + "." + inner.error()->field, inner.error()->reason);
-  }
-  for (const std::string_view field : {"new_connections", "connections"})
-    read(fields, field, *config::find_limit(field));
-  return fields.result(limits);
-}
-
-void refuse_unknown_limits(Fields& fields, const object& json) {
-  const auto refuse = [&fields](const object& of, const std::string& where,
-                                std::initializer_list<std::string_view> known) {
-    Fields inner{of};
-    inner.only(known);
-    if (inner.error()) fields.fail(where + inner.error()->field, inner.error()->reason);
-  };
-  refuse(json, "limits.", {"egress", "ingress", "new_connections", "connections"});
-  for (const std::string direction : {"egress", "ingress"}) {
-    const auto* rates = json.if_contains(direction);
-    if (rates != nullptr && rates->is_object())
-      refuse(rates->get_object(), "limits." + direction + ".", {"packets", "bits"});
-  }
-}
-
-// What a guest is told to be; the view adds how it is.
-void put_guest(object& json, const config::Guest& guest) {
-  json["tap"] = guest.tap;
-  set_unless_empty(json, "name", guest.name);
-  set_unless_empty(json, "network", guest.network);
-  if (guest.address) json["address"] = guest.address->to_string();
-  if (guest.address6) json["address6"] = guest.address6->to_string();
-  if (guest.mac) json["mac"] = guest.mac->to_string();
-  json["groups"] = to_json(guest.groups);
-  json["publish"] = texts_of(guest.publish);
-  put_list(json, "floating", texts_of(guest.floating.all()));
-  put_list(json, "snat", texts_of(guest.snat.all()));
-  put_list(json, "prefixes", to_json(config::prefixes_of(guest)));
-  put_list(json, "allowed_addresses", texts_of(guest.allowed_addresses));
-  if (guest.limits != config::Limits{}) json["limits"] = to_json(guest.limits);
-  json["ephemeral"] = guest.ephemeral;
-  json["create_tap"] = guest.create_tap;
-  set_unless_empty(json, "owner", guest.owner);
-}
-
-config::Guest read_guest(Fields& fields) {
-  config::Guest guest;
-  guest.tap = fields.parsed("tap", config::parse_interface_name);
-  guest.name = fields.optional_parsed("name", config::parse_guest_name).value_or("");
-  guest.network = fields.optional_text("network").value_or("");
-  guest.address = fields.optional_parsed("address", config::parse_address4);
-  guest.address6 = fields.optional_parsed("address6", config::parse_address6);
-  guest.mac = fields.optional_parsed("mac", parse_mac_address);
-  guest.groups = fields.texts("groups");
-  guest.publish = fields.parsed_list("publish", config::parse_publish);
-  guest.floating = read_addresses(fields, "floating");
-  guest.snat = read_addresses(fields, "snat");
-  for (const auto& prefix : fields.parsed_list("prefixes", config::parse_prefix)) config::add_prefix(guest, prefix);
-  guest.allowed_addresses = fields.parsed_list("allowed_addresses", config::parse_address);
-  guest.limits = fields.optional_nested("limits", limits_from_json).value_or(config::Limits{});
-  guest.ephemeral = fields.flag("ephemeral");
-  guest.create_tap = fields.flag("create_tap");
-  guest.owner = fields.optional_text("owner").value_or("");
-  return guest;
-}
-
 }  // namespace
 
 std::string_view name(Health health) noexcept {
@@ -356,32 +229,6 @@ Read<std::vector<std::string>> texts_from_json(const object& json, std::string_v
   Fields fields{json};
   auto texts = fields.texts(field);
   return fields.result(std::move(texts));
-}
-
-object to_json(const LeaseView& lease) {
-  object json{{"guest", lease.guest},
-              {"tap", lease.tap},
-              {"address", lease.address.to_string()},
-              {"client", lease.client.to_string()},
-              {"state", dhcp::name(lease.state)}};
-  set_unless_empty(json, "client_id", lease.client_id);
-  set_unless_empty(json, "host_name", lease.host_name);
-  if (lease.expires_in) json["expires_in"] = lease.expires_in->count();
-  return json;
-}
-
-Read<LeaseView> lease_from_json(const object& json) {
-  Fields fields{json};
-  LeaseView lease;
-  lease.guest = fields.text("guest");
-  lease.tap = fields.text("tap");
-  lease.address = fields.parsed("address", config::parse_address4);
-  lease.client = fields.parsed("client", parse_mac_address);
-  lease.client_id = fields.optional_text("client_id").value_or("");
-  lease.host_name = fields.optional_text("host_name").value_or("");
-  lease.state = fields.parsed("state", parse_lease_state);
-  if (const auto seconds = fields.optional_number("expires_in")) lease.expires_in = std::chrono::seconds{*seconds};
-  return fields.result(std::move(lease));
 }
 
 object to_json(const GuestView& view) {
@@ -556,21 +403,6 @@ Read<RuleView> rule_from_json(const object& json) {
   rule.log = fields.flag("log");
   rule.count = fields.optional_nested("count", count_from_json);
   return fields.result(std::move(rule));
-}
-
-object add_guest_parameters(const config::Guest& wanted) {
-  object json;
-  put_guest(json, wanted);
-  return json;
-}
-
-Read<config::Guest> read_add_guest(const object& parameters) {
-  Fields fields{parameters};
-  fields.only({"tap", "address", "address6", "name", "mac", "network", "groups", "publish", "floating", "snat",
-               "prefixes", "allowed_addresses", "limits", "create_tap", "owner", "ephemeral"});
-  auto guest = read_guest(fields);
-  if (const auto* limits = fields.object("limits")) refuse_unknown_limits(fields, *limits);
-  return fields.result(std::move(guest));
 }
 
 Read<std::string> read_text(const object& parameters, std::string_view field) {

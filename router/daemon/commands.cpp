@@ -202,10 +202,8 @@ asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
   for (const auto& address : addresses_of(guest)) {
     if (conntrack_->pending(address)) co_await wait_for_flush(*conntrack_, address);
   }
-  // The first of its network with an IPv6 address: its route needs the gateway. And this host answers for what the
-  // guest is called in the world.
-  const bool first6 = guest.address6 && !serves_ipv6(desired_.host, guest.network);
-  if (first6 || !has_outside_addresses(desired_.host, guest)) {
+  // The first of its network with an IPv6 address: its route needs the gateway.
+  if (guest.address6 && !serves_ipv6(desired_.host, guest.network)) {
     if (auto right = co_await make_host_right(); !right) co_return right;
   }
   const auto desired = desire(guest);
@@ -229,6 +227,9 @@ asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
   }
   if (done && !done->empty()) done = std::unexpected(done->front());
   if (done) {
+    if (auto answering = co_await answer_for(guest); !answering) done = std::unexpected(answering.error());
+  }
+  if (done) {
     serve(guest);
     co_return Attempt<>{};
   }
@@ -240,6 +241,21 @@ asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
   if (!undone) error += "; and it could not be taken back: " + undone.error();
   if (!forgot) error += "; and it is still in the database: " + forgot.error();
   co_return std::unexpected(std::move(error));
+}
+
+// For what the guest is called in the world this host answers once the rules lead there: until then its own sockets
+// would be what the world talks to, and UDP that began so would go on.
+asio::awaitable<Attempt<>> Router::answer_for(config::Guest guest) {
+  if (guest.floating.empty() && guest.snat.empty()) co_return Attempt<>{};
+  if (!has_outside_addresses(desired_.host, guest)) {
+    if (auto right = co_await make_host_right(); !right) co_return right;
+  }
+  if (!guest.floating.empty()) {
+    conntrack_->flush(guest.floating.all(), [](const Result<void>& flushed) {
+      if (!flushed) log_warning(flushed.error().to_string());
+    });
+  }
+  co_return Attempt<>{};
 }
 
 asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
@@ -456,7 +472,16 @@ asio::awaitable<Attempt<>> Router::change_elements(config::Guest before, config:
 
 // One transaction: of elements alone, where there is a guest like it already.
 Attempt<> Router::change_profile(const config::Guest& before, const config::Guest& after) {
-  if (keeps_out(after.tap)) return {};
+  // Of a TAP that is kept out nothing is in, but for the profile that its elements will name.
+  if (keeps_out(after.tap)) {
+    if (!profiles_.lacks(after, network_of(after))) return {};
+    const auto known = profiles_;
+    profiles_.add(after, network_of(after));
+    auto made = plane_.restructure(skeleton(), {}, {});
+    if (made) return {};
+    profiles_ = known;
+    return std::unexpected(told(made.error()));
+  }
   const auto elements_before = elements_of(before);
   if (!profiles_.lacks(after, network_of(after))) {
     auto changed = plane_.change(elements_before, elements_of(after));
@@ -470,32 +495,6 @@ Attempt<> Router::change_profile(const config::Guest& before, const config::Gues
   auto error = told(changed.error());
   profiles_ = profiles_before;
   return std::unexpected(std::move(error));
-}
-
-// A guest like others that were proved is judged as they are, unless it is reached by ports of its own or an
-// expectation names it. So thousands that come one after the other are not each proved with all before them.
-std::vector<std::string> Router::broken_expectations(const config::Guest& guest) {
-  const auto& expects = config_.policy.expects;
-  if (expects.empty()) return {};
-  const auto names_it = [&](const config::Peer& peer) {
-    return peer.kind == config::Peer::Kind::guest && peer.name == guest.name;
-  };
-  const bool named = std::ranges::any_of(
-      expects, [&](const config::Expect& expect) { return names_it(expect.from) || names_it(expect.to); });
-  const bool is_new = kinds_proved_.emplace(profiles_.of(guest, network_of(guest)), guest.address6.has_value()).second;
-  if (!is_new && !named && guest.publish.empty()) return {};
-  // It comes first: of each kind only the first two are tried.
-  std::vector<const config::Guest*> all{&guest};
-  for (const auto& [tap, other] : guests_.all()) {
-    if (tap != guest.tap) all.push_back(&other);
-  }
-  config::Problems untried;
-  std::vector<std::string> broken;
-  for (const auto& problem : firewall::prove(config_, all, untried, &proved_)) {
-    broken.push_back("what the policy expects no longer holds, and `vrouter reload` will refuse it: " +
-                     problem.to_string());
-  }
-  return broken;
 }
 
 }  // namespace vrouter::router

@@ -120,4 +120,30 @@ control::ExplainSide Router::explain_side(firewall::SideSaid said) const {
   return side;
 }
 
+// A guest like others that were proved is judged as they are, unless it is reached by ports of its own or an
+// expectation names it. So thousands that come one after the other are not each proved with all before them.
+std::vector<std::string> Router::broken_expectations(const config::Guest& guest) {
+  const auto& expects = config_.policy.expects;
+  if (expects.empty()) return {};
+  const auto names_it = [&](const config::Peer& peer) {
+    return peer.kind == config::Peer::Kind::guest && peer.name == guest.name;
+  };
+  const bool named = std::ranges::any_of(
+      expects, [&](const config::Expect& expect) { return names_it(expect.from) || names_it(expect.to); });
+  const bool is_new = kinds_proved_.emplace(profiles_.of(guest, network_of(guest)), guest.address6.has_value()).second;
+  if (!is_new && !named && guest.publish.empty()) return {};
+  // It comes first: of each kind only the first two are tried.
+  std::vector<const config::Guest*> all{&guest};
+  for (const auto& [tap, other] : guests_.all()) {
+    if (tap != guest.tap) all.push_back(&other);
+  }
+  config::Problems untried;
+  std::vector<std::string> broken;
+  for (const auto& problem : firewall::prove(config_, all, untried, &proved_)) {
+    broken.push_back("what the policy expects no longer holds, and `vrouter reload` will refuse it: " +
+                     problem.to_string());
+  }
+  return broken;
+}
+
 }  // namespace vrouter::router

@@ -206,6 +206,7 @@ class Router final : public control::Service {
   // Of ports that the host itself listens on, of these guests: a sentence each.
   [[nodiscard]] std::vector<std::string> hidden_sockets(const std::vector<config::Guest>& guests);
   boost::asio::awaitable<Attempt<>> bring_in(config::Guest guest);
+  boost::asio::awaitable<Attempt<>> answer_for(config::Guest guest);
   boost::asio::awaitable<Attempt<>> take_out(config::Guest guest, Leave leave);
   boost::asio::awaitable<Attempt<config::Guest>> remove(std::string tap);
   boost::asio::awaitable<Attempt<>> bring_back(config::Guest guest, Originals originals);

@@ -149,8 +149,12 @@ void Router::forget_untranslated() {
     }
   }
   for (const auto& [tap, guest] : guests_.all()) {
-    for (const auto& prefix : guest.prefixes4) wanted.guests.emplace_back(prefix);
-    for (const auto& prefix : guest.prefixes6) wanted.guests.emplace_back(prefix);
+    std::vector<Prefix> prefixes(guest.prefixes4.begin(), guest.prefixes4.end());
+    prefixes.insert(prefixes.end(), guest.prefixes6.begin(), guest.prefixes6.end());
+    for (const auto& prefix : prefixes) {
+      wanted.guests.push_back(prefix);
+      if (network_of(guest).mode == config::Mode::nat) wanted.inner.push_back(prefix);
+    }
     for (const auto& port : guest.publish) {
       if (port.protocol != config::Protocol::udp) continue;
       for (int number = port.first; number <= port.last; ++number) {

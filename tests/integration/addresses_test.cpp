@@ -260,6 +260,12 @@ TEST_F(Outside, APortOnLoopbackIsThisHostsAlone) {
       "127.0.0.0/8 via 10.0.5.1 dev eth0 src 10.0.5.2 onlink; ip route flush cache");
   EXPECT_EQ(fetch(web.inside(), "http://127.0.0.1:9090/"), "");
   EXPECT_EQ(scene.host.must("sysctl -n net.ipv4.conf.tap0.route_localnet net.ipv4.conf.tap1.route_localnet"), "1\n0\n");
+  // And nobody on the uplink's network, whatever it routes here.
+  scene.world.must(
+      "ip address add 192.0.2.66/24 dev eth0; ip address del 127.0.0.1/8 dev lo; sysctl -qw "
+      "net.ipv4.conf.all.route_localnet=1; ip route add 127.0.0.0/8 via 192.0.2.1 src 192.0.2.66");
+  EXPECT_EQ(fetch(scene.world, "http://127.0.0.1:8080/"), "");
+  EXPECT_EQ(fetch(scene.host, "http://127.0.0.1:8080/"), "hello from web1") << "the checks above would prove nothing";
   scene.daemon->vrouter({"unpublish", "tap0", "127.0.0.1:8080:80"});
   EXPECT_EQ(fetch(scene.host, "http://127.0.0.1:8080/"), "");
   EXPECT_TRUE(wait_until([&] { return scene.host.must("sysctl -n net.ipv4.conf.tap0.route_localnet") == "0\n"; }));

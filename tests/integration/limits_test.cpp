@@ -2,6 +2,7 @@
 // Limits of guests, with floods of real packets.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -213,6 +214,42 @@ TEST_F(LimitsOfGuests, NewConnectionsToTheHostCountToo) {
   EXPECT_LE(tracked(kFlooder), 40 + 20 * (seconds + 1)) << "of 3,000";
   EXPECT_EQ(calm.inside().must("dig +short +time=2 +tries=1 @10.0.5.1 www.world.example"), "192.0.2.80\n");
   EXPECT_EQ(fetch(calm.inside(), "http://192.0.2.80/"), "hello from the world");
+}
+
+// Syslog, NetFlow and RTP are never answered: conntrack calls all of such a flow new.
+TEST_F(LimitsOfGuests, OneConnectionThatNobodyAnswersIsOne) {
+  limit("new_connections = 5");
+  flood(flooder.inside(), Scene::kWorld, 64);
+  EXPECT_GT(world.count(), 1200);
+}
+
+// A guest has as many link-local addresses as it likes.
+TEST_F(LimitsOfGuests, LinkLocalSourcesFillNothing) {
+  limit("new_connections = 5");
+  const auto entries = [this] { return std::stoi(scene.host.must("cat /proc/sys/net/netfilter/nf_conntrack_count")); };
+  const auto before = entries();
+  constexpr int kTries = 500;
+  int sent = 0;
+  flooder.inside().enter([&sent] {
+    for (int i = 0; i < kTries; ++i) {
+      const UniqueFd socket{::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+      constexpr int kOn = 1;
+      ::setsockopt(socket.get(), SOL_IPV6, IPV6_FREEBIND, &kOn, sizeof kOn);
+      sockaddr_in6 own{}, servers{};
+      own.sin6_family = servers.sin6_family = AF_INET6;
+      own.sin6_port = htons(546);
+      servers.sin6_port = htons(547);
+      own.sin6_scope_id = servers.sin6_scope_id = ::if_nametoindex("eth0");
+      ::inet_pton(AF_INET6, ("fe80::1:" + std::to_string(i)).c_str(), &own.sin6_addr);
+      ::inet_pton(AF_INET6, "ff02::1", &servers.sin6_addr);
+      // NOLINTBEGIN(*-reinterpret-cast): the sockets' own way
+      if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&own), sizeof own) < 0) continue;
+      if (::sendto(socket.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&servers), sizeof servers) == 1) ++sent;
+      // NOLINTEND(*-reinterpret-cast)
+    }
+  });
+  EXPECT_EQ(sent, kTries) << "the check below would prove nothing";
+  EXPECT_LT(entries(), before + 50);
 }
 
 TEST_F(LimitsOfGuests, ConnectionsAtATime) {

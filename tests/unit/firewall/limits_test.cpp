@@ -78,20 +78,23 @@ TEST(Limits, AreAskedForBeforeAnythingElseIsDone) {
             "iifname @egress_bytes goto over_egress_bytes comment \"over its limit of bits\"");
   EXPECT_EQ(render_rule(chain_of(rules, "to_guest").rules[0]),
             "oifname @ingress_packets goto over_ingress_packets comment \"over its limit of packets\"");
-  const auto& from_guest = chain_of(rules, "from_guest").rules;
-  EXPECT_EQ(
-      render_rule(from_guest[0]),
-      "ct state new iifname @new_connections goto over_new_connections comment \"over its limit of new connections\"");
-  EXPECT_EQ(render_rule(from_guest[1]),
-            "ct state new iifname @connections_16384 add @held_16384 { iifname ct count over 16384 } goto "
-            "over_connections comment \"over its limit of connections\"");
+  constexpr auto kAsks = "may it begin another connection?";
+  EXPECT_EQ(render_rule(chain_of(rules, "from_guest").rules[0]),
+            std::string{"ct state new jump guest_begins comment \""} + kAsks + "\"");
+  const auto& begins = chain_of(rules, "guest_begins").rules;
+  EXPECT_EQ(render_rule(begins[0]), "ct status confirmed return comment \"under way, and not answered yet\"");
+  EXPECT_EQ(render_rule(begins[1]),
+            "iifname @new_connections goto over_new_connections comment \"over its limit of new connections\"");
+  EXPECT_EQ(render_rule(begins[2]),
+            "iifname @connections_16384 add @held_16384 { iifname ct count over 16384 } goto over_connections "
+            "comment \"over its limit of connections\"");
   // After DHCP, without which there is no guest, and before DNS.
   const auto& to_host = chain_of(rules, "guest_to_host").rules;
   const auto at = [&to_host](const char* comment) {
     return std::ranges::find(to_host, comment, &Rule::comment) - to_host.begin();
   };
-  EXPECT_LT(at("DHCPv6"), at("over its limit of new connections"));
-  EXPECT_LT(at("over its limit of new connections"), at("their gateway"));
+  EXPECT_LT(at("DHCP"), at(kAsks));
+  EXPECT_LT(at(kAsks), at("their gateway"));
 }
 
 TEST(Limits, OfAKindThatNoGuestHadNeedNewRules) {
