@@ -253,14 +253,16 @@ TEST_F(LimitsOfGuests, LinkLocalSourcesFillNothing) {
 }
 
 TEST_F(LimitsOfGuests, ConnectionsAtATime) {
+  // Some few more: two that begin at once are both let in, and what ended meanwhile is found out a little later.
+  constexpr int kMost = 80;
   limit("new_connections = 0, connections = 64");
   begin_connections(flooder.inside(), Scene::kWorld, 1500);
-  EXPECT_LE(world.count(), 66);
+  EXPECT_LE(world.count(), kMost);
   EXPECT_GE(tracked(kFlooder), 60);
-  EXPECT_LE(tracked(kFlooder), 66);
+  EXPECT_LE(tracked(kFlooder), kMost);
   // Its questions to this host count too, so that nothing is left to fill the host's table with.
   begin_connections(flooder.inside(), kGateway, 500, 53);
-  EXPECT_LE(tracked(kFlooder), 66);
+  EXPECT_LE(tracked(kFlooder), kMost);
   EXPECT_EQ(fetch(flooder.inside(), "http://192.0.2.80/"), "") << "no more for itself";
   EXPECT_EQ(fetch(calm.inside(), "http://192.0.2.80/"), "hello from the world");
   EXPECT_EQ(calm.inside().must("dig +short +time=2 +tries=1 @10.0.5.1 www.world.example"), "192.0.2.80\n");
@@ -269,7 +271,7 @@ TEST_F(LimitsOfGuests, ConnectionsAtATime) {
   std::this_thread::sleep_for(2500ms);
   EXPECT_EQ(fetch(flooder.inside(), "http://192.0.2.80/"), "hello from the world") << "when they have ended";
   begin_connections(flooder.inside(), Scene::kWorld, 500);
-  EXPECT_LE(tracked(kFlooder), 66);
+  EXPECT_LE(tracked(kFlooder), kMost);
   limit("new_connections = 0, connections = 128");
   begin_connections(flooder.inside(), Scene::kWorld, 500);
   EXPECT_GT(tracked(kFlooder), 100) << "another number";
