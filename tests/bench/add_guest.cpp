@@ -2,13 +2,12 @@
 // One guest more beside many: over the socket with a disk that costs nothing, then the whole command line with the
 // machine's own disk under the database.
 #include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
 
 #include "tests/bench/bench.h"
+#include "tests/bench/command.h"
 #include "tests/bench/stage.h"
 #include "tests/lab/lib/paths.h"
 
@@ -18,30 +17,6 @@ namespace {
 using lab::timed;
 
 constexpr double kMaxAddMedian = 1, kMaxAddWorst = 5, kMaxProcess = 6;  // ms, DESIGN.md section 8
-
-// From before it is started until it is reaped, as a shell's user has it: no shell, and vfork, so that this program's
-// size doesn't count.
-double process(const std::vector<std::string>& command) {
-  std::vector<char*> arguments;
-  arguments.reserve(command.size() + 1);
-  for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-  int status = 0;
-  const auto took = timed([&] {
-    pid_t pid = -1;
-    if (::posix_spawn(&pid, command.front().c_str(), &actions, nullptr, arguments.data(), environ) != 0) {
-      lab::throw_errno("start " + command.front());
-    }
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-  });
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (status != 0) throw lab::LabError{command.front() + " " + command.back() + " failed"};
-  return took;
-}
 
 // One commit's worth of the disk, without a database.
 double write_and_sync(const std::filesystem::path& directory) {
@@ -88,8 +63,9 @@ void by_the_command_line(Stage& stage, int processes, Report& report) {
   for (const int number : numbers) static_cast<void>(lab::must(client.remove_guest(lab::tap_of(number))));
   std::this_thread::sleep_for(500ms);
   for (const int number : numbers) {
-    added.push_back(process({program, "--socket", socket, "add-guest", lab::tap_of(number), lab::address_of(number)}));
-    empty.push_back(process({program, "--version"}));
+    added.push_back(
+        command_time({program, "--socket", socket, "add-guest", lab::tap_of(number), lab::address_of(number)}));
+    empty.push_back(command_time({program, "--version"}));
   }
   const auto with = " with " + std::to_string(stage.guests()) + " guests";
   report.at_most("`vrouter add-guest`, the whole process, fsync'd," + with + ", median", lab::median(added), "ms",

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tests/bench/report.h"
+#include "tests/bench/tenants.h"
 #include "tests/lab/lib/error.h"
 
 namespace vrouter::bench {
@@ -20,6 +21,10 @@ struct Sizes {
   int linear = 1000;    // guests with rules of their own in the iptables contestant
   int rounds = 15;      // of throughput, each contestant once in each
   Milliseconds round = 400ms;
+  Tenants tenants{.guests = 10000, .groups = 200, .rules = 2000};
+  int reloads = 15;           // of one rule's change
+  Milliseconds rest = 500ms;  // between two of them: the walks over the connections go on for a while
+  int flows = 20000;          // new connections of a round
 };
 
 // So small that it shows only whether the bench runs.
@@ -31,12 +36,18 @@ inline constexpr Sizes kQuick{.crowd = 60,
                               .repairs = 2,
                               .linear = 20,
                               .rounds = 1,
-                              .round = 60ms};
+                              .round = 60ms,
+                              .tenants = {.guests = 200, .groups = 10, .rules = 50},
+                              .reloads = 2,
+                              .rest = 20ms,
+                              .flows = 500};
 
 void add_guest(const Sizes& sizes, Report& report);
 void cold_start(const Sizes& sizes, Report& report);
 void restart(const Sizes& sizes, Report& report);
 void repair(const Sizes& sizes, Report& report);
 void throughput(const Sizes& sizes, Report& report);
+void policy(const Sizes& sizes, Report& report);
+void policy_throughput(const Sizes& sizes, Report& report);
 
 }  // namespace vrouter::bench

@@ -27,6 +27,8 @@ constexpr std::array kBenches{
     Bench{"restart", "stop, start, kill -9 under traffic", restart},
     Bench{"repair", "a deleted route, a link flap, flushed rules", repair},
     Bench{"throughput", "beside plain forwarding, masquerading and iptables", throughput},
+    Bench{"policy", "2,000 rules over ten thousand guests: load, change a rule, change a guest's groups", policy},
+    Bench{"policy-throughput", "with that policy, beside the same as linear iptables rules", policy_throughput},
 };
 
 int usage() {

@@ -5,7 +5,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <iostream>
+#include <iterator>
+
+#include "tests/scale/crowd.h"
 
 namespace vrouter::bench {
 namespace {
@@ -107,6 +111,12 @@ void Report::print(std::ostream& out) const {
   }
   for (const auto& sentence : notes_) out << sentence << '\n';
   for (const auto& sentence : broken_) out << "NOT MEASURED: " << sentence << '\n';
+}
+
+double paired_ratio(const std::vector<double>& ours, const std::vector<double>& theirs) {
+  std::vector<double> ratios;
+  std::ranges::transform(ours, theirs, std::back_inserter(ratios), std::divides<>{});
+  return lab::median(ratios);
 }
 
 }  // namespace vrouter::bench

@@ -44,4 +44,7 @@ class Report {
   std::vector<std::string> notes_;
 };
 
+// Ours over theirs where both were measured in each round: the median of the rounds' ratios.
+[[nodiscard]] double paired_ratio(const std::vector<double>& ours, const std::vector<double>& theirs);
+
 }  // namespace vrouter::bench

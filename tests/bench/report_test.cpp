@@ -49,6 +49,11 @@ TEST(Report, SaysWhatWasMissedAndWhatWasNotMeasured) {
   EXPECT_NE(text.str().find("NOT MEASURED: repair: nobody mended it"), std::string::npos) << text.str();
 }
 
+TEST(Report, PairsRounds) {
+  // A slow round of both is no difference between them.
+  EXPECT_DOUBLE_EQ(paired_ratio({8, 2, 9}, {10, 4, 10}), 0.8);
+}
+
 TEST(Crowd, TapsAndAddressesDoNotRepeat) {
   EXPECT_EQ(lab::address_of(0), "10.8.1.0");
   EXPECT_EQ(lab::address_of(256), "10.8.2.0");

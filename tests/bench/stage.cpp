@@ -37,10 +37,10 @@ Stage::~Stage() {
   if (!disk_.empty()) fs::remove_all(disk_, ignored);
 }
 
-void Stage::populate() {
+void Stage::populate(const std::function<config::Guest(int)>& guest) {
   daemon->start();
   auto client = lab::connect_to(host, *daemon);
-  lab::add_guests(client, 0, guests_);
+  for (int i = 0; i < guests_; ++i) static_cast<void>(lab::must(client.add_guest(guest(i))));
   const auto all_ready = [&] { return lab::must(client.status()).guests_ready == static_cast<std::uint64_t>(guests_); };
   if (!lab::wait_until(all_ready, 30s)) throw LabError{"not every guest became ready\n" + daemon->log()};
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -26,7 +27,7 @@ class Stage {
   static constexpr const char* kName = "www.world.example";
 
   // Starts the daemon and adds them all; throws LabError unless every guest is ready.
-  void populate();
+  void populate(const std::function<config::Guest(int)>& guest = lab::guest_of);
   // The state directory moves to the disk that this program was built on; the daemon is restarted.
   void use_disk();
   [[nodiscard]] lab::Memory memory() const;

@@ -61,12 +61,6 @@ std::vector<Contestant> set_up(const Sizes& sizes, Report& report) {
   return all;
 }
 
-double paired_ratio(const std::vector<double>& ours, const std::vector<double>& theirs) {
-  std::vector<double> ratios;
-  std::ranges::transform(ours, theirs, std::back_inserter(ratios), std::divides<>{});
-  return lab::median(ratios);
-}
-
 void compare(const std::vector<Contestant>& all, std::vector<double> Contestant::* kind, const std::string& what,
              const std::string& unit, Report& report) {
   const auto figure = [&](Role ours, Role theirs) {

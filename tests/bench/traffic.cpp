@@ -3,7 +3,9 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -24,15 +26,23 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint16_t kBulkPort = 5001;
 constexpr std::size_t kSmallPayload = 18;  // 64 bytes on the wire: 14 Ethernet, 20 IP, 8 UDP, 4 checksum
 constexpr auto kWarmUp = 100ms;
+constexpr auto kOnTheWay = 20ms;
+constexpr std::size_t kBatch = 64;
+constexpr int kFirstSourcePort = 1024;
 constexpr time_t kStuck = 5;  // seconds
 
-UniqueFd connected(int type, const std::string& address, std::uint16_t port) {
-  UniqueFd fd{::socket(AF_INET, type | SOCK_CLOEXEC, 0)};
-  if (!fd) lab::throw_errno("socket");
+sockaddr_in socket_address(const std::string& address, std::uint16_t port) {
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(port);
   ::inet_pton(AF_INET, address.c_str(), &to.sin_addr);
+  return to;
+}
+
+UniqueFd connected(int type, const std::string& address, std::uint16_t port) {
+  UniqueFd fd{::socket(AF_INET, type | SOCK_CLOEXEC, 0)};
+  if (!fd) lab::throw_errno("socket");
+  const auto to = socket_address(address, port);
   const timeval limit{kStuck, 0};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): the socket calls' own idiom
@@ -61,7 +71,6 @@ double seconds_since(Clock::time_point begin) {
 }
 
 void flood(int fd, const std::atomic<bool>& stop) {
-  constexpr std::size_t kBatch = 64;
   std::array<char, kSmallPayload> payload{};
   iovec part{payload.data(), payload.size()};
   std::array<mmsghdr, kBatch> batch{};
@@ -73,6 +82,49 @@ void flood(int fd, const std::atomic<bool>& stop) {
     if (::sendmmsg(fd, batch.data(), kBatch, 0) < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ECONNREFUSED) {
       return;
     }
+  }
+}
+
+// IP and UDP by hand: a socket for each source port would cost more than the router that is measured.
+struct Datagram {
+  iphdr ip{};
+  udphdr udp{};
+  std::array<char, kSmallPayload> payload{};
+};
+
+std::vector<Datagram> datagrams(const sockaddr_in& to, int flows) {
+  std::vector<Datagram> all(static_cast<std::size_t>(flows));
+  int source = kFirstSourcePort;
+  for (auto& datagram : all) {
+    // What is 0 the kernel fills in: the lengths, the source, the checksum. UDP needs none.
+    datagram.ip.version = 4;
+    datagram.ip.ihl = sizeof(iphdr) / 4;
+    datagram.ip.ttl = 64;
+    datagram.ip.protocol = IPPROTO_UDP;
+    datagram.ip.daddr = to.sin_addr.s_addr;
+    datagram.udp.source = htons(static_cast<std::uint16_t>(source++));
+    datagram.udp.dest = htons(kBulkPort);
+    datagram.udp.len = htons(sizeof(udphdr) + kSmallPayload);
+  }
+  return all;
+}
+
+void send_each(int fd, sockaddr_in to, std::vector<Datagram>& all) {
+  for (std::size_t first = 0; first < all.size();) {
+    std::array<iovec, kBatch> parts{};
+    std::array<mmsghdr, kBatch> batch{};
+    const auto count = std::min(kBatch, all.size() - first);
+    for (std::size_t i = 0; i < count; ++i) {
+      parts.at(i) = {&all[first + i], sizeof(Datagram)};
+      auto& message = batch.at(i).msg_hdr;
+      message.msg_name = &to;
+      message.msg_namelen = sizeof to;
+      message.msg_iov = &parts.at(i);
+      message.msg_iovlen = 1;
+    }
+    const int sent = ::sendmmsg(fd, batch.data(), static_cast<unsigned>(count), 0);
+    if (sent < 0 && errno != EAGAIN && errno != ENOBUFS) lab::throw_errno("send a datagram");
+    first += static_cast<std::size_t>(std::max(0, sent));
   }
 }
 
@@ -170,6 +222,34 @@ double packet_rate(const Path& path, const std::string& port, Milliseconds durat
   stop = true;
   sender.join();
   return rate;
+}
+
+double new_flow_rate(const Path& path, const std::string& port, int flows) {
+  UniqueFd sink, source;
+  path.to.enter([&] { sink = lab::bind_udp(path.address, kBulkPort); });
+  path.from.enter([&] { source = UniqueFd{::socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)}; });
+  if (!source) lab::throw_errno("raw socket");
+  const auto to = socket_address(path.address, kBulkPort);
+  auto all = datagrams(to, std::min(flows, kMaxFlows));
+  const auto before = packets_into(path.to, port);
+  double seconds = 0;
+  std::exception_ptr failed;
+  std::thread{[&] {
+    stay_on(0);
+    const auto begin = Clock::now();
+    try {
+      send_each(source.get(), to, all);
+    } catch (...) {
+      failed = std::current_exception();
+    }
+    seconds = seconds_since(begin);
+  }}.join();
+  if (failed) std::rethrow_exception(failed);
+  // The router works on the sender's core, while it sends: what is left now is a queue's worth at most.
+  std::this_thread::sleep_for(kOnTheWay);
+  const auto arrived = packets_into(path.to, port) - before;
+  if (arrived == 0) throw lab::LabError{"no new connection came through to " + path.address};
+  return static_cast<double>(arrived) / seconds / 1e3;
 }
 
 }  // namespace vrouter::bench

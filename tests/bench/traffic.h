@@ -47,5 +47,10 @@ struct Path {
 // Thousands of 64-byte frames a second (18 bytes of UDP) that arrive at the interface of `to` named `port`, from one
 // sender that sends as fast as it can.
 [[nodiscard]] double packet_rate(const Path& path, const std::string& port, Milliseconds duration);
+// Thousands of connections a second that begin and get through: 64-byte UDP datagrams, each from a source port of its
+// own, of which one sender sends `flows` as fast as it can (at most kMaxFlows). Whoever tracks them has that many
+// connections afterwards.
+inline constexpr int kMaxFlows = 60000;
+[[nodiscard]] double new_flow_rate(const Path& path, const std::string& port, int flows);
 
 }  // namespace vrouter::bench
