@@ -22,8 +22,8 @@ struct Limits {
 };
 
 // Of a network whose file says nothing. A guest that begins connections as fast as it can would else fill the host's
-// table of them within a second, and nobody on the host could begin another. At these, a few guests that all do their
-// worst fit into the smallest table, and it grows with the number of guests.
+// table of them within a second, and nobody on the host could begin another. What is closed doesn't count, though the
+// table keeps it for two minutes: at these one guest can still hold some 76,000, and the rate says how fast.
 inline constexpr Limits kDefaultLimits{.new_connections = 500, .connections = 16384};
 
 // One of the limits, by the name that files, the command line and the database share.

@@ -169,8 +169,9 @@ struct CountOver {  // `ct count over LIMIT`, of an element's own: goes on with 
   auto operator<=>(const CountOver&) const = default;
 };
 // `update @SET { KEY counter }`, `update @SET { KEY limit rate ... }`: the kernel makes the element where there is none
-// and puts off its end. The rule goes on where the element's own statement would: with a limit, for what is within it.
-// A set that is full ends the rule, so no verdict may stand behind an update: it would fail open.
+// and puts off its end; `add @SET { KEY ct count over ... }`: its elements have none. The rule goes on where the
+// element's own statement would: with a limit, for what is within it. A set that is full ends the rule, so that no
+// refusal of a policy's may stand behind an update: it would fail open. A guest's limit may.
 struct Update {
   Key key;
   std::string set;  // a dynamic one

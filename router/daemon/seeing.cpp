@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "base/clock.h"
+#include "config/protocols.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
 
@@ -59,20 +60,8 @@ control::RuleView default_view(const config::Group& group, bool egress, const fi
 }
 
 std::string protocol_text(std::uint8_t number) {
-  switch (number) {
-    case IPPROTO_TCP:
-      return "tcp";
-    case IPPROTO_UDP:
-      return "udp";
-    case IPPROTO_SCTP:
-      return "sctp";
-    case IPPROTO_ICMP:
-      return "icmp";
-    case IPPROTO_ICMPV6:
-      return "icmpv6";
-    default:
-      return std::to_string(number);
-  }
+  const auto name = config::protocol_name(number);
+  return name.empty() ? std::to_string(number) : std::string{name};
 }
 
 }  // namespace
