@@ -27,7 +27,8 @@ namespace vrouter::firewall {
 namespace {
 
 constexpr std::int32_t kRaw = -300, kMangle = -150, kDstNat = -100, kFilter = 0, kSrcNat = 100;  // NF_IP_PRI_*
-constexpr std::uint32_t kEstablishedRelated = 1U << 1 | 1U << 2;  // NF_CT_STATE_BIT, in the order of ip_conntrack_info
+// NF_CT_STATE_BIT, in the order of ip_conntrack_info
+constexpr std::uint32_t kRelated = 1U << 2, kEstablishedRelated = 1U << 1 | kRelated;
 constexpr std::uint32_t kInvalid = NF_CT_STATE_INVALID_BIT;
 
 using namespace words;
@@ -245,6 +246,15 @@ Chain srcnat() {
           }};
 }
 
+// A connection is tracked for good (confirmed) once its first packet has passed both sides and left: what follows isn't
+// judged again, be it answered or not, until a policy that denies it cuts it.
+Rule under_way() {
+  return rule("under way already", {AnyBit{Field::ct_status, IPS_CONFIRMED}, kAccept});
+}
+Rule expected() {
+  return rule("expected by one that is", {state(kRelated), kAccept});
+}
+
 std::vector<Chain> egress_chains() {
   using enum Field;
   constexpr auto kLinkLocal = "link-local stays on its link (RFC 3927, 7): the cloud's metadata is this host's";
@@ -260,7 +270,8 @@ std::vector<Chain> egress_chains() {
        Base{ChainType::filter, Hook::forward, kFilter - 5},
        {
            rule("neither side is a guest", {not_a_guest(iifgroup), not_a_guest(oifgroup), go("foreign")}),
-           rule("under way already", {state(kEstablishedRelated), kAccept}),
+           under_way(),
+           expected(),
            rule("of no connection", {state(kInvalid), go("invalid")}),
            rule("may the sender?", {from_guest(), go("from_guest")}),
        }},
@@ -312,7 +323,8 @@ std::vector<Chain> ingress_chains() {
       {"to_guest",
        std::nullopt,
        {
-           rule("under way already", {state(kEstablishedRelated), kAccept}),
+           under_way(),
+           expected(),
            rule("the receiver's profile", {MarkFromMap{{oifname, ip_daddr}, "dst4"}, go("to_profile")}),
            rule("the receiver's profile", {MarkFromMap{{oifname, ip6_daddr}, "dst6"}, go("to_profile")}),
            rule("a prefix that is routed to it",

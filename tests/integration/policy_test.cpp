@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Policy files in force: what real guests reach, and what a reload does to what is under way.
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
 
+#include <array>
 #include <thread>
 
 #include "tests/integration/conversation.h"
 #include "tests/integration/scene.h"
+#include "tests/lab/lib/sockets.h"
 
 namespace vrouter::lab {
 namespace {
@@ -165,6 +169,25 @@ TEST_F(PolicyInForce, AReloadEndsWhatCameByAPublishedPort) {
   ASSERT_TRUE(welcome.goes_on());
   reload({{"05-closed.toml", "[[rules]]\nfrom = \"net:192.0.2.80\"\nto = \"group:web\"\ndeny = \"any\"\n"}});
   EXPECT_TRUE(welcome.is_dead());
+}
+
+// Its first packet was judged, and nobody ever answered: what follows passes as of any connection, until it is cut.
+TEST_F(PolicyInForce, AFlowThatNobodyAnswersIsOneConnection) {
+  reload({{"30-report.toml", kReport + std::string{"[[rules]]\nname = \"logs\"\nfrom = \"group:web\"\nto = "
+                                                   "\"group:db\"\nallow = \"udp/514\"\n"}}});
+  UniqueFd ear, mouth;
+  db.inside().enter([&] { ear = bind_udp("0.0.0.0", 514); });
+  web.inside().enter([&] { mouth = bind_udp("0.0.0.0", 40000); });
+  const auto arrives = [&] {
+    send_to(mouth.get(), {kDb, 514}, "x");
+    pollfd ready{ear.get(), POLLIN, 0};
+    std::array<char, 8> buffer{};
+    return ::poll(&ready, 1, 300) > 0 && ::recv(ear.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0;
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(arrives()) << i;
+  EXPECT_EQ(counted("logs"), 2) << "the first packet, once on each side";
+  reload({{"30-report.toml", kReport}});
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(arrives()) << i;
 }
 
 // Each of them may begin connections to where the caller is.
