@@ -2,6 +2,7 @@
 #include "config/guests.h"
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 
 #include "config/specs.h"
@@ -180,6 +181,12 @@ std::optional<std::pair<std::string, std::string>> unpublishable(const Config& c
       "publish it on an address of the host's uplink, such as " + elsewhere.to_string()};
 }
 
+// Of all tables, so that a copy that was changed is never taken for another.
+std::uint64_t next_revision() {
+  static std::atomic<std::uint64_t> last = 0;
+  return ++last;
+}
+
 }  // namespace
 
 std::string GuestTable::who(const std::string& tap) const {
@@ -223,6 +230,12 @@ void GuestTable::fit_tap(const Config& config, const Guest& guest, Refusals& ref
         {.field = Field::tap,
          .reason = guest.tap + " is " + (guest.tap == "lo" ? "the loopback" : "an uplink") + " of the host",
          .remedy = "name the guest's own TAP"});
+  } else if (const auto named = tap_by_name_.find(guest.tap);
+             named != tap_by_name_.end() && named->second != guest.tap) {
+    refusals.push_back({.field = Field::tap,
+                        .reason = guest.tap + " is the name of " + who(named->second),
+                        .remedy = "call the TAP otherwise, or give that guest another name",
+                        .other = place_of(named->second)});
   }
 }
 
@@ -235,6 +248,14 @@ void GuestTable::fit_name(Guest& guest, Refusals& refusals) const {
     const auto split = name.error().find("; ");
     refusals.push_back(
         {.field = Field::name, .reason = name.error().substr(0, split), .remedy = name.error().substr(split + 2)});
+    return;
+  }
+  // Commands know a guest by both.
+  if (guest.name != guest.tap && by_tap_.contains(guest.name)) {
+    refusals.push_back({.field = Field::name,
+                        .reason = guest.name + " is the TAP of " + who(guest.name),
+                        .remedy = "give the guest another name",
+                        .other = place_of(guest.name)});
     return;
   }
   const auto taken = tap_by_name_.find(guest.name);
@@ -401,6 +422,7 @@ std::expected<Guest, std::string> GuestTable::with_groups(const Config& config, 
 
 void GuestTable::insert(Guest guest) {
   erase(guest.tap);
+  revision_ = next_revision();
   const auto& tap = guest.tap;
   tap_by_name_[guest.name] = tap;
   if (guest.address) {
@@ -417,6 +439,7 @@ void GuestTable::insert(Guest guest) {
 std::optional<Guest> GuestTable::erase(const std::string& tap) {
   auto node = by_tap_.extract(tap);
   if (node.empty()) return std::nullopt;
+  revision_ = next_revision();
   auto guest = std::move(node.mapped());
   tap_by_name_.erase(guest.name);
   if (guest.address) {

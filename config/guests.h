@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <expected>
 #include <map>
 #include <optional>
@@ -83,6 +84,8 @@ class GuestTable {
   [[nodiscard]] std::set<std::string> allowed(const address& its) const;
   [[nodiscard]] const std::map<std::string, Guest>& all() const noexcept { return by_tap_; }
   [[nodiscard]] std::size_t size() const noexcept { return by_tap_.size(); }
+  // Another one after each change; two tables of one revision hold the same.
+  [[nodiscard]] std::uint64_t revision() const noexcept { return revision_; }
 
  private:
   using Refusals = std::vector<Refusal>;
@@ -105,6 +108,7 @@ class GuestTable {
   [[nodiscard]] std::optional<address_v4> free_address(const Network& network) const;
   [[nodiscard]] std::string or_free(const Network& network) const;
 
+  std::uint64_t revision_ = 0;
   std::map<std::string, Guest> by_tap_;
   std::map<std::string, std::string> tap_by_name_;
   std::map<address_v4, std::string> tap_by_address_;

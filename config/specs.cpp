@@ -71,6 +71,8 @@ Parsed<std::string> parse_label(std::string_view text, std::string_view what) {
   return wrong(text, std::string{what} + "; write 1 to 63 letters, digits and hyphens, no hyphen first or last");
 }
 
+constexpr std::array<std::string_view, 3> kWordsOfPeers{"any", "host", "world"};
+
 }  // namespace
 
 Parsed<network_v4> parse_prefix4(std::string_view text) {
@@ -198,7 +200,10 @@ Parsed<std::chrono::seconds> parse_duration(std::string_view text) {
 }
 
 Parsed<std::string> parse_guest_name(std::string_view text) {
-  return parse_label(text, "can't be a guest's host name");
+  auto name = parse_label(text, "can't be a guest's host name");
+  if (name && std::ranges::find(kWordsOfPeers, *name) != kWordsOfPeers.end())
+    return wrong(text, "is a word of policies and of `vrouter explain`; give the guest another name");
+  return name;
 }
 
 Parsed<std::string> parse_network_name(std::string_view text) {
