@@ -225,7 +225,8 @@ std::string rules_table(const std::vector<control::RuleView>& rules, bool colour
     const auto counted = [&](auto text) { return rule.count ? text(*rule.count) : std::string{}; };
     rows.push_back({{rule.name, Tone::plain},
                     {fmt::format("{}:{}", rule.declared_at.file, rule.declared_at.line), Tone::plain},
-                    {rule.action, rule.action == "allow" ? Tone::good : Tone::bad},
+                    {rule.limit.empty() ? rule.action : rule.action + " " + rule.limit,
+                     rule.action == "allow" ? Tone::good : Tone::bad},
                     {joined(rule.from), Tone::plain},
                     {joined(rule.to), Tone::plain},
                     {rule.services.empty() ? "any" : joined(rule.services), Tone::plain},

@@ -103,6 +103,7 @@ type Rule (
   to: []string,
   services: []string,
   log: bool,
+  limit: string,
   count: ?Count
 )
 

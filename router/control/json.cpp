@@ -386,7 +386,7 @@ object to_json(const RuleView& rule) {
   object json{{"name", rule.name},      {"declared_at", to_json(rule.declared_at)},
               {"action", rule.action},  {"from", to_json(rule.from)},
               {"to", to_json(rule.to)}, {"services", to_json(rule.services)},
-              {"log", rule.log}};
+              {"log", rule.log},        {"limit", rule.limit}};
   if (rule.count) json["count"] = to_json(*rule.count);
   return json;
 }
@@ -401,6 +401,7 @@ Read<RuleView> rule_from_json(const object& json) {
   rule.to = fields.texts("to");
   rule.services = fields.texts("services");
   rule.log = fields.flag("log");
+  rule.limit = fields.text("limit");
   rule.count = fields.optional_nested("count", count_from_json);
   return fields.result(std::move(rule));
 }

@@ -137,6 +137,7 @@ struct RuleView {
   std::vector<std::string> from, to;  // "group:web"
   std::vector<std::string> services;  // "tcp/5432"; empty: all
   bool log = false;
+  std::string limit;           // "10/minute burst 5", of all that it decides on together; empty: none
   std::optional<Count> count;  // first packets that it decided on; empty: not counted, as of a default that allows
   bool operator==(const RuleView&) const = default;
 };

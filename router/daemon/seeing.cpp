@@ -54,6 +54,7 @@ control::RuleView default_view(const config::Group& group, bool egress, const fi
                          .to = {egress ? any : own},
                          .services = {},
                          .log = false,
+                         .limit = {},
                          .count = std::nullopt};
   if (action != config::Action::allow) view.count = count_of(tallies, firewall::default_counter(group, egress));
   return view;
@@ -172,6 +173,7 @@ control::Answer<std::vector<control::RuleView>> Router::rules() {
                      .to = texts(rule.to),
                      .services = texts(rule.services),
                      .log = rule.log,
+                     .limit = rule.limit ? rule.limit->to_string() : std::string{},
                      .count = count_of_rule(*counted, firewall::counters_of(rule))});
   }
   for (const auto& [name, group] : policy.groups) {
