@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <expected>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "config/load.h"
@@ -44,7 +45,7 @@ struct WrittenPolicy {
   std::map<std::string, AddressSet> sets;
   std::vector<Written<PolicyRule>> rules;
   std::vector<Written<Expect>> expects;
-  std::map<std::string, Place> rule_names;
+  std::unordered_map<std::string, Place> rule_names;
   std::size_t prefixes = 0;  // in all sets, as written
   Problems warnings;         // of all files, once they are resolved
   // False: a file could not be read, so nothing can be said to be undeclared.

@@ -11,6 +11,7 @@ namespace {
 
 template <typename Said>
 bool same_said(const Said& a, const Said& b) {
+  if (a == b) return true;
   auto moved = a;  // to another line, perhaps: that is no other meaning
   moved.declared_at = b.declared_at;
   return moved == b;

@@ -40,6 +40,8 @@ class Peers {
       nets4_.emplace(*peer.net4, entry->second);
     } else if (peer.net6) {
       nets6_.emplace(*peer.net6, entry->second);
+    } else if (peer.kind == Peer::Kind::group) {
+      groups_.push_back(entry->second);
     } else if (peer.kind != Peer::Kind::guest && peer.kind != Peer::Kind::host) {
       wide_.push_back(entry->second);  // a guest and the host cover none but themselves
     }
@@ -64,6 +66,8 @@ class Peers {
     auto& result = known.emplace();
     auto candidates = wide_;
     candidates.push_back(inner);
+    // A group covers itself and guests in it, and there may be thousands of groups.
+    if (peers_[inner].kind == Peer::Kind::guest) candidates.insert(candidates.end(), groups_.begin(), groups_.end());
     add_nets(inner, candidates);
     std::ranges::sort(candidates);
     candidates.erase(std::ranges::unique(candidates).begin(), candidates.end());
@@ -112,7 +116,7 @@ class Peers {
   PeerCover cover_;
   std::map<std::string, PeerId> ids_;
   std::vector<Peer> peers_;
-  std::vector<PeerId> wide_;
+  std::vector<PeerId> wide_, groups_;
   Nets<network_v4> nets4_;
   Nets<network_v6> nets6_;
   std::vector<std::optional<std::vector<Coverer>>> coverers_;

@@ -77,7 +77,8 @@ class Model {
   void delete_element(const Element& element) {
     find(element.set);
     auto& elements = state_.elements[element.set];
-    if (elements.erase(element.key) == 0) throw Refusal{fmt::format("no such element in set {}", element.set.set)};
+    if (elements.own().erase(element.key) == 0)
+      throw Refusal{fmt::format("no such element in set {}", element.set.set)};
     if (elements.empty()) state_.elements.erase(element.set);
   }
   void add_element(const Element& element) {
@@ -87,7 +88,7 @@ class Model {
     }
     if (element.data.verdict && !element.data.verdict->chain.empty())
       find(element.set.family, element.data.verdict->chain);
-    const auto [held, added] = state_.elements[element.set].try_emplace(element.key, element.data);
+    const auto [held, added] = state_.elements[element.set].own().try_emplace(element.key, element.data);
     if (!added && held->second != element.data) {
       throw Refusal{fmt::format("set {} holds that key with other data", set.name)};
     }

@@ -230,8 +230,8 @@ Ruleset compile(const config::Config& config, const Surroundings& surroundings, 
   elements.push_back(inet_verdict("prof_eg", host_order(kIsolatedProfile), go("isolated")));
   elements.push_back(inet_verdict("prof_in", host_order(kOpenProfile), go("uninvited")));
   elements.push_back(inet_verdict("prof_in", host_order(kIsolatedProfile), go("uninvited")));
-  add_policy(config, profiles, cache, ruleset.tables.front(), elements);
   ruleset.insert(elements);
+  add_policy(config, profiles, cache, ruleset);
   return ruleset;
 }
 

@@ -137,40 +137,80 @@ Transaction diff(const Ruleset& desired, const Observed& observed, const std::se
 
 namespace {
 
+// The names that both lists have, each with its two things, and those that one has alone. A ruleset that was made anew
+// mostly has the same in the same order, but for a few in the middle: only those are searched for.
+template <typename Thing>
+struct Matched {
+  std::vector<std::pair<const Thing*, const Thing*>> both;
+  std::vector<const Thing*> old, fresh;
+
+  Matched(const std::vector<Thing>& before, const std::vector<Thing>& after) {
+    const auto alike = [](const Thing& a, const Thing& b) { return a.name == b.name; };
+    const auto [was, is] = std::ranges::mismatch(before, after, alike);
+    for (auto b = before.begin(), a = after.begin(); b != was; ++b, ++a) both.emplace_back(&*b, &*a);
+    auto last_was = before.end(), last_is = after.end();
+    for (; last_was != was && last_is != is && alike(*(last_was - 1), *(last_is - 1)); --last_was, --last_is) {
+      both.emplace_back(&*(last_was - 1), &*(last_is - 1));
+    }
+    std::map<std::string_view, const Thing*> others;
+    for (auto b = was; b != last_was; ++b) others.emplace(b->name, &*b);
+    for (auto a = is; a != last_is; ++a) {
+      const auto found = others.find(a->name);
+      if (found == others.end()) {
+        fresh.push_back(&*a);
+      } else {
+        both.emplace_back(found->second, &*a);
+        others.erase(found);
+      }
+    }
+    for (const auto& [name, thing] : others) old.push_back(thing);
+  }
+};
+
 // False: not in place.
 bool change_structure(const Table& before, const Table& after, Transaction& t) {
-  std::map<std::string_view, const Set*> sets;
-  for (const auto& set : before.sets) sets.emplace(set.name, &set);
-  for (const auto& set : after.sets) {
-    const auto had = sets.find(set.name);
-    if (had == sets.end()) {
-      t.add_sets.push_back({after.family, set});
-      continue;
-    }
-    if (*had->second != set) return false;
-    sets.erase(had);
+  const Matched sets{before.sets, after.sets};
+  if (std::ranges::any_of(sets.both, [](const auto& pair) { return *pair.first != *pair.second; })) return false;
+  for (const auto* set : sets.fresh) t.add_sets.push_back({after.family, *set});
+  for (const auto* set : sets.old) t.delete_sets.push_back({after.family, set->name});
+  const Matched chains{before.chains, after.chains};
+  for (const auto& [had, chain] : chains.both) {
+    if (had->base != chain->base) return false;
+    if (had->rules != chain->rules) t.refill_chains.push_back({after.family, *chain});
   }
-  for (const auto& [name, set] : sets) t.delete_sets.push_back({after.family, std::string{name}});
-  std::map<std::string_view, const Chain*> chains;
-  for (const auto& chain : before.chains) chains.emplace(chain.name, &chain);
-  for (const auto& chain : after.chains) {
-    const auto had = chains.find(chain.name);
-    if (had == chains.end()) {
-      t.add_chains.push_back({after.family, chain});
-      continue;
-    }
-    if (had->second->base != chain.base) return false;
-    if (had->second->rules != chain.rules) t.refill_chains.push_back({after.family, chain});
-    chains.erase(had);
-  }
-  for (const auto& [name, chain] : chains) t.delete_chains.push_back({after.family, std::string{name}});
-  for (const auto& counter : after.counters) {
-    if (!before.counters.contains(counter)) t.add_counters.push_back({after.family, counter});
-  }
-  for (const auto& counter : before.counters) {
-    if (!after.counters.contains(counter)) t.delete_counters.push_back({after.family, counter});
-  }
+  for (const auto* chain : chains.fresh) t.add_chains.push_back({after.family, *chain});
+  for (const auto* chain : chains.old) t.delete_chains.push_back({after.family, chain->name});
+  const auto add_to = [&](std::vector<CounterRef>& counters) {
+    return [&](const std::string& counter) { counters.push_back({after.family, counter}); };
+  };
+  if (before.counters == after.counters) return true;
+  std::vector<std::string> added, gone;
+  std::ranges::set_difference(after.counters, before.counters, std::back_inserter(added));
+  std::ranges::set_difference(before.counters, after.counters, std::back_inserter(gone));
+  std::ranges::for_each(added, add_to(t.add_counters));
+  std::ranges::for_each(gone, add_to(t.delete_counters));
   return true;
+}
+
+// Both are in the order of their sets.
+void change_held(const Ruleset& before, const Ruleset& after, Transaction& t) {
+  auto had = before.elements.begin();
+  auto wanted = after.elements.begin();
+  const auto of_nobody = [](const Ruleset& rules, const SetRef& ref) {
+    const auto* set = rules.find(ref);
+    return set == nullptr || set->dynamic() || holds_guests(ref);
+  };
+  while (had != before.elements.end() || wanted != after.elements.end()) {
+    const bool gone = wanted == after.elements.end() || (had != before.elements.end() && had->first < wanted->first);
+    const bool added = !gone && (had == before.elements.end() || wanted->first < had->first);
+    const auto& ref = gone ? had->first : wanted->first;
+    const auto& held = added ? kNoElements : had->second;
+    const auto& now = gone ? kNoElements : wanted->second;
+    // A set that goes takes its elements with it.
+    if (held != now && !of_nobody(after, ref)) diff_elements(ref, after.find(ref)->interval, now, held, t);
+    if (!added) ++had;
+    if (!gone) ++wanted;
+  }
 }
 
 }  // namespace
@@ -182,12 +222,8 @@ std::optional<Transaction> change_rules(const Ruleset& before, const Ruleset& af
   for (const auto& table : after.tables) {
     const auto had = std::ranges::find(before.tables, table.family, &Table::family);
     if (had == before.tables.end() || !change_structure(*had, table, t)) return std::nullopt;
-    for (const auto& set : table.sets) {
-      const SetRef ref{table.family, set.name};
-      if (set.dynamic() || holds_guests(ref)) continue;
-      diff_elements(ref, set.interval, elements_of(after.elements, ref), elements_of(before.elements, ref), t);
-    }
   }
+  change_held(before, after, t);
   return t;
 }
 

@@ -78,15 +78,24 @@ std::string end(const address& at, const Packet& packet, bool source) {
   return at.is_v6() ? fmt::format("[{}]:{}", at.to_string(), port) : fmt::format("{}:{}", at.to_string(), port);
 }
 
+// vrouter leaves it alone: "allowed" would sound as if the host had nothing to say.
+bool is_nobodys(const Journey& journey) {
+  return journey.passes() && journey.sent.iifgroup != kGuestGroup && journey.sent.oifgroup != kGuestGroup &&
+         journey.arrived.iifgroup != kGuestGroup && journey.arrived.oifgroup != kGuestGroup;
+}
+
 }  // namespace
 
 std::string verdict(const Journey& journey) {
+  if (is_nobodys(journey)) return "unjudged";
   return std::string{journey.lost.empty() ? verdict_of(journey.ruling) : "unroutable"};
 }
 
 std::string sentence(const Journey& journey) {
   if (!journey.lost.empty()) return "not routed: " + std::string{journey.lost};
   const auto* refusal = journey.refusal();
+  if (is_nobodys(journey))
+    return "not judged: neither end is a guest, and what else passes this host is for its own rules to say";
   if (refusal == nullptr) return "allowed";
   const auto where = side(*refusal);
   return std::string{past(journey.ruling)} + by(*refusal) + (where.empty() ? "" : fmt::format(" on {}", where));

@@ -13,7 +13,7 @@ namespace vrouter::firewall {
 // side", "allowed", "not routed: ...".
 [[nodiscard]] std::string sentence(const Journey& journey);
 
-// "allow", "deny", "reject" or "unroutable".
+// "allow", "deny", "reject", "unroutable", or "unjudged" of what is neither from a guest nor to one.
 [[nodiscard]] std::string verdict(const Journey& journey);
 
 // Step by step: where it was translated to what, and what each side's rules said, with the rule's comment (which names

@@ -28,6 +28,13 @@ struct Route {
   std::string_view why = {};  // there is none
 };
 
+// DHCP alone has a port for both ends (RFC 2131, 4.1; RFC 8415, 7.2).
+std::uint16_t source_port_to(std::uint8_t protocol, std::uint16_t port) {
+  if (protocol != IPPROTO_UDP) return kSomePort;
+  constexpr std::uint16_t kDhcpServer = 67, kDhcpClient = 68, kDhcp6Server = 547, kDhcp6Client = 546;
+  return port == kDhcpServer ? kDhcpClient : port == kDhcp6Server ? kDhcp6Client : kSomePort;
+}
+
 Route lost(std::string_view why) {
   return {Route::Kind::none, {}, why};
 }
@@ -196,20 +203,21 @@ const Step* find_step(const std::vector<Step>& steps, std::string_view base) {
 
 void Topology::add(const config::Network& network) {
   networks4.insert(network.prefix);
-  host.emplace(network.gateway, kLoopback);
+  host.own().emplace(network.gateway, kLoopback);
   if (network.prefix6) networks6.insert(*network.prefix6);
-  if (network.gateway6) host.emplace(*network.gateway6, kLoopback);
+  if (network.gateway6) host.own().emplace(*network.gateway6, kLoopback);
 }
 
 void Topology::add(const config::Guest& guest) {
-  adopted.insert(guest.tap);
-  if (guest.address) guests.insert_or_assign(*guest.address, Attachment{guest.tap, guest.mac});
-  if (guest.address6) guests.insert_or_assign(*guest.address6, Attachment{guest.tap, guest.mac});
-  for (const auto& allowed : guest.allowed_addresses) guests.try_emplace(allowed, Attachment{guest.tap, guest.mac});
-  for (const auto& prefix : guest.prefixes4) prefixes4.insert_or_assign(prefix, Attachment{guest.tap, guest.mac});
-  for (const auto& prefix : guest.prefixes6) prefixes6.insert_or_assign(prefix, Attachment{guest.tap, guest.mac});
-  for (const auto& floating : guest.floating.all()) host.try_emplace(floating, kLoopback);
-  if (std::ranges::any_of(guest.publish, &config::Publish::on_loopback)) localnet.insert(guest.tap);
+  const Attachment its{guest.tap, guest.mac};
+  adopted.own().insert(guest.tap);
+  if (guest.address) guests.own().insert_or_assign(*guest.address, its);
+  if (guest.address6) guests.own().insert_or_assign(*guest.address6, its);
+  for (const auto& allowed : guest.allowed_addresses) guests.own().try_emplace(allowed, its);
+  for (const auto& prefix : guest.prefixes4) prefixes4.own().insert_or_assign(prefix, its);
+  for (const auto& prefix : guest.prefixes6) prefixes6.own().insert_or_assign(prefix, its);
+  for (const auto& floating : guest.floating.all()) host.own().try_emplace(floating, kLoopback);
+  if (std::ranges::any_of(guest.publish, &config::Publish::on_loopback)) localnet.own().insert(guest.tap);
 }
 
 const Topology::Attachment* Topology::behind(const address& a) const {
@@ -231,7 +239,7 @@ Packet first_packet(const Topology& topology, const address& from, const address
   if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6) {
     packet.icmp_type = static_cast<std::uint8_t>(port);
   } else {
-    packet.source_port = kSomePort;
+    packet.source_port = source_port_to(protocol, port);
     packet.destination_port = port;
   }
   if (const auto* guest = topology.behind(from)) {

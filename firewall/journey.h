@@ -15,6 +15,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "base/copy_on_write.h"
 #include "config/model.h"
 #include "firewall/evaluate.h"
 
@@ -26,14 +27,14 @@ struct Topology {
     std::string tap;
     std::optional<MacAddress> mac = {};  // what the guest sends from; none: some MAC that is nobody's pinned one
   };
-  std::unordered_map<address, Attachment> guests;
-  std::map<network_v4, Attachment, config::NetworkLess> prefixes4;  // routed to guests
-  std::map<network_v6, Attachment, config::NetworkLess> prefixes6;
-  std::unordered_set<std::string> localnet;             // TAPs that loopback addresses may go out by
-  std::unordered_set<std::string> adopted;              // TAPs that are in the guests' device group
-  std::map<address, std::string> host;                  // this host's own addresses, and the interface that each is on
-  std::string uplink;                                   // where the world is; empty: no way there
-  std::set<network_v4, config::NetworkLess> networks4;  // what is no guest's in there is unreachable
+  CopyOnWrite<std::unordered_map<address, Attachment>> guests;
+  CopyOnWrite<std::map<network_v4, Attachment, config::NetworkLess>> prefixes4;  // routed to guests
+  CopyOnWrite<std::map<network_v6, Attachment, config::NetworkLess>> prefixes6;
+  CopyOnWrite<std::unordered_set<std::string>> localnet;  // TAPs that loopback addresses may go out by
+  CopyOnWrite<std::unordered_set<std::string>> adopted;   // TAPs that are in the guests' device group
+  CopyOnWrite<std::map<address, std::string>> host;       // this host's own addresses, and the interface each is on
+  std::string uplink;                                     // where the world is; empty: no way there
+  std::set<network_v4, config::NetworkLess> networks4;    // what is no guest's in there is unreachable
   std::set<network_v6, config::NetworkLess> networks6;
 
   void add(const config::Network& network);  // its prefixes, and its gateways on lo

@@ -82,7 +82,7 @@ void add_connection_limits(const std::vector<std::uint32_t>& numbers, Table& ine
 }
 
 std::vector<Rule>& rules_of(Table& table, std::string_view chain) {
-  return std::ranges::find(table.chains, chain, &Chain::name)->rules;
+  return std::ranges::find(table.chains, chain, &Chain::name)->rules.own();
 }
 
 }  // namespace

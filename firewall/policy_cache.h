@@ -24,9 +24,10 @@ namespace vrouter::firewall {
 struct Piece {
   std::string name;
   std::optional<Set> set{};
+  ElementMap held{};  // all that the set holds
   std::optional<Chain> chain{};
   std::string counter{};
-  std::vector<Element> elements{};  // that come with it
+  std::vector<Element> elements{};  // of sets that others fill as well
 };
 using Pieces = std::vector<std::shared_ptr<const Piece>>;
 

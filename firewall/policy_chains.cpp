@@ -13,6 +13,8 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string_view>
+#include <unordered_set>
 #include <variant>
 
 #include "firewall/denials.h"
@@ -64,6 +66,12 @@ void append(std::vector<Rule> rules, Chain& chain) {
   std::ranges::move(rules, std::back_inserter(chain.rules));
 }
 
+// In the order of their keys, or nearly.
+void hold(Element element, Piece& piece) {
+  auto& held = piece.held.own();
+  held.insert_or_assign(held.end(), std::move(element.key), std::move(element.data));
+}
+
 int strictness(Action action) {
   switch (action) {
     case Action::allow:
@@ -92,15 +100,14 @@ std::uint64_t seconds(config::RateLimit::Unit unit) {
 
 class PolicyCompiler {
  public:
-  PolicyCompiler(const config::Config& config, const Profiles& profiles, CompileCache& cache, Table& inet,
-                 std::vector<Element>& elements)
+  PolicyCompiler(const config::Config& config, const Profiles& profiles, CompileCache& cache, Ruleset& ruleset)
       : scope_{config, profiles},
         profiles_{profiles},
         policy_{config.policy},
         last_{cache.last()},
         still_{last_, scope_},
-        inet_{inet},
-        elements_{elements} {}
+        ruleset_{ruleset},
+        inet_{ruleset.tables.front()} {}
 
   void run() {
     add_peers(inet_);
@@ -191,9 +198,10 @@ class PolicyCompiler {
   void put(const Piece& piece) {
     if (!put_.insert(piece.name).second) return;
     if (piece.set) inet_.sets.push_back(*piece.set);
+    if (!piece.held.empty()) ruleset_.elements.insert_or_assign({Family::inet, piece.set->name}, piece.held);
     if (piece.chain) inet_.chains.push_back(*piece.chain);
     if (!piece.counter.empty()) inet_.counters.insert(piece.counter);
-    elements_.insert(elements_.end(), piece.elements.begin(), piece.elements.end());
+    ruleset_.insert(piece.elements);
   }
 
   // A piece that other sides may have made already. Each side names all that it leads to, in the order of its need.
@@ -260,7 +268,7 @@ class PolicyCompiler {
     const auto name = chain.name + '_' + letter_of(item.shape) + std::to_string(chain.rules.size());
     need(name, [&](const std::string&) {
       Piece made{.name = {}, .set = verdict_map(name, key_types(item.shape))};
-      for (auto& [key, verdict] : verdicts) made.elements.push_back(inet_verdict(name, key, verdict));
+      for (auto& [key, verdict] : verdicts) hold(inet_verdict(name, key, verdict), made);
       return made;
     });
     const auto& first = *item.parts.front().rule;
@@ -301,7 +309,7 @@ class PolicyCompiler {
   std::string peers_set(const Part& part, Side side) {
     return need(key_of_rule(*part.rule) + (side == Side::ingress ? "_from" : "_to"), [&](const std::string& name) {
       Piece made{.name = {}, .set = set(name, {Type::mark})};
-      for (const auto mark : part.peer.marks) made.elements.push_back(inet(name, host_order(mark)));
+      for (const auto mark : part.peer.marks) hold(inet(name, host_order(mark)), made);
       return made;
     });
   }
@@ -309,7 +317,7 @@ class PolicyCompiler {
     return need(key_of_rule(*part.rule) + "_ports", [&](const std::string& name) {
       Piece made{.name = {}, .set = set(name, {Type::inet_proto, Type::inet_service})};
       for (const auto& [protocol, port] : part.service.ports) {
-        made.elements.push_back(inet(name, concat({bytes_of(protocol), network_order(port)})));
+        hold(inet(name, concat({bytes_of(protocol), network_order(port)})), made);
       }
       return made;
     });
@@ -323,10 +331,10 @@ class PolicyCompiler {
       for (const auto& [name, addresses] : policy_.sets) {
         if (address_set_name(name, v6) != made_as) continue;
         for (const auto& prefix : addresses.v4) {
-          if (!v6) made.elements.push_back(interval(made_as, prefix));
+          if (!v6) hold(interval(made_as, prefix), made);
         }
         for (const auto& prefix : addresses.v6) {
-          if (v6) made.elements.push_back(interval(made_as, prefix));
+          if (v6) hold(interval(made_as, prefix), made);
         }
       }
       return made;
@@ -341,7 +349,7 @@ class PolicyCompiler {
     if (policy_rule.limit) {
       need(name + "_over", [&](const std::string& made) {
         auto refused = refusal(made, refused_at(side), "limit", comment, drop());
-        refused.rules.back().comment = over;
+        refused.rules.own().back().comment = over;
         return Piece{.name = {}, .chain = std::move(refused)};
       });
     }
@@ -410,24 +418,23 @@ class PolicyCompiler {
   const config::Policy& policy_;
   CompileCache::Last& last_;
   StillCompiled still_;
+  Ruleset& ruleset_;
   Table& inet_;
-  std::vector<Element>& elements_;
   RuleIndex by_sender_, by_receiver_;
   std::map<const PolicyRule*, std::string> keys_;
   std::map<std::string, std::shared_ptr<const Piece>> pieces_;  // made in this compilation
   Pieces made_;                                                 // of the side that is being compiled
   std::set<const Piece*> named_;                                // that are in made_
-  std::set<std::string> put_;
+  std::unordered_set<std::string_view> put_;
   CompiledSides sides_;
 };
 
 }  // namespace
 
-void add_policy(const config::Config& config, const Profiles& profiles, CompileCache* cache, Table& inet,
-                std::vector<Element>& elements) {
+void add_policy(const config::Config& config, const Profiles& profiles, CompileCache* cache, Ruleset& ruleset) {
   if (config.policy.empty()) return;
   CompileCache of_this_call;
-  PolicyCompiler{config, profiles, cache == nullptr ? of_this_call : *cache, inet, elements}.run();
+  PolicyCompiler{config, profiles, cache == nullptr ? of_this_call : *cache, ruleset}.run();
 }
 
 }  // namespace vrouter::firewall

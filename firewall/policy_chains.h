@@ -2,8 +2,6 @@
 // What a policy adds to the skeleton. Not for other rooms.
 #pragma once
 
-#include <vector>
-
 #include "config/model.h"
 #include "firewall/compile.h"
 #include "firewall/profiles.h"
@@ -11,8 +9,8 @@
 
 namespace vrouter::firewall {
 
-// Chains, sets and counters for every rule and profile, and their elements. Nothing where there is no policy.
-void add_policy(const config::Config& config, const Profiles& profiles, CompileCache* cache, Table& inet,
-                std::vector<Element>& elements);
+// Chains, sets and counters for every rule and profile, and their elements, in the first table of the ruleset. Nothing
+// where there is no policy.
+void add_policy(const config::Config& config, const Profiles& profiles, CompileCache* cache, Ruleset& ruleset);
 
 }  // namespace vrouter::firewall

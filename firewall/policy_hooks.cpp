@@ -54,7 +54,7 @@ void judge_beginnings(Table& inet) {
                           counted_to("from its middle"), rule("from its middle", {drop()})}});
   inet.chains.push_back(refusal("middle", Refused::egress, "reject", "from the middle of a connection", go("deny")));
   for (const auto* name : {"fwd_egress", "guest_to_host"}) {
-    auto& rules = std::ranges::find(inet.chains, name, &Chain::name)->rules;
+    auto& rules = std::ranges::find(inet.chains, name, &Chain::name)->rules.own();
     const auto of_none = std::ranges::find(rules, "of no connection", &Rule::comment);
     rules.insert(std::next(of_none), begins());
   }
@@ -68,12 +68,13 @@ void judge_beginnings(Table& inet) {
 void judge_input(Table& inet) {
   inet.sets.push_back(verdict_map("prof_host", {Type::mark}));
   const auto chain = std::ranges::find(inet.chains, "guest_to_host", &Chain::name);
-  const auto gateway = std::ranges::find_if(chain->rules, [](const Rule& rule) {
+  auto& rules = chain->rules.own();
+  const auto gateway = std::ranges::find_if(rules, [](const Rule& rule) {
     const auto* verdict = std::get_if<Verdict>(&rule.statements.back());
     return verdict != nullptr && verdict->chain == "gateway";
   });
-  chain->rules.insert(gateway, {rule("the sender's profile", {jump("peer_is_source")}),
-                                rule("what rules say", {VerdictMap{{Field::mark}, "prof_host"}})});
+  rules.insert(gateway, {rule("the sender's profile", {jump("peer_is_source")}),
+                         rule("what rules say", {VerdictMap{{Field::mark}, "prof_host"}})});
 }
 void judge_output(Table& inet) {
   constexpr std::uint32_t kEstablishedRelated = 1U << 1 | 1U << 2;  // NF_CT_STATE_BIT

@@ -276,7 +276,7 @@ class Prover {
       if (to.at.is_v6() && network.gateway6) host = *network.gateway6;
       if (publish.host) host = *publish.host;
       if (host.is_v4() != to.at.is_v4()) continue;
-      topology.host.emplace(host, topology.uplink);
+      topology.host.own().emplace(host, topology.uplink);
       const auto journey =
           travel(evaluator, topology,
                  first_packet(topology, from, host, protocol, static_cast<std::uint16_t>(publish.first + offset)));

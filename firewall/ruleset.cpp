@@ -9,7 +9,7 @@ namespace vrouter::firewall {
 void Ruleset::insert(const std::vector<Element>& guest) {
   // Guests mostly come in the order of their TAPs, and so do most of their keys: then nothing is searched for.
   for (const auto& element : guest) {
-    auto& set = elements[element.set];
+    auto& set = elements[element.set].own();
     set.insert_or_assign(set.end(), element.key, element.data);
   }
 }
@@ -18,7 +18,7 @@ void Ruleset::erase(const std::vector<Element>& guest) {
   for (const auto& element : guest) {
     auto set = elements.find(element.set);
     if (set == elements.end()) continue;
-    set->second.erase(element.key);
+    set->second.own().erase(element.key);
     if (set->second.empty()) elements.erase(set);
   }
 }

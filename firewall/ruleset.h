@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/copy_on_write.h"
 #include "base/guest_group.h"
 
 namespace vrouter::firewall {
@@ -202,7 +203,7 @@ struct Base {
 struct Chain {
   std::string name;
   std::optional<Base> base;
-  std::vector<Rule> rules;
+  CopyOnWrite<std::vector<Rule>> rules;
   auto operator<=>(const Chain&) const = default;
 };
 
@@ -269,7 +270,8 @@ struct Table {
   auto operator<=>(const Table&) const = default;
 };
 
-using ElementMap = std::map<ElementKey, Datum>;
+// Many sets are as they were when a ruleset is made anew.
+using ElementMap = CopyOnWrite<std::map<ElementKey, Datum>>;
 
 struct Ruleset {
   bool owned = false;  // OWNER|PERSIST: nobody else can change or flush it, and it outlives the process

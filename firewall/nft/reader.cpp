@@ -246,7 +246,7 @@ struct RawElement {
 ElementMap pair_up(std::vector<RawElement> raw) {
   std::ranges::sort(raw,
                     [](const auto& a, const auto& b) { return std::pair{a.key, !a.end} < std::pair{b.key, !b.end}; });
-  ElementMap map;
+  std::map<ElementKey, Datum> map;
   for (auto start = raw.begin(); start != raw.end(); ++start) {
     if (start->end) continue;
     const auto end = std::find_if(start + 1, raw.end(), [](const auto& e) { return e.end; });
@@ -266,7 +266,7 @@ std::expected<ElementMap, KernelError> read_elements(NetlinkSocket& socket, cons
                                         NLM_F_DUMP, socket.next_sequence());
   mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_TABLE, kTableName.data());
   mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, ref.set.c_str());
-  ElementMap map;
+  std::map<ElementKey, Datum> map;
   std::vector<RawElement> raw;
   const auto restart = [&] {
     map.clear();
@@ -292,7 +292,7 @@ std::expected<ElementMap, KernelError> read_elements(NetlinkSocket& socket, cons
         nftnl_set_elems_iter_destroy(elements);
       });
   if (!done) return std::unexpected(done.error());
-  return interval ? pair_up(std::move(raw)) : std::move(map);
+  return interval ? pair_up(std::move(raw)) : ElementMap{std::move(map)};
 }
 
 Ownership ownership_of(std::uint32_t flags, std::uint32_t owner, std::uint32_t self) {
@@ -380,6 +380,16 @@ std::expected<Observed, KernelError> read_all(NetlinkSocket& socket, const std::
   return observed;
 }
 
+// A policy of ours may have thousands of chains, which needn't be parsed to be passed over: the kernel names the table
+// first (nf_tables_fill_chain_info).
+bool is_of_our_inet(const nlmsghdr& message) {
+  if (family_of(message) != NFPROTO_INET || mnl_nlmsg_get_payload_len(&message) < sizeof(nfgenmsg)) return false;
+  const auto* first = static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
+  const auto left = static_cast<int>(mnl_nlmsg_get_payload_len(&message) - sizeof(nfgenmsg));
+  return mnl_attr_ok(first, left) && mnl_attr_get_type(first) == NFTA_CHAIN_TABLE &&
+         mnl_attr_validate(first, MNL_TYPE_NUL_STRING) >= 0 && is_ours(mnl_attr_get_str(first));
+}
+
 std::expected<Foreign, KernelError> read_foreign(NetlinkSocket& socket) {
   std::array<char, kRequestSize> buffer{};
   const auto* request =
@@ -388,6 +398,7 @@ std::expected<Foreign, KernelError> read_foreign(NetlinkSocket& socket) {
   auto done = socket.query(
       *request, "read the chains of other tables", [&] { foreign = {}; },
       [&](const nlmsghdr& message) {
+        if (is_of_our_inet(message)) return;
         const ChainHandle c{allocated(nftnl_chain_alloc())};
         if (nftnl_chain_nlmsg_parse(&message, c.get()) < 0) return;
         const auto family = family_name(family_of(message));

@@ -387,7 +387,7 @@ control::Answer<GuestView> Router::change_ports(std::string which, config::Publi
   const auto* found = guests_.find(which);
   if (found == nullptr) co_return not_found(which);
   const auto tap = found->tap;
-  auto pass = co_await gate_.enter(tap);
+  auto pass = std::optional{co_await gate_.enter(tap)};
   if (auto running = refuse_if_stopped(); !running) co_return refused(running.error());
   found = guests_.by_tap(tap);
   if (found == nullptr) co_return not_found(which);
@@ -419,6 +419,8 @@ control::Answer<GuestView> Router::change_ports(std::string which, config::Publi
   shown.warnings.insert(shown.warnings.end(), absent.begin(), absent.end());
   const auto broken = broken_expectations(*after);
   shown.warnings.insert(shown.warnings.end(), broken.begin(), broken.end());
+  pass.reset();
+  if (!add) co_await end_denied(closed_ports(before, *after), shown.warnings);
   co_return shown;
 }
 
@@ -444,11 +446,8 @@ control::Answer<GuestView> Router::change_guest(std::string which, std::vector<s
   auto shown = view(*after);
   const auto broken = broken_expectations(*after);
   shown.warnings.insert(shown.warnings.end(), broken.begin(), broken.end());
-  pass.reset();  // the walk may take a second, and nothing in it needs the others to wait
-  if (const auto cut = co_await cut_denied(); !cut) {
-    shown.warnings.push_back("connections under way that are denied now may go on: " + cut.error().to_string());
-  }
-  spawn([this] { return cut_stragglers(); });
+  pass.reset();
+  co_await end_denied({}, shown.warnings);
   co_return shown;
 }
 

@@ -9,9 +9,11 @@
 
 #include <linux/netfilter/nf_conntrack_common.h>
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "router/daemon/log.h"
@@ -79,8 +81,42 @@ std::function<bool(const Connection&)> denied_by(std::shared_ptr<const firewall:
   };
 }
 
-asio::awaitable<Result<void>> Router::cut_denied() {
-  auto denied = denied_by(plane_.snapshot(), topology());
+std::vector<ClosedPort> closed_ports(const config::Guest& before, const config::Guest& after) {
+  std::vector<ClosedPort> closed;
+  for (const auto& port : before.publish) {
+    if (std::ranges::find(after.publish, port) == after.publish.end())
+      closed.push_back({port, before.address, before.address6});
+  }
+  return closed;
+}
+
+std::vector<ClosedPort> closed_ports(const config::GuestTable& before, const config::GuestTable& after) {
+  std::vector<ClosedPort> closed;
+  for (const auto& [tap, guest] : before.all()) {
+    if (guest.publish.empty()) continue;
+    if (const auto* now = after.by_tap(tap)) std::ranges::move(closed_ports(guest, *now), std::back_inserter(closed));
+  }
+  return closed;
+}
+
+bool came_by(const ClosedPort& closed, const Connection& connection) {
+  const auto& port = closed.port;
+  if ((connection.status & IPS_DST_NAT) == 0 || connection.protocol != static_cast<std::uint8_t>(port.protocol)) {
+    return false;
+  }
+  const bool there = connection.target.is_v4() ? closed.guest && connection.target == address{*closed.guest}
+                                               : closed.guest6 && connection.target == address{*closed.guest6};
+  return there && (!port.host || connection.destination == *port.host) && connection.destination_port >= port.first &&
+         connection.destination_port <= port.last &&
+         connection.target_port - port.guest_first == connection.destination_port - port.first;
+}
+
+asio::awaitable<Result<void>> Router::cut_denied(std::vector<ClosedPort> closed) {
+  auto denied = [denied = denied_by(plane_.snapshot(), topology()),
+                 closed = std::move(closed)](const Connection& connection) {
+    return std::ranges::any_of(closed, [&](const ClosedPort& port) { return came_by(port, connection); }) ||
+           denied(connection);
+  };
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<void>)>(
       [this, &denied](auto handler) {
         conntrack_->flush_denied(std::move(denied), [shared = std::make_shared<decltype(handler)>(std::move(handler))](
@@ -89,13 +125,25 @@ asio::awaitable<Result<void>> Router::cut_denied() {
       asio::use_awaitable);
 }
 
+asio::awaitable<void> Router::end_denied(std::vector<ClosedPort> closed, std::vector<std::string>& warnings) {
+  if (const auto cut = co_await cut_denied(closed); !cut) {
+    warnings.push_back("connections under way that are denied now may go on: " + cut.error().to_string());
+  }
+  spawn([this, closed = std::move(closed)] { return cut_stragglers(closed); });
+}
+
+asio::awaitable<void> Router::cut_what_slipped_in() {
+  if (const auto cut = co_await cut_denied(); !cut) log_warning(cut.error().to_string());
+  co_await cut_stragglers();
+}
+
 // A packet that was inside the kernel while the rules changed is tracked only when it leaves: after the first walk. By
 // then the rules may be others, and those count.
-asio::awaitable<void> Router::cut_stragglers() {
+asio::awaitable<void> Router::cut_stragglers(std::vector<ClosedPort> closed) {
   asio::steady_timer later{io_, kStragglers};
   co_await later.async_wait(asio::use_awaitable);
   if (stopped_ || !rules_in_) co_return;
-  if (const auto cut = co_await cut_denied(); !cut) log_warning(cut.error().to_string());
+  if (const auto cut = co_await cut_denied(std::move(closed)); !cut) log_warning(cut.error().to_string());
 }
 
 }  // namespace vrouter::router

@@ -4,7 +4,10 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <vector>
 
+#include "config/guests.h"
 #include "firewall/journey.h"
 #include "firewall/ruleset.h"
 #include "router/kernel/conntrack.h"
@@ -16,5 +19,17 @@ namespace vrouter::router {
 // at a time. A copy asks the same.
 [[nodiscard]] std::function<bool(const Connection&)> denied_by(std::shared_ptr<const firewall::Ruleset> rules,
                                                                firewall::Topology topology);
+
+// A port of this host's that led to a guest. A connection by it keeps its translation, and the rules pass what was
+// translated to a guest: they can't tell that the port is gone.
+struct ClosedPort {
+  config::Publish port;
+  std::optional<address_v4> guest;
+  std::optional<address_v6> guest6;
+};
+// Of guests that are in both tables; the connections of others end with their addresses.
+[[nodiscard]] std::vector<ClosedPort> closed_ports(const config::GuestTable& before, const config::GuestTable& after);
+[[nodiscard]] std::vector<ClosedPort> closed_ports(const config::Guest& before, const config::Guest& after);
+[[nodiscard]] bool came_by(const ClosedPort& closed, const Connection& connection);
 
 }  // namespace vrouter::router

@@ -235,11 +235,11 @@ Result<void> Dataplane::restructure(firewall::Ruleset skeleton, const std::vecto
   const auto present = held(before);
   bool lost = false;  // what the kernel said to it
   auto transaction = firewall::change_rules(*rules_, skeleton);
-  const auto take_guests = [&](bool for_good) {
-    const bool alone = for_good && rules_.use_count() == 1;
-    for (auto& [ref, elements] : alone ? own_rules().elements : rules_->elements) {
-      if (firewall::holds_guests(ref)) skeleton.elements[ref] = alone ? std::move(elements) : elements;
+  const auto take_guests = [&](std::shared_ptr<const firewall::Ruleset> from) {
+    for (const auto& [ref, elements] : from->elements) {
+      if (firewall::holds_guests(ref)) skeleton.elements[ref] = elements;
     }
+    from.reset();  // what nobody else holds now is changed where it is
     skeleton.erase(present);
     skeleton.insert(after);
   };
@@ -250,13 +250,13 @@ Result<void> Dataplane::restructure(firewall::Ruleset skeleton, const std::vecto
     const auto applied = apply_in_phases(*ports_.nft, std::move(*transaction));
     if (!applied && !came_too_late(applied.error())) return std::unexpected(applied.error());
     if (applied) {
-      take_guests(true);
+      take_guests(std::move(rules_));
       rules_ = std::make_shared<firewall::Ruleset>(std::move(skeleton));
       return {};
     }
     lost = applied.error().code == ENOBUFS;
   }
-  take_guests(false);
+  take_guests(rules_);
   return install_after(std::move(skeleton), lost);
 }
 

@@ -69,8 +69,8 @@ class Dataplane {
   [[nodiscard]] Result<void> restructure(firewall::Ruleset skeleton, const std::vector<firewall::Element>& before,
                                          const std::vector<firewall::Element>& after);
   [[nodiscard]] const firewall::Ruleset& rules() const noexcept { return *rules_; }
-  // The same, as it is now, for whoever goes on looking at it while it changes. With ten thousand guests a copy takes
-  // longer than a change of the policy may: one is made only when a change comes while somebody still looks.
+  // The same, as it is now, for whoever goes on looking at it while it changes. A copy is made only when a change comes
+  // while somebody still looks.
   [[nodiscard]] std::shared_ptr<const firewall::Ruleset> snapshot() const noexcept { return rules_; }
   [[nodiscard]] Result<std::vector<Listener>> listeners() { return ports_.net->listeners(); }
   [[nodiscard]] Result<LinkTraffic> traffic(const std::string& link) { return ports_.net->traffic(link); }

@@ -43,16 +43,35 @@ End of_world(const config::Config& config) {
   return end;
 }
 
+// Who asks about a guest's own port may mean the one that the world knows it by.
+void add_ways_in(const config::Guest& guest, const config::Service& packet, std::vector<std::string>& steps) {
+  if (!packet.ports) return;
+  for (const auto& port : guest.publish) {
+    const auto asked = packet.ports->first;
+    if (static_cast<std::uint8_t>(port.protocol) != packet.protocol || asked < port.guest_first ||
+        asked - port.guest_first > port.last - port.first) {
+      continue;
+    }
+    steps.push_back("published as " + port.to_string() + ": ask about port " +
+                    std::to_string(port.first + (asked - port.guest_first)) + " of " +
+                    (port.host ? port.host->to_string() : "an address of this host's") + " for what comes by it");
+  }
+}
+
 }  // namespace
 
-firewall::Topology Router::topology() const {
-  firewall::Topology topology;
+firewall::Topology Router::topology() {
+  if (!around_guests_ || around_guests_->first != guests_.revision()) {
+    firewall::Topology guests;
+    for (const auto& [tap, guest] : guests_.all()) guests.add(guest);
+    around_guests_.emplace(guests_.revision(), std::move(guests));
+  }
+  auto topology = around_guests_->second;
   for (const auto& [name, network] : config_.networks) topology.add(network);
-  for (const auto& [tap, guest] : guests_.all()) topology.add(guest);
   for (const auto& [index, addresses] : plane_.observed().addresses()) {
     const auto* link = plane_.observed().link(index);
     if (link == nullptr || link->group == kGuestGroup) continue;
-    for (const auto& one : addresses) topology.host.insert_or_assign(one.local, link->name);
+    for (const auto& one : addresses) topology.host.own().insert_or_assign(one.local, link->name);
   }
   const auto uplinks = resolve_uplinks();
   if (!uplinks.empty()) topology.uplink = uplinks.front();
@@ -102,6 +121,7 @@ control::Answer<ExplainView> Router::explain(std::string from, std::string to, c
       firewall::travel(evaluator, where, firewall::first_packet(where, source, destination, packet.protocol, port));
   ExplainView shown{text(*sender, source),      text(*receiver, destination), packet.to_string(),
                     firewall::verdict(journey), firewall::sentence(journey),  firewall::steps(journey)};
+  if (to_guest != nullptr && from_guest == nullptr) add_ways_in(*to_guest, packet, shown.steps);
   for (auto& said : firewall::sides(journey)) shown.sides.push_back(explain_side(std::move(said)));
   co_return shown;
 }

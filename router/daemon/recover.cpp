@@ -93,7 +93,7 @@ bool in_groups(const config::Guest& guest, const std::map<firewall::SetRef, fire
     auto id = firewall::kOpenProfile;
     const auto ids = elements.find({firewall::Family::inet, set});
     if (ids == elements.end()) return id;
-    const auto found = ids->second.find({firewall::Bytes{bytes.begin(), bytes.end()}, {}});
+    const auto found = ids->second.find(firewall::ElementKey{{bytes.begin(), bytes.end()}, {}});
     if (found != ids->second.end() && found->second.value.size() == sizeof id) {
       std::memcpy(&id, found->second.value.data(), sizeof id);
     }

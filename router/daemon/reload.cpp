@@ -29,9 +29,12 @@ std::string lines(const config::Problems& problems) {
   return text;
 }
 
+// In one line, as every problem is.
 std::string not_in_force(const std::string& why) {
-  return "the files on disk are not in force, but what was read before; correct them, then run `vrouter reload`: " +
-         why;
+  std::string text =
+      "the files on disk are not in force, but what was read before; correct them, then run `vrouter reload`: ";
+  for (const char c : why) c == '\n' ? text += " | " : text += c;
+  return text;
 }
 
 bool only_policy_differs(const config::Config& before, const config::Config& after) {
@@ -120,7 +123,9 @@ Attempt<> Router::check_files(config::Config& loaded) {
     declared = config::declared_guests(loaded);
     for (const auto& [tap, guest] : declared->all()) guests.push_back(&guest);
   }
+  if (!loaded.policy.expects.empty()) guests.reserve(guests.size() + guests_.size());
   for (const auto& [tap, guest] : guests_.all()) {
+    if (loaded.policy.expects.empty()) break;  // nobody is asked for
     if (!declared || guest.declared_at.file.empty()) guests.push_back(&guest);
   }
   if (const auto problems = firewall::prove(loaded, guests, loaded.warnings, &proved_); !problems.empty())
@@ -172,7 +177,10 @@ control::Answer<control::ReloadView> Router::reload(std::optional<std::chrono::s
   co_await finish_reload(before, shown, pass);
   log_info("reloaded (uid " + std::to_string(peer.uid) + "): " + in_short(shown.changes) +
            (confirm_within ? "; to be confirmed within " + std::to_string(confirm_within->count()) + " s" : ""));
-  notify_ready(summary());
+  spawn([this]() -> asio::awaitable<void> {  // after the answer: it looks at every guest
+    notify_ready(summary());
+    co_return;
+  });
   co_return shown;
 }
 
@@ -261,12 +269,9 @@ asio::awaitable<void> Router::finish_reload(const Before& before, control::Reloa
   const auto obstacles = foreign_obstacles({});
   shown.warnings.insert(shown.warnings.begin(), obstacles.begin(), obstacles.end());
   if (shown.changes.empty()) co_return;
-  pass.reset();  // the walk may take a second, and nothing in it needs the others to wait
-  // Before the answer: what the files deny now has ended when whoever asked hears of it.
-  if (const auto cut = co_await cut_denied(); !cut) {
-    shown.warnings.push_back("connections under way that the files deny now may go on: " + cut.error().to_string());
-  }
-  spawn([this] { return cut_stragglers(); });
+  pass.reset();
+  const auto closed = before.guests ? closed_ports(*before.guests, guests_) : std::vector<ClosedPort>{};
+  co_await end_denied(closed, shown.warnings);
 }
 
 // What differs, in one transaction, whatever else is on this host.

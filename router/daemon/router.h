@@ -31,6 +31,7 @@
 #include "firewall/nft/events.h"
 #include "firewall/rule_names.h"
 #include "router/control/service.h"
+#include "router/daemon/cut.h"
 #include "router/daemon/dataplane.h"
 #include "router/daemon/disk.h"
 #include "router/daemon/gate.h"
@@ -252,12 +253,17 @@ class Router final : public control::Service {
   boost::asio::awaitable<Attempt<std::vector<std::string>>> give_back();
 
   // --- explain.cpp
-  [[nodiscard]] firewall::Topology topology() const;
+  [[nodiscard]] firewall::Topology topology();
   [[nodiscard]] control::ExplainSide explain_side(firewall::SideSaid said) const;
 
   // --- cut.cpp: connections under way that the rules in force would refuse
-  boost::asio::awaitable<Result<void>> cut_denied();
-  boost::asio::awaitable<void> cut_stragglers();
+  // With those that came by ports which lead to guests no more.
+  boost::asio::awaitable<Result<void>> cut_denied(std::vector<ClosedPort> closed = {});
+  boost::asio::awaitable<void> cut_stragglers(std::vector<ClosedPort> closed = {});
+  // For a command, before its answer: what it denies has ended when whoever asked hears of it. The walk may take a
+  // second; let the others pass the gate meanwhile.
+  boost::asio::awaitable<void> end_denied(std::vector<ClosedPort> closed, std::vector<std::string>& warnings);
+  boost::asio::awaitable<void> cut_what_slipped_in();  // while rules were missing, or were others
 
   // --- views.cpp
   [[nodiscard]] control::GuestView view(const config::Guest& guest) const;
@@ -279,8 +285,9 @@ class Router final : public control::Service {
 
   config::Files files_;
   config::Config config_;
-  config::GuestTable guests_;    // every guest that holds a name, those being added too
-  firewall::Profiles profiles_;  // of those guests
+  config::GuestTable guests_;  // every guest that holds a name, those being added too
+  std::optional<std::pair<std::uint64_t, firewall::Topology>> around_guests_;  // of that revision of theirs
+  firewall::Profiles profiles_;                                                // of those guests
   firewall::CompileCache compiled_, proved_;
   std::set<std::pair<firewall::ProfileId, bool>> kinds_proved_;  // with an IPv6 address or without
   Desired desired_;                                              // of the kernel: guests whose rules are in

@@ -106,6 +106,7 @@ Attempt<> Router::begin_rules(std::optional<std::string> trouble) {
     if (!installed) trouble = told(installed.error());
     // Even where nothing was missing: the daemon before may have been killed when it had just put rules back.
     if (installed) forget_untranslated();
+    if (installed && *installed) spawn([this] { return cut_what_slipped_in(); });
     if (installed && *installed && rules_seen) ++*rules_seen;
   }
   if (auto listening = listen_to_rules(rules_seen); !listening) return listening;
@@ -186,7 +187,10 @@ asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
   }
   const auto installed = plane_.install(desired_rules());
   if (!installed) co_return std::unexpected(told(installed.error()));
-  if (*installed) forget_untranslated();
+  if (*installed) {
+    forget_untranslated();
+    spawn([this] { return cut_what_slipped_in(); });
+  }
   rules_are_in();
   co_await make_taps();
   co_return apply_all(full_plan(), repairs);

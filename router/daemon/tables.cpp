@@ -74,6 +74,7 @@ void Router::mend_rules() {
   if (!mended->empty()) {
     mends_.mended_rules(*mended, look.after, ended);
     forget_untranslated();
+    spawn([this] { return cut_what_slipped_in(); });
   }
   rules_pace_.slow_down(std::max<BootClock::duration>(kRulesEvery, kRulesRest * (ended - began)));
   rules_pace_.use(ended);

@@ -175,10 +175,9 @@ Result<void> forget(nfct_handle* handle, const Doomed& doomed) {
     return std::unexpected(KernelError{kWhat, errno, ""});
   }
   Result<void> result;
-  for (std::uint32_t family : {std::uint32_t{AF_INET}, std::uint32_t{AF_INET6}}) {
-    if (!(family == AF_INET ? doomed.ipv4 : doomed.ipv6)) continue;
-    if (nfct_query(handle, NFCT_Q_DUMP, &family) < 0) result = std::unexpected(KernelError{kWhat, errno, ""});
-  }
+  // The kernel goes through all buckets of the table, however few connections there are: once for both families.
+  const std::uint32_t family = doomed.ipv4 && doomed.ipv6 ? AF_UNSPEC : doomed.ipv4 ? AF_INET : AF_INET6;
+  if (nfct_query(handle, NFCT_Q_DUMP, &family) < 0) result = std::unexpected(KernelError{kWhat, errno, ""});
   nfct_callback_unregister(handle);
   if (!result) return result;
   for (const Entry& entry : walk.matches) {

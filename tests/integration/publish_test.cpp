@@ -2,6 +2,7 @@
 // Published ports, from everywhere they may be asked for.
 #include <gtest/gtest.h>
 
+#include "tests/integration/conversation.h"
 #include "tests/integration/scene.h"
 
 namespace vrouter::lab {
@@ -95,6 +96,34 @@ TEST_F(Published, IsClosedAgainByUnpublish) {
   scene.daemon->vrouter({"unpublish", "web1", "8080:80/tcp"});
   EXPECT_EQ(fetch(scene.world, "http://192.0.2.1:8080/"), "");
   EXPECT_EQ(scene.daemon->cli({"unpublish", "web1", "8080:80/tcp"}).status, 1) << "it publishes no such port any more";
+}
+
+TEST_F(Published, WhatCameByAPortEndsWhenItIsTakenAway) {
+  scene.daemon->vrouter({"publish", "web1", "7070:70"});
+  scene.daemon->vrouter({"publish", "web1", "7071:70"});
+  auto closed = Conversation{{scene.world, Scene::kHost, 7070, web.inside(), 70}};
+  auto open = Conversation{{scene.world, Scene::kHost, 7071, web.inside(), 70}};
+  ASSERT_TRUE(closed.goes_on() && open.goes_on());
+  scene.daemon->vrouter({"unpublish", "web1", "7070:70"});
+  EXPECT_TRUE(closed.is_dead());
+  EXPECT_TRUE(open.goes_on()) << "by another port to the same one of the guest's";
+}
+
+TEST_F(Published, WhatCameByAPortOfAFileEndsWithTheReloadThatTakesItAway) {
+  const auto with_ports = [](const std::string& ports) {
+    return "[[guests]]\ntap = \"tap2\"\naddress = \"10.0.5.4\"\npublish = [" + ports + "]\n";
+  };
+  TapGuest third{scene.host, "tap2"};
+  third.set_static("10.0.5.4/32", "10.0.5.1");
+  scene.daemon->set_config(with_ports("\"7070:70\", \"7071:71\""));
+  scene.daemon->vrouter({"reload"});
+  auto closed = Conversation{{scene.world, Scene::kHost, 7070, third.inside(), 70}};
+  auto open = Conversation{{scene.world, Scene::kHost, 7071, third.inside(), 71}};
+  ASSERT_TRUE(closed.goes_on() && open.goes_on());
+  scene.daemon->set_config(with_ports("\"7071:71\""));
+  scene.daemon->vrouter({"reload"});
+  EXPECT_TRUE(closed.is_dead());
+  EXPECT_TRUE(open.goes_on());
 }
 
 TEST_F(Published, RefusesAPortThatIsTakenAndNamesItsHolder) {

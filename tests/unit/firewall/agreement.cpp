@@ -113,7 +113,7 @@ namespace {
 // The meters stay, so that the kernel runs them, at numbers that no test reaches.
 void make_generous(Ruleset& ruleset) {
   for (auto& [set, elements] : ruleset.elements) {
-    for (auto& [key, data] : elements) {
+    for (auto& [key, data] : elements.own()) {
       if (!data.meter) continue;
       data.meter->rate = data.meter->kind == Meter::Kind::bytes ? 10'000'000'000 : 1'000'000;
       data.meter->burst = 10'000'000;
@@ -252,8 +252,8 @@ Ruleset without_limits(Ruleset ruleset) {
   };
   for (auto& table : ruleset.tables) {
     for (auto& chain : table.chains) {
-      std::erase_if(chain.rules, drops_excess);
-      for (auto& rule : chain.rules) std::erase_if(rule.statements, limits);
+      std::erase_if(chain.rules.own(), drops_excess);
+      for (auto& rule : chain.rules.own()) std::erase_if(rule.statements, limits);
     }
   }
   return ruleset;

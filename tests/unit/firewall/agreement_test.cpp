@@ -87,7 +87,7 @@ TEST(Agreement, OfTwoNetworks) {
 TEST(Agreement, OfAGuestWhoseTapIsNotAdopted) {
   const auto config = guests_in(Mode::nat);
   auto topology = testing::topology_of(config);
-  topology.adopted.erase("tap0");
+  topology.adopted.own().erase("tap0");
   testing::KernelHost host{topology};
   const auto ruleset = testing::ruleset_of(config, {});
   for (const auto& d : disagreements(host, ruleset, topology, all_flows(topology, kKinds))) ADD_FAILURE() << d.text;

@@ -104,9 +104,9 @@ TEST(Decompile, EverySetOfAGuestIsKnownAsSuchAndNoOther) {
 
 TEST(Decompile, WhatIsNotOursIsPassedOver) {
   std::map<SetRef, ElementMap> elements;
-  elements[{Family::inet, "taps"}][{{1, 2, 3}, {}}] = {};
-  elements[{Family::inet, "spoof4"}][{Bytes(7, 1), {}}] = {};
-  elements[{Family::inet, "pub4any"}][{Bytes(8, 1), {}}] = {Bytes(2, 1), {}};
+  elements[{Family::inet, "taps"}].own()[{{1, 2, 3}, {}}] = {};
+  elements[{Family::inet, "spoof4"}].own()[{Bytes(7, 1), {}}] = {};
+  elements[{Family::inet, "pub4any"}].own()[{Bytes(8, 1), {}}] = {Bytes(2, 1), {}};
   EXPECT_TRUE(decompile_guests(elements).empty());
 }
 

@@ -109,7 +109,7 @@ TEST(Denials, WhatTheKernelPutIntoTheirSetsIsLeftAlone) {
   ASSERT_TRUE(installed.has_value()) << installed.error();
   auto observed = *installed;
   const SetRef denied{Family::inet, std::string{kDeniedFrom}};
-  observed.elements[denied][{Bytes(16, 'x'), {}}] = {};
+  observed.elements[denied].own()[{Bytes(16, 'x'), {}}] = {};
   EXPECT_TRUE(diff(ruleset, observed).empty());
   EXPECT_TRUE(change_rules(ruleset, ruleset)->empty());
 }

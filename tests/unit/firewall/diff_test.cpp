@@ -70,7 +70,7 @@ TEST_F(Diff, AnExpressionThatWeNeverEmitIsNoRuleOfOurs) {
 
 TEST_F(Diff, OtherDataUnderTheSameKeyGoesAndComesAgain) {
   const SetRef ref{Family::inet, "id4"};
-  auto& element = *fake_.kernel.elements.at(ref).begin();
+  auto& element = *fake_.kernel.elements.at(ref).own().begin();
   element.second.value = {9, 0, 0, 0};
   const auto t = again();
   ASSERT_EQ(t.delete_elements.size(), 1U);

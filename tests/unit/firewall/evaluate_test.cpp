@@ -76,7 +76,7 @@ struct Chains {
     return *this;
   }
   Chains& set(Set definition, const std::vector<std::pair<ElementKey, Datum>>& elements) {
-    for (const auto& [key, data] : elements) ruleset.elements[{Family::inet, definition.name}][key] = data;
+    for (const auto& [key, data] : elements) ruleset.elements[{Family::inet, definition.name}].own()[key] = data;
     ruleset.tables[0].sets.push_back(std::move(definition));
     return *this;
   }
@@ -329,7 +329,7 @@ TEST(Evaluate, DestinationNatWritesAddressAndPortAndAccepts) {
 
 TEST(Evaluate, NatWithoutTheKeyBreaksAndOfAnotherFamilyPassesOn) {
   auto chains = publishing("10.0.5.2");
-  auto& rules = chains.ruleset.tables[0].chains[0].rules;
+  auto& rules = chains.ruleset.tables[0].chains[0].rules.own();
   rules[0].statements.emplace_back(kDrop);
   rules[1] = rule({kAccept}, "next rule");
   auto packet = udp("192.0.2.9", "192.0.2.1", 8081);

@@ -3,7 +3,9 @@
 #include "firewall/journey.h"
 
 #include <gtest/gtest.h>
-#include <netinet/in.h>
+#include <netinet/in.h>  // before linux/*.h, which would define the same things
+
+#include <linux/netfilter/nf_conntrack_common.h>
 
 #include <map>
 
@@ -247,7 +249,7 @@ TEST_F(Journeys, TheCloudsMetadataIsTheHosts) {
 }
 
 TEST_F(Journeys, ATapThatIsNotAdoptedIsClosed) {
-  topology_.adopted.erase("tap0");
+  topology_.adopted.own().erase("tap0");
   const std::string closed = "drop: TAP of a guest that vrouter has not adopted: closed";
   EXPECT_EQ(tell("10.0.5.2", "198.51.100.7", kTcp, 443), closed);
   EXPECT_EQ(tell("10.0.5.2", "10.0.5.1", kUdp, 53), closed);
@@ -301,6 +303,7 @@ TEST_F(Journeys, WhatIsUnderWayIsNotAskedAgain) {
   build(Mode::isolated, {});
   auto reply = packet("198.51.100.7", "10.0.5.2", kTcp, 5000);
   reply.ct_state = kCtEstablished;
+  reply.ct_status = IPS_CONFIRMED | IPS_SEEN_REPLY;
   EXPECT_EQ(tell(go(reply)), "forwarded by tap0: 198.51.100.7 -> 10.0.5.2 port 5000");
   EXPECT_EQ(go(reply).egress()->comment(), "under way already");
   reply.ct_state = kCtInvalid;

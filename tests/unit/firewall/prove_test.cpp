@@ -133,7 +133,7 @@ Journey journey_of(const config::Config& config, Ruleset& rules, const char* fro
     topology.add(guest);
   }
   topology.uplink = "eth0";
-  topology.host.emplace(boost::asio::ip::make_address("192.0.2.1"), "eth0");
+  topology.host.own().emplace(boost::asio::ip::make_address("192.0.2.1"), "eth0");
   constexpr std::uint8_t kTcp = 6;
   return travel(
       Evaluator{rules}, topology,

@@ -79,7 +79,7 @@ class Cut : public testing::Test {
     firewall::Topology topology;
     topology.add(network);
     topology.uplink = "up0";
-    topology.host.insert_or_assign(make_address("192.0.2.1"), "up0");
+    topology.host.own().insert_or_assign(make_address("192.0.2.1"), "up0");
     for (const auto* one : {&web_, &db_, &other_}) {
       profiles.add(*one, network);
       topology.add(*one);
@@ -132,6 +132,35 @@ TEST_F(Cut, JudgesAPublishedPortByTheWholeWay) {
   EXPECT_FALSE(denied_(translated("192.0.2.80", 8080, "10.0.5.2", 80)));
   EXPECT_TRUE(denied_(translated("198.51.100.7", 8080, "10.0.5.2", 80))) << "a rule comes before the published port";
   EXPECT_TRUE(denied_(connection("192.0.2.80", "10.0.5.2", 80))) << "past the published port";
+}
+
+TEST_F(Cut, KnowsWhatCameByAPortThatIsClosed) {
+  auto after = web_;
+  after.publish.clear();
+  const auto closed = closed_ports(web_, after);
+  ASSERT_EQ(closed.size(), 1U);
+  EXPECT_TRUE(came_by(closed.front(), translated("192.0.2.80", 8080, "10.0.5.2", 80)));
+  EXPECT_FALSE(came_by(closed.front(), translated("192.0.2.80", 8081, "10.0.5.2", 80))) << "by another port";
+  EXPECT_FALSE(came_by(closed.front(), translated("192.0.2.80", 8080, "10.0.5.3", 80))) << "to another guest";
+  EXPECT_FALSE(came_by(closed.front(), translated("192.0.2.80", 8080, "10.0.5.2", 81))) << "by somebody else's rules";
+  EXPECT_FALSE(came_by(closed.front(), connection("192.0.2.80", "10.0.5.2", 80))) << "not translated";
+  EXPECT_TRUE(closed_ports(web_, web_).empty());
+}
+
+TEST_F(Cut, KnowsAClosedRangeOnOneAddress) {
+  config::Publish range;
+  range.host = make_address("192.0.2.1");
+  range.first = 9000;
+  range.last = 9002;
+  range.guest_first = 79;
+  const ClosedPort closed{range, web_.address, {}};
+  EXPECT_TRUE(came_by(closed, translated("192.0.2.80", 9002, "10.0.5.2", 81)));
+  EXPECT_FALSE(came_by(closed, translated("192.0.2.80", 9003, "10.0.5.2", 82)));
+  EXPECT_FALSE(came_by(closed, translated("192.0.2.80", 9001, "10.0.5.2", 79)));
+  auto elsewhere = translated("192.0.2.80", 9001, "10.0.5.2", 80);
+  EXPECT_TRUE(came_by(closed, elsewhere));
+  elsewhere.destination = make_address("192.0.2.2");
+  EXPECT_FALSE(came_by(closed, elsewhere));
 }
 
 TEST_F(Cut, LeavesATranslationOfOthersToThemAndJudgesWhatItLeadsTo) {
