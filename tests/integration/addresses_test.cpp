@@ -161,6 +161,7 @@ TEST_F(Floating, ConflictsAreRefusedByName) {
   refused({"tap5", "--prefix", "10.0.5.64/26"}, "overlaps network default");
   refused({"tap5", "--prefix", "192.0.2.0/24"}, "192.0.2.50, the floating address of guest web1");
   refused({"tap5", "--snat", "127.0.0.1"}, "no address that the world could answer");
+  refused({"tap5", "--snat", kFloating}, "the floating address of guest web1");
   refused({"tap5", "--allow-address", "10.0.5.2"}, "the address of guest web1");
   refused({"tap5", "--publish", "[::1]:80"}, "::1");
 }
