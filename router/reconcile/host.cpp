@@ -336,6 +336,17 @@ Plan restore_gateways(const Originals& originals, const Observed& observed) {
   return plan;
 }
 
+Plan withdraw(const std::set<address>& addresses, const Observed& observed, const Originals& originals) {
+  Originals gone;
+  if (addresses.empty()) return {};
+  for (auto it = originals.lower_bound(kAddressPrefix); it != originals.end() && it->first.starts_with(kAddressPrefix);
+       ++it) {
+    const auto ours = gateway_in(it->first);
+    if (ours && addresses.contains(ours->local)) gone.insert(*it);
+  }
+  return restore_gateways(gone, observed);
+}
+
 std::vector<std::string> guarded_interfaces(const Originals& originals, const Observed& observed) {
   std::vector<std::string> names;
   const std::string* ip_forward = observed.sysctl(kIpForward);

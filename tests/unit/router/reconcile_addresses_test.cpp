@@ -82,6 +82,18 @@ TEST_F(ReconcileAddresses, PrefixesLeadByWayOfTheGuestsOwnAddress) {
   EXPECT_THAT(leads_to(net4("10.9.0.0/24")), IsEmpty());
 }
 
+TEST_F(ReconcileAddresses, WithdrawnAreThoseThatWePut) {
+  desired.host.addresses = {v4("192.0.2.50"), v4("192.0.2.51")};
+  fake.address_table.push_back({kEth0, v4("192.0.2.51"), 24});
+  see();
+  reconcile();
+  const auto plan = withdraw(desired.host.addresses, observed, originals);
+  EXPECT_THAT(sentences(plan), ElementsAre("remove address 192.0.2.50/32 from lo"));
+  run(plan);
+  EXPECT_FALSE(originals.contains("address 192.0.2.50 lo"));
+  EXPECT_TRUE(originals.contains("address 10.0.5.1 lo"));
+}
+
 TEST_F(ReconcileAddresses, AnAllowedOneLeadsToOneOfThemUntilItIsHeardOf) {
   add_both();
   EXPECT_THAT(leads_to(shared), testing::SizeIs(1));
