@@ -79,6 +79,10 @@ bool serves_ipv6(const DesiredHost& host, const std::string& network) {
                              [&](const DesiredNetwork& one) { return one.name == network && one.prefix6; });
 }
 
+bool has_prefixes(const config::Guest& guest) {
+  return !guest.prefixes4.empty() || !guest.prefixes6.empty();
+}
+
 std::vector<address> addresses_of(const config::Guest& guest) {
   std::vector<address> all = guest.floating.all();
   if (guest.address) all.emplace_back(*guest.address);
@@ -197,8 +201,10 @@ asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
   for (const auto& address : addresses_of(guest)) {
     if (conntrack_->pending(address)) co_await wait_for_flush(*conntrack_, address);
   }
-  // The first of its network with an IPv6 address: its route needs the gateway.
-  if (guest.address6 && !serves_ipv6(desired_.host, guest.network)) {
+  // The first of its network with an IPv6 address: its route needs the gateway. And what is to be routed to it
+  // leads to nobody else even before.
+  const bool needs_gateway = guest.address6 && !serves_ipv6(desired_.host, guest.network);
+  if (needs_gateway || has_prefixes(guest)) {
     if (auto right = co_await make_host_right(); !right) co_return right;
   }
   const auto desired = desire(guest);

@@ -130,6 +130,10 @@ std::set<std::string> Router::networks_with_ipv6() const {
 DesiredHost Router::wanted_host() const {
   auto host = desired_host(config_, resolve_uplinks(), networks_with_ipv6(), resolve_uplinks(InternetFamily::ipv6));
   host.addresses = outside_addresses();
+  for (const auto& [tap, guest] : guests_.all()) {
+    host.routed.insert(host.routed.end(), guest.prefixes4.begin(), guest.prefixes4.end());
+    host.routed.insert(host.routed.end(), guest.prefixes6.begin(), guest.prefixes6.end());
+  }
   return host;
 }
 
