@@ -381,7 +381,7 @@ Fitted GuestTable::fit(const Config& config, Guest guest) const {
   if (const auto* network = choose_network(config, fitted, refusals)) {
     fit_address(*network, fitted, refusals);
     fit_address6(*network, fitted, refusals);
-    fit_snat(*network, fitted, refusals);
+    fit_snat(config, *network, fitted, refusals);
   }
   fit_floating(config, fitted, refusals);
   fit_prefixes(config, fitted, refusals);

@@ -98,12 +98,28 @@ class GuestTable {
   void fit_address6(const Network& network, const Guest& guest, Refusals& refusals) const;
   void fit_publish(const Config& config, const Guest& guest, Refusals& refusals) const;
   // guest_addresses.cpp
-  static void fit_snat(const Network& network, const Guest& guest, Refusals& refusals);
+  void fit_snat(const Config& config, const Network& network, const Guest& guest, Refusals& refusals) const;
   void fit_floating(const Config& config, const Guest& guest, Refusals& refusals) const;
   void fit_prefixes(const Config& config, const Guest& guest, Refusals& refusals) const;
   void fit_allowed(const Config& config, const Guest& guest, Refusals& refusals) const;
   void insert_more(const Guest& guest);
   void erase_more(const Guest& guest);
+  // What an address is already, besides a guest's own: "the floating address of guest web1 on tap0".
+  enum class Claim { floating, prefix, allowed, snat };
+  struct Claimed {
+    address its;
+    std::string what;
+    Place by;
+  };
+  // The first of an address, but for the claims of a kind that may share it with others.
+  [[nodiscard]] std::optional<Claimed> claimed(const Config& config, const address& its,
+                                               std::optional<Claim> shared = std::nullopt) const;
+  // The first that lies in a prefix. Those of prefixes aren't among them.
+  template <typename Prefix>
+  [[nodiscard]] std::optional<Claimed> claimed_in(const Config& config, const Prefix& prefix) const;
+  template <typename Prefix, typename Map>
+  [[nodiscard]] std::optional<Refusal> unfit_prefix(const Config& config, const Guest& guest, const Prefix& prefix,
+                                                    const Map& taken, const Map& own) const;
   [[nodiscard]] const std::string* behind(const address& its) const;  // whose prefix it is in
   [[nodiscard]] std::optional<address_v4> free_address(const Network& network) const;
   [[nodiscard]] std::string or_free(const Network& network) const;
@@ -117,6 +133,7 @@ class GuestTable {
   std::map<network_v4, std::string, NetworkLess> tap_by_prefix4_;
   std::map<network_v6, std::string, NetworkLess> tap_by_prefix6_;
   std::map<address, std::set<std::string>> taps_by_allowed_;
+  std::map<address, std::set<std::string>> taps_by_snat_;
   AddressRuns used_;
   PortTable ports_;
 };

@@ -39,6 +39,7 @@ constexpr std::size_t kMaxGuestDomain = 253 - 63 - 1;
 struct Loaded {
   Network network;
   Position prefix_at, prefix6_at;
+  std::vector<std::pair<address, Position>> snat_at{};
   bool prefix_known = false;
 };
 
@@ -176,12 +177,18 @@ void read_domain(const TableReader& reader, Network& network) {
   }
 }
 
-void read_snat(const TableReader& reader, Network& network) {
-  const std::string remedy = "; name an address that this host has, or is to have, on its uplink";
+constexpr const char* kSnatRemedy = "; name an address that this host has, or is to have, on its uplink";
+
+bool holds(const Network& network, const address& its) {
+  return its.is_v4() ? contains(network.prefix, its.to_v4())
+                     : network.prefix6 && contains(*network.prefix6, its.to_v6());
+}
+
+void read_snat(const TableReader& reader, Loaded& loaded) {
+  auto& network = loaded.network;
+  const std::string remedy = kSnatRemedy;
   for (const auto& [snat, at] : reader.read_list("snat", parse_address)) {
     const auto text = snat.to_string();
-    const bool inside = snat.is_v4() ? contains(network.prefix, snat.to_v4())
-                                     : network.prefix6 && contains(*network.prefix6, snat.to_v6());
     if (network.mode != Mode::nat) {
       reader.complain(at, "nothing that guests of a network with mode = \"" + std::string{name(network.mode)} +
                               "\" send is translated; leave snat out");
@@ -189,10 +196,12 @@ void read_snat(const TableReader& reader, Network& network) {
       reader.complain(at, text + " is an IPv6 address, and the network has no prefix6; leave it out");
     } else if (no_address_of_a_host(snat)) {
       reader.complain(at, text + " is no address that the world could answer" + remedy);
-    } else if (inside) {
+    } else if (holds(network, snat)) {
       reader.complain(at, text + " is inside the guests' own network" + remedy);
     } else if (!network.snat.add(snat)) {
       reader.complain(at, "snat holds a second address of one family; a network has one of each");
+    } else {
+      loaded.snat_at.emplace_back(snat, at);
     }
   }
 }
@@ -214,7 +223,7 @@ Loaded load_network(Diagnosis& diagnosis, const Member& member, std::string name
   reader.choose("addressing", {Addressing::routed, Addressing::subnet}, network.addressing);
   read_domain(reader, network);
   read_mtu(reader, network);
-  read_snat(reader, network);
+  read_snat(reader, loaded);
   if (const auto* dhcp = reader.find("dhcp")) load_dhcp(diagnosis, *dhcp, loaded.prefix_known, network);
   if (const auto* limits = reader.find("limits")) load_limits(diagnosis, *limits, network.limits);
   return loaded;
@@ -245,6 +254,19 @@ void report_overlaps(Diagnosis& diagnosis, const std::vector<Loaded>& all, Prefi
   }
 }
 
+// What is said of an address in the world holds wherever the other network stands.
+void report_snat(Diagnosis& diagnosis, const std::vector<Loaded>& all) {
+  for (const auto& loaded : all) {
+    for (const auto& [snat, at] : loaded.snat_at) {
+      for (const auto& other : all) {
+        if (&other == &loaded || !other.prefix_known || !holds(other.network, snat)) continue;
+        diagnosis.add(at, snat.to_string() + " is inside network " + other.network.name + " (" +
+                              other.network.declared_at.to_string() + ")" + kSnatRemedy);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 bool load_networks(Diagnosis& diagnosis, const Node& table, Config& config) {
@@ -267,6 +289,7 @@ bool load_networks(Diagnosis& diagnosis, const Node& table, Config& config) {
       [](const Loaded& l) { return l.prefix_at; });
   report_overlaps<network_v6>(
       diagnosis, all, [](const Loaded& l) { return l.network.prefix6; }, [](const Loaded& l) { return l.prefix6_at; });
+  report_snat(diagnosis, all);
   for (auto& loaded : all) {
     if (!loaded.prefix_known) continue;
     auto key = loaded.network.name;

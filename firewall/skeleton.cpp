@@ -112,14 +112,15 @@ std::vector<Set> inet_sets() {
   };
 }
 
+// Be a TAP open to it for the host's own sake (CVE-2020-8558).
+constexpr const char* kLoopback = "loopback is this host's alone";
 constexpr const char* kNotAdopted = "TAP of a guest that vrouter has not adopted: closed";
 
 Chain raw_pre() {
   return {"raw_pre",
           Base{ChainType::filter, Hook::prerouting, kRaw},
           {
-              rule("loopback is this host's, be a TAP open to it for the host's own sake (CVE-2020-8558)",
-                   {from_guest(), within(Field::ip_daddr, ip4("127.0.0.0"), 8), kDrop}),
+              rule(kLoopback, {from_guest(), within(Field::ip_daddr, ip4("127.0.0.0"), 8), go("to_loopback")}),
               rule("what a guest sends", {from_guest(), go("guest_in")}),
               rule(kNotAdopted, {in({Field::iifname}, "taps"), go("not_adopted")}),
           }};
@@ -127,7 +128,8 @@ Chain raw_pre() {
 
 // Anti-spoofing asks once and refuses elsewhere: what passes pays for no logging.
 std::vector<Chain> spoof_chains() {
-  return {refusal("not_adopted", Refused::sent, "deny", kNotAdopted, kDrop),
+  return {refusal("to_loopback", Refused::sent, "deny", kLoopback, kDrop),
+          refusal("not_adopted", Refused::sent, "deny", kNotAdopted, kDrop),
           refusal("no_server", Refused::sent, "spoof", "a guest never answers DHCP", kDrop),
           refusal("no_router", Refused::sent, "spoof", "a guest is no router", kDrop),
           refusal("spoofed", Refused::sent, "spoof", "not its own address or MAC", kDrop),

@@ -79,9 +79,8 @@ bool serves_ipv6(const DesiredHost& host, const std::string& network) {
                              [&](const DesiredNetwork& one) { return one.name == network && one.prefix6; });
 }
 
-bool has_outside_addresses(const DesiredHost& host, const config::Guest& guest) {
-  const auto there = [&host](const address& one) { return host.addresses.contains(one); };
-  return std::ranges::all_of(guest.floating.all(), there) && std::ranges::all_of(guest.snat.all(), there);
+bool has_prefixes(const config::Guest& guest) {
+  return !guest.prefixes4.empty() || !guest.prefixes6.empty();
 }
 
 std::vector<address> addresses_of(const config::Guest& guest) {
@@ -202,8 +201,10 @@ asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
   for (const auto& address : addresses_of(guest)) {
     if (conntrack_->pending(address)) co_await wait_for_flush(*conntrack_, address);
   }
-  // The first of its network with an IPv6 address: its route needs the gateway.
-  if (guest.address6 && !serves_ipv6(desired_.host, guest.network)) {
+  // The first of its network with an IPv6 address: its route needs the gateway. And what is to be routed to it
+  // leads to nobody else even before.
+  const bool needs_gateway = guest.address6 && !serves_ipv6(desired_.host, guest.network);
+  if (needs_gateway || has_prefixes(guest)) {
     if (auto right = co_await make_host_right(); !right) co_return right;
   }
   const auto desired = desire(guest);
@@ -243,21 +244,6 @@ asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
   co_return std::unexpected(std::move(error));
 }
 
-// For what the guest is called in the world this host answers once the rules lead there: until then its own sockets
-// would be what the world talks to, and UDP that began so would go on.
-asio::awaitable<Attempt<>> Router::answer_for(config::Guest guest) {
-  if (guest.floating.empty() && guest.snat.empty()) co_return Attempt<>{};
-  if (!has_outside_addresses(desired_.host, guest)) {
-    if (auto right = co_await make_host_right(); !right) co_return right;
-  }
-  if (!guest.floating.empty()) {
-    conntrack_->flush(guest.floating.all(), [](const Result<void>& flushed) {
-      if (!flushed) log_warning(flushed.error().to_string());
-    });
-  }
-  co_return Attempt<>{};
-}
-
 asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   desired_.guests.erase(guest.tap);
   // Closed by its group, then by @taps; and down before the last element goes, since a TAP that is up without rules
@@ -271,6 +257,9 @@ asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   // adopted, and the news of its going down would have it released again.
   if (events_) events_->drain();
   if (plane_.observed().link(guest.tap) != nullptr) static_cast<void>(plane_.look_at(desire(guest)));
+  // While the rules still lead there.
+  const auto answered_for = std::exchange(desired_.host.addresses, outside_addresses());
+  if (auto silent = stop_answering(answered_for); !silent) co_return silent;
   if (auto changed = plane_.change(elements_of(guest), {}); !changed) {
     co_return std::unexpected(changed.error().to_string());
   }
@@ -335,6 +324,9 @@ asio::awaitable<Attempt<>> Router::bring_back(config::Guest guest, Originals ori
   if (done) {
     done = co_await carry_out(
         [this, desired] { return diff_guest(desired_.host, desired, plane_.observed(), plane_.originals()); });
+  }
+  if (done) {
+    if (auto answering = co_await answer_for(guest); !answering) done = std::unexpected(answering.error());
   }
   if (!done) {
     fail_link(guest.tap, done.error());

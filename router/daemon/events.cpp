@@ -280,11 +280,12 @@ asio::awaitable<Attempt<>> Router::make_host_right() {
   co_return Attempt<>{};
 }
 
-// The last guest with an IPv6 address takes the host's part of IPv6 along; and where all that is no guest's is guarded,
-// its TAP must be.
+// What was routed to it isn't any more. The last guest with an IPv6 address takes the host's part of IPv6 along; and
+// where all that is no guest's is guarded, its TAP must be.
 void Router::look_at_host_after(const config::Guest& gone) {
   const bool outside = !gone.floating.empty() || !gone.snat.empty();
-  if (!outside && !gone.address6 && !plane_.originals().contains(sysctl_key(kAllForwarding6))) return;
+  const bool routed = !gone.prefixes4.empty() || !gone.prefixes6.empty();
+  if (!outside && !routed && !gone.address6 && !plane_.originals().contains(sysctl_key(kAllForwarding6))) return;
   due_.host = true;
   start_repair();
 }

@@ -127,23 +127,13 @@ std::set<std::string> Router::networks_with_ipv6() const {
   return networks;
 }
 
-// What guests are called in the world.
-std::set<address> Router::outside_addresses() const {
-  std::set<address> all;
-  const auto add = [&all](const config::Addresses& some) {
-    for (const auto& one : some.all()) all.insert(one);
-  };
-  for (const auto& [name, network] : config_.networks) add(network.snat);
-  for (const auto& [tap, guest] : guests_.all()) {
-    add(guest.floating);
-    add(guest.snat);
-  }
-  return all;
-}
-
 DesiredHost Router::wanted_host() const {
   auto host = desired_host(config_, resolve_uplinks(), networks_with_ipv6(), resolve_uplinks(InternetFamily::ipv6));
   host.addresses = outside_addresses();
+  for (const auto& [tap, guest] : guests_.all()) {
+    host.routed.insert(host.routed.end(), guest.prefixes4.begin(), guest.prefixes4.end());
+    host.routed.insert(host.routed.end(), guest.prefixes6.begin(), guest.prefixes6.end());
+  }
   return host;
 }
 

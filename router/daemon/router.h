@@ -113,7 +113,6 @@ class Router final : public control::Service {
   [[nodiscard]] std::vector<std::string> resolve_uplinks(InternetFamily family = InternetFamily::ipv4) const;
   // Those with a guest that has an IPv6 address; none on a host that can serve no such guest.
   [[nodiscard]] std::set<std::string> networks_with_ipv6() const;
-  [[nodiscard]] std::set<address> outside_addresses() const;
   [[nodiscard]] DesiredHost wanted_host() const;
   [[nodiscard]] Attempt<> check_collisions() const;
   // Why the host can't have it so: an address of its own would be the guest's from then on.
@@ -202,12 +201,16 @@ class Router final : public control::Service {
   void look_at_bridges_soon();
   void look_at_bridges_after(std::chrono::milliseconds rest);
 
+  // --- outside.cpp: what guests are called in the world
+  [[nodiscard]] std::set<address> outside_addresses() const;
+  boost::asio::awaitable<Attempt<>> answer_for(config::Guest guest);
+  [[nodiscard]] Attempt<> stop_answering(const std::set<address>& before);
+
   // --- commands.cpp, reload.cpp
   [[nodiscard]] Attempt<> check_link(const config::Guest& guest) const;
   // Of ports that the host itself listens on, of these guests: a sentence each.
   [[nodiscard]] std::vector<std::string> hidden_sockets(const std::vector<config::Guest>& guests);
   boost::asio::awaitable<Attempt<>> bring_in(config::Guest guest);
-  boost::asio::awaitable<Attempt<>> answer_for(config::Guest guest);
   boost::asio::awaitable<Attempt<>> take_out(config::Guest guest, Leave leave);
   boost::asio::awaitable<Attempt<config::Guest>> remove(std::string tap);
   boost::asio::awaitable<Attempt<>> bring_back(config::Guest guest, Originals originals);

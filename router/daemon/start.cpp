@@ -36,6 +36,19 @@ Plan everything(const FullPlan& plan) {
   return all;
 }
 
+// What the daemon before this one answered for; networks' gateways stay.
+std::set<address> answered_for_before(const Originals& originals, const DesiredHost& host) {
+  std::set<address> all;
+  for (const auto& [key, value] : originals) {
+    if (const auto ours = gateway_in(key)) all.insert(ours->local);
+  }
+  for (const auto& network : host.networks) {
+    all.erase(network.gateway);
+    if (network.gateway6) all.erase(*network.gateway6);
+  }
+  return all;
+}
+
 }  // namespace
 
 Attempt<> Router::start() {
@@ -79,8 +92,8 @@ std::optional<std::string> Router::note_beginning() {
   state::Change change;
   drop_lost_ephemerals(change);
   change.stopped = false;
-  desired_.host = wanted_host();
   for (const auto& [tap, guest] : guests_.all()) desired_.guests.insert_or_assign(tap, desire(guest));
+  desired_.host = wanted_host();
   for (const auto& [tap, guest] : desired_.guests) {
     if (plane_.observed().link(tap) != nullptr) plane_.observe_guest(guest);
   }
@@ -99,6 +112,8 @@ std::optional<std::string> Router::note_beginning() {
 Attempt<> Router::begin_rules(std::optional<std::string> trouble) {
   auto rules_seen = plane_.nft().generation();
   if (!trouble) {
+    const auto before = answered_for_before(plane_.originals(), desired_.host);
+    if (auto silent = holding() ? Attempt<>{} : stop_answering(before); !silent) log_error(silent.error());
     admit_upstreams(services_.upstream_servers(config_.dns));
     const auto installed = plane_.install(desired_rules());
     // Another daemon's tables, or no right to change any: waiting would not help.
@@ -168,12 +183,13 @@ asio::awaitable<void> Router::make_taps() {
 }
 
 asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
-  desired_.host = wanted_host();
+  const auto answered_for = std::move(desired_.host.addresses);
   desired_.guests.clear();
   failures_.clear();
   failed_ = {.links = {}, .ended = std::move(failed_.ended)};
   host_problems_.clear();
   for (const auto& [tap, guest] : guests_.all()) desired_.guests.insert_or_assign(tap, desire(guest));
+  desired_.host = wanted_host();
   for (;;) {
     events_->drain();
     for (const auto& [tap, guest] : desired_.guests) {
@@ -185,6 +201,7 @@ asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
     if (auto noted = co_await note(std::move(change)); !noted) co_return noted;
     record(plane_.originals(), plan);
   }
+  if (auto silent = stop_answering(answered_for); !silent) co_return silent;
   const auto installed = plane_.install(desired_rules());
   if (!installed) co_return std::unexpected(told(installed.error()));
   if (*installed) {

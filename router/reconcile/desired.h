@@ -51,6 +51,7 @@ struct DesiredHost {
   std::uint8_t route_protocol = 118;
   std::vector<DesiredNetwork> networks;
   std::set<address> addresses{};  // of guests in the world: this host answers for them
+  std::vector<Prefix> routed{};   // to guests, there or not: to nobody else
   [[nodiscard]] bool ipv6() const noexcept {
     return std::ranges::any_of(networks, [](const DesiredNetwork& network) { return network.prefix6.has_value(); });
   }

@@ -8,7 +8,9 @@
 //     2. the guest's elements into the table (set `taps` closes the TAP from then on);
 //     3. state writes plan.record;  4. apply(plan.operations): the group opens the TAP;  5. state drops plan.forget.
 // and out: release_link() applied first (the TAP is set down, its group reset: @taps closes it), then the elements out.
-// The host: diff_host().host before any guest (routes need the gateway as their source), .stale after all of them.
+// The host: diff_host().host before any guest (routes need the gateway as their source), .stale after all of them. An
+// address in the world is put once the rules lead it to its guest, and withdrawn before they go: in between the host's
+// own sockets would answer on it.
 //
 // A TAP's life: switches while it is down, then group and IFF_UP in one message, then routes and neighbours. So a
 // daemon killed in between finds a TAP outside the group and adopts it again. One in the group already that is down was
@@ -16,6 +18,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -75,6 +78,9 @@ enum class Leave { as_found, down };
 
 // Teardown: all that is ours goes, all originals come back.
 [[nodiscard]] Plan restore(const Originals& originals, const Observed& observed, std::uint8_t route_protocol);
+
+// Takes these of DesiredHost::addresses off the host, wherever we put them.
+[[nodiscard]] Plan withdraw(const std::set<address>& addresses, const Observed& observed, const Originals& originals);
 
 // Interfaces whose forwarding we turned on while the host forwarded for nobody: the firewall drops what passes
 // through them between two strangers. Empty where net.ipv4.ip_forward is on. Sorted.

@@ -59,6 +59,11 @@ class HostDiff {
       if (network.gateway6) gateways_.push_back({0, *network.gateway6, 128, 0, true, true});
       if (network.prefix6) unreachable_.push_back(unreachable(*network.prefix6));
     }
+    // A guest's own route to it has a better metric; this one is found while its TAP is away.
+    for (const auto& prefix : desired_.routed) {
+      if (prefix.network().is_v4() || ipv6) unreachable_.push_back(unreachable(prefix));
+    }
+    for (const auto& route : unreachable_) unreachable_keys_.insert(Observed::key_of(route));
     for (const auto& gateway : gateways_) wanted_.push_back({gateway.local, "lo"});
     for (const auto& address : desired_.addresses) {
       if (address.is_v4() || ipv6) answer_for(address);
@@ -254,7 +259,7 @@ class HostDiff {
   void drop_unreachable_routes() {
     for (const Route& route : observed_.routes_on(0)) {
       if (route.protocol != desired_.route_protocol || route.type != RouteType::unreachable) continue;
-      if (std::ranges::find(unreachable_, route) == unreachable_.end())
+      if (!unreachable_keys_.contains(Observed::key_of(route)))
         result_.stale.operations.emplace_back(RemoveRoute{route, ""});
     }
   }
@@ -279,6 +284,7 @@ class HostDiff {
   std::vector<std::pair<InterfaceAddress, Link>> outside_;  // wanted: guests' in the world
   std::vector<AddressOnLink> wanted_;                       // all of them
   std::vector<Route> unreachable_;
+  std::set<Observed::RouteKey> unreachable_keys_;  // of all those: there may be thousands
   bool leaving_global_ = false;
   HostPlan result_;
 };
@@ -334,6 +340,17 @@ Plan restore_gateways(const Originals& originals, const Observed& observed) {
     }
   }
   return plan;
+}
+
+Plan withdraw(const std::set<address>& addresses, const Observed& observed, const Originals& originals) {
+  Originals gone;
+  if (addresses.empty()) return {};
+  for (auto it = originals.lower_bound(kAddressPrefix); it != originals.end() && it->first.starts_with(kAddressPrefix);
+       ++it) {
+    const auto ours = gateway_in(it->first);
+    if (ours && addresses.contains(ours->local)) gone.insert(*it);
+  }
+  return restore_gateways(gone, observed);
 }
 
 std::vector<std::string> guarded_interfaces(const Originals& originals, const Observed& observed) {

@@ -161,6 +161,7 @@ TEST_F(Floating, ConflictsAreRefusedByName) {
   refused({"tap5", "--prefix", "10.0.5.64/26"}, "overlaps network default");
   refused({"tap5", "--prefix", "192.0.2.0/24"}, "192.0.2.50, the floating address of guest web1");
   refused({"tap5", "--snat", "127.0.0.1"}, "no address that the world could answer");
+  refused({"tap5", "--snat", kFloating}, "the floating address of guest web1");
   refused({"tap5", "--allow-address", "10.0.5.2"}, "the address of guest web1");
   refused({"tap5", "--publish", "[::1]:80"}, "::1");
 }
@@ -209,6 +210,52 @@ TEST_F(Outside, PrefixesAreRoutedToTheGuestAndMaySendFromIt) {
   check_all("after a restart");
   scene.daemon->vrouter({"remove-guest", "tap0"});
   EXPECT_THAT(scene.host.must("ip route; ip -6 route"), Not(HasSubstr("10.9.0.0")));
+  tear_down();
+}
+
+TEST_F(Outside, APrefixLeadsNowhereWhileItsTapIsAway) {
+  add({"--group", "web", "--prefix", "10.9.0.0/24", "--prefix", "fd00:9::/64"});
+  web.inside().must("ip address add 10.9.0.7/32 dev lo; ip -6 address add fd00:9::7/128 dev lo nodad");
+  scene.world.must(
+      "nft 'add table inet seen; add chain inet seen came { type filter hook prerouting priority -400; }; "
+      "add rule inet seen came ip daddr 10.9.0.0/24 counter; add rule inet seen came ip6 daddr fd00:9::/64 counter'");
+  const auto reached = [&](Namespace& from) { return reaches(from, "10.9.0.7") && reaches(from, "fd00:9::7"); };
+  const auto nothing_left = [&] {
+    const auto seen = scene.world.must("nft list table inet seen");
+    return seen.find("packets 0") != seen.rfind("packets 0") && seen.find("packets 0") != std::string::npos;
+  };
+  const auto leads_nowhere = [&](const std::string& when) {
+    EXPECT_TRUE(wait_until([&] { return !scene.host.sh("ip route | grep '10.9.0.0/24.*tap0'").ok(); })) << when;
+    EXPECT_THAT(scene.host.sh("ip route get 10.9.0.7 2>&1; ip -6 route get fd00:9::7 2>&1").out, Not(HasSubstr("eth0")))
+        << when;
+    EXPECT_THAT(scene.host.sh("ping -c 1 -W 1 10.9.0.7 2>&1").out, HasSubstr("No route to host")) << when;
+    EXPECT_FALSE(reached_now(other.inside(), "10.9.0.7")) << when;
+    EXPECT_FALSE(reached_now(other.inside(), "fd00:9::7")) << when;
+    EXPECT_FALSE(reached_now(scene.host, "fd00:9::7")) << when;
+    EXPECT_TRUE(nothing_left()) << when << scene.world.must("nft list table inet seen");
+  };
+  const auto routes = "ip route show type unreachable; ip -6 route show type unreachable";
+  EXPECT_TRUE(reached(scene.host) && reached(other.inside()));
+  web.unplug();
+  leads_nowhere("its TAP is gone");
+  scene.daemon->kill9();
+  scene.daemon->start();
+  leads_nowhere("after a restart without it");
+  scene.host.must("ip route del unreachable 10.9.0.0/24 proto 118; ip -6 route del unreachable fd00:9::/64 proto 118");
+  EXPECT_TRUE(wait_until([&] {
+    const auto now = scene.host.must(routes);
+    return now.find("10.9.0.0/24") != std::string::npos && now.find("fd00:9::/64") != std::string::npos;
+  })) << "put back";
+  leads_nowhere("after somebody deleted the routes");
+  web.plug();
+  EXPECT_TRUE(reached(scene.host) && reached(other.inside())) << "its TAP is back";
+  scene.daemon->vrouter({"remove-guest", "tap0"});
+  EXPECT_TRUE(wait_until([&] {
+    const auto now = scene.host.must(routes);
+    return now.find("10.9.0.0/24") == std::string::npos && now.find("fd00:9::/64") == std::string::npos;
+  })) << scene.host.must(routes);
+  static_cast<void>(reached_now(scene.host, "10.9.0.7"));
+  EXPECT_FALSE(nothing_left()) << "the checks above would prove nothing";
   tear_down();
 }
 

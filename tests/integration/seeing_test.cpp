@@ -139,6 +139,19 @@ TEST_F(Seeing, ARefusalIsToldWithItsRuleWhoAskedAndForWhat) {
               HasSubstr(" spoof  icmp/8 web1 10.0.5.99 -> 192.0.2.80  not its own address"));
 }
 
+TEST_F(Seeing, WhatAGuestSendsToLoopbackIsToldAndCounted) {
+  const Monitor monitor{scene};
+  for (std::uint16_t n = 1; n <= 3; ++n) {
+    web.inject(ping({mac_of(scene.host, "tap0"), web.mac()}, {kWeb, "127.0.0.1"}, 77, n));
+  }
+  EXPECT_THAT(monitor.line({"-> 127.0.0.1"}),
+              HasSubstr(" deny   icmp/8 web1 10.0.5.2 -> 127.0.0.1  loopback is this host's alone"));
+  EXPECT_TRUE(wait_until([&] {
+    return scene.daemon->vrouter({"show", "web1", "--json"}).find("\"denied\":{\"out\":{\"packets\":3,") !=
+           std::string::npos;
+  })) << scene.daemon->vrouter({"show", "web1", "--json"});
+}
+
 TEST_F(Seeing, Ipv6IsToldAsIpv4Is) {
   TapGuest six{scene.host, "tap2"};
   scene.daemon->vrouter({"add-guest", "tap2", "10.0.5.4,fd76:7274:5::4", "--name", "six1", "--wait"});

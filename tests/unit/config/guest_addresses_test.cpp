@@ -96,8 +96,101 @@ TEST_F(GuestAddresses, AreRefusedByName) {
   for (const auto& [wish, why] : cases) EXPECT_THAT(refusal(wish), HasSubstr(why));
 }
 
+// Whoever comes second is told who was first, and where that one stands.
+TEST_F(GuestAddresses, AreRefusedInEitherOrder) {
+  struct Pair {
+    Wish one, other;
+    const char *one_first, *other_first;  // what is said to the second
+  };
+  const std::vector<Pair> pairs{
+      {{.floating = {"192.0.2.50"}},
+       {.snat = {"192.0.2.50"}},
+       "192.0.2.50 is the floating address of guest tap0 on tap0 (f:7:1)",
+       "192.0.2.50 is the snat address of guest tap0 on tap0 (f:7:1)"},
+      {{.floating = {"2001:db8::50"}},
+       {.snat = {"2001:db8::50"}},
+       "2001:db8::50 is the floating address of guest tap0 on tap0 (f:7:1)",
+       "2001:db8::50 is the snat address of guest tap0 on tap0 (f:7:1)"},
+      {{.prefixes = {"192.0.2.0/24"}},
+       {.snat = {"192.0.2.50"}},
+       "192.0.2.50 is in a prefix of guest tap0 on tap0 (f:7:1)",
+       "192.0.2.0/24 holds 192.0.2.50, the snat address of guest tap0 on tap0 (f:7:1)"},
+      {{.prefixes = {"2001:db8::/64"}},
+       {.snat = {"2001:db8::50"}},
+       "2001:db8::50 is in a prefix of guest tap0 on tap0 (f:7:1)",
+       "2001:db8::/64 holds 2001:db8::50, the snat address of guest tap0 on tap0 (f:7:1)"},
+      {{.allowed = {"10.99.0.1"}},
+       {.snat = {"10.99.0.1"}},
+       "10.99.0.1 is an allowed address of guest tap0 on tap0 (f:7:1)",
+       "10.99.0.1 is the snat address of guest tap0 on tap0 (f:7:1)"},
+      {{.prefixes = {"10.99.0.0/24"}},
+       {.allowed = {"10.99.0.1"}},
+       "10.99.0.1 is in a prefix of guest tap0 on tap0 (f:7:1)",
+       "10.99.0.0/24 holds 10.99.0.1, an allowed address of guest tap0 on tap0 (f:7:1)"},
+      {{.prefixes = {"fd00:99::/64"}},
+       {.allowed = {"fd00:99::1"}},
+       "fd00:99::1 is in a prefix of guest tap0 on tap0 (f:7:1)",
+       "fd00:99::/64 holds fd00:99::1, an allowed address of guest tap0 on tap0 (f:7:1)"},
+      {{.prefixes = {"192.0.2.0/24"}},
+       {.floating = {"192.0.2.50"}},
+       "192.0.2.50 is in a prefix of guest tap0 on tap0 (f:7:1)",
+       "192.0.2.0/24 holds 192.0.2.50, the floating address of guest tap0 on tap0 (f:7:1)"},
+      {{.floating = {"10.99.0.1"}},
+       {.allowed = {"10.99.0.1"}},
+       "10.99.0.1 is the floating address of guest tap0 on tap0 (f:7:1)",
+       "10.99.0.1 is an allowed address of guest tap0 on tap0 (f:7:1)"},
+  };
+  for (const auto& pair : pairs) {
+    const auto told_second = [&](Wish first, const Wish& second) {
+      table = {};
+      first.address6 = "fd76:7274:5::2";
+      auto guest = guest_of("tap0", first);
+      guest.declared_at = {"f", 7, 1};
+      auto fitted = table.fit(config, guest);
+      EXPECT_TRUE(fitted.refusals.empty());
+      table.insert(fitted.guest);
+      const auto [unused, refusals] = table.fit(config, guest_of("tap9", second));
+      EXPECT_EQ(refusals.size(), 1U);
+      EXPECT_EQ(refusals.empty() ? 0U : refusals.front().other.line, 7U);
+      return refusals.empty() ? "taken in" : refusals.front().reason;
+    };
+    EXPECT_EQ(told_second(pair.one, pair.other), pair.one_first);
+    EXPECT_EQ(told_second(pair.other, pair.one), pair.other_first);
+  }
+}
+
+TEST_F(GuestAddresses, OfOneGuestMayNotContradictEachOther) {
+  EXPECT_EQ(refusal({.floating = {"192.0.2.50"}, .snat = {"192.0.2.50"}}), "taken in") << "the same, said twice";
+  EXPECT_THAT(refusal({.snat = {"10.9.0.7"}, .prefixes = {"10.9.0.0/24"}}), HasSubstr("in a prefix of the same guest"));
+  EXPECT_THAT(refusal({.floating = {"10.9.0.7"}, .prefixes = {"10.9.0.0/24"}}),
+              HasSubstr("in a prefix of the same guest"));
+  EXPECT_THAT(refusal({.snat = {"10.99.0.1"}, .allowed = {"10.99.0.1"}}), HasSubstr("allowed address of the same"));
+}
+
+TEST_F(GuestAddresses, AreNoSnatOfAnyNetworkNorInsideOne) {
+  config = parse_config(
+               "[networks.open]\nprefix = \"10.0.6.0/24\"\nprefix6 = \"fd00:6::/64\"\nmode = \"routed\"\n"
+               "[networks.default]\nsnat = [\"192.0.2.60\", \"2001:db8::60\"]\n",
+               "f")
+               .value();
+  const std::vector<std::pair<Wish, const char*>> cases{
+      {{.snat = {"10.0.6.9"}}, "10.0.6.9 is inside network open, 10.0.6.0/24 (f:1:11)"},
+      {{.snat = {"fd00:6::9"}}, "fd00:6::9 is inside network open, fd00:6::/64 (f:1:11)"},
+      {{.floating = {"192.0.2.60"}}, "192.0.2.60 is the snat address of network default, 10.0.5.0/24 (f:5:11)"},
+      {{.prefixes = {"192.0.2.0/25"}},
+       "192.0.2.0/25 holds 192.0.2.60, the snat address of network default, 10.0.5.0/24 (f:5:11)"},
+      {{.prefixes = {"2001:db8::/96"}},
+       "2001:db8::/96 holds 2001:db8::60, the snat address of network default, 10.0.5.0/24 (f:5:11)"},
+      {{.allowed = {"192.0.2.60"}}, "192.0.2.60 is the snat address of network default, 10.0.5.0/24 (f:5:11)"},
+      {{.prefixes = {"10.0.6.0/25"}}, "10.0.6.0/25 overlaps network open, 10.0.6.0/24 (f:1:11)"},
+  };
+  for (const auto& [wish, why] : cases) EXPECT_THAT(refusal(wish), HasSubstr(why));
+  EXPECT_EQ(refusal({.snat = {"192.0.2.60"}}), "taken in") << "as its network";
+}
+
 TEST_F(GuestAddresses, AreFreeAgainWhenTheGuestIsGone) {
-  const Wish wish{.floating = {"192.0.2.50"}, .prefixes = {"10.9.0.0/24"}, .allowed = {"10.0.5.2"}};
+  const Wish wish{
+      .floating = {"192.0.2.50"}, .snat = {"192.0.2.60"}, .prefixes = {"10.9.0.0/24"}, .allowed = {"10.0.5.2"}};
   auto first = guest_of("tap0", wish);
   first.address = parse_address4("10.0.5.7").value();
   table.insert(table.complete(config, first).value());
@@ -108,6 +201,7 @@ TEST_F(GuestAddresses, AreFreeAgainWhenTheGuestIsGone) {
   table.erase("tap0");
   EXPECT_TRUE(table.complete(config, first).has_value());
   EXPECT_TRUE(table.allowed(parse_address("10.0.5.2").value()).empty());
+  EXPECT_EQ(refusal({.floating = {"192.0.2.60"}}), "taken in");
 }
 
 TEST_F(GuestAddresses, APortOnLoopbackIsApartFromThoseOnAllAddresses) {

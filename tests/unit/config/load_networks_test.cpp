@@ -30,6 +30,20 @@ TEST(LoadNetworks, OnlyDeclaredOnesExistWhereAnyIsDeclared) {
   EXPECT_EQ(lab.mode, Mode::nat);
 }
 
+TEST(LoadNetworks, SnatIsInsideNoOtherNetworkWhicheverStandsFirst) {
+  const std::string lab = "[networks.lab]\nprefix = \"10.0.6.0/24\"\nprefix6 = \"fd00:6::/64\"\n";
+  const std::string with_snat = "[networks.default]\nsnat = [\"10.0.6.1\", \"fd00:6::9\"]\n";
+  for (const bool first : {true, false}) {
+    const auto config = parse_config(first ? lab + with_snat : with_snat + lab, "f");
+    ASSERT_FALSE(config.has_value());
+    const std::string place = first ? "f:1:11" : "f:3:11", at = first ? "f:5:" : "f:2:";
+    EXPECT_THAT(config.error().at(0).to_string(),
+                testing::StartsWith(at + "9: 10.0.6.1 is inside network lab (" + place + ")"));
+    EXPECT_THAT(config.error().at(1).to_string(),
+                testing::StartsWith(at + "21: fd00:6::9 is inside network lab (" + place + ")"));
+  }
+}
+
 TEST(LoadNetworks, ReadsEveryKey) {
   const auto config = parse_config(R"(
 [networks.default]

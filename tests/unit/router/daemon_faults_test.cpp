@@ -145,6 +145,27 @@ TEST_F(Faulty, RemoveGuestWithIpv6) {
                    [](Machine& m) { return refusal(m.run(m.router->remove_guest("tap1", {}))); }});
 }
 
+config::Guest guest_with_more(const std::string& tap) {
+  auto guest = ipv6_guest(tap);
+  static_cast<void>(guest.floating.add(boost::asio::ip::make_address("192.0.2.50")));
+  static_cast<void>(guest.floating.add(boost::asio::ip::make_address("2001:db8::50")));
+  guest.prefixes4 = {boost::asio::ip::make_network_v4("10.9.0.0/24")};
+  guest.prefixes6 = {boost::asio::ip::make_network_v6("fd00:9::/64")};
+  return guest;
+}
+
+TEST_F(Faulty, AddGuestWithMoreThanItsAddress) {
+  try_every_fault({begin, [](Machine& m) { return refusal(m.run(m.router->add_guest(guest_with_more("tap1"), {}))); }});
+}
+
+TEST_F(Faulty, RemoveGuestWithMoreThanItsAddress) {
+  try_every_fault({[](Machine& m) {
+                     begin(m);
+                     add(m, guest_with_more("tap1"));
+                   },
+                   [](Machine& m) { return refusal(m.run(m.router->remove_guest("tap1", {}))); }});
+}
+
 TEST_F(Faulty, AddGuestWithATapOfItsOwn) {
   try_every_fault({begin, [](Machine& m) {
                      auto guest = guest_on("tap7");

@@ -64,6 +64,7 @@ struct World {
   FakeSysctls sysctls;
   firewall::FakeNft nft;
   state::Stored disk;
+  std::function<void()> after_each;  // change of the kernel's
   bool disk_hangs = false;
   std::vector<std::move_only_function<void()>> hung;  // commits whose end nobody has heard of
   void disk_wakes() {
@@ -112,7 +113,9 @@ class FaultyNet final : public KernelPort {
   template <typename T, typename... Parameters, typename... Given>
   Result<T> call(const std::string& what, Result<T> (FakeKernel::*member)(Parameters...), Given&&... given) {
     if (auto error = world_.faults.next(what)) return std::unexpected(*error);
-    return (world_.net.*member)(std::forward<Given>(given)...);
+    auto done = (world_.net.*member)(std::forward<Given>(given)...);
+    if (world_.after_each) world_.after_each();
+    return done;
   }
   World& world_;
 };
@@ -141,6 +144,7 @@ class FaultyNft final : public firewall::NftPort {
   [[nodiscard]] Result<void> apply(const firewall::Transaction& transaction) override {
     if (auto error = world_.faults.next("change rules")) return std::unexpected(*error);
     auto applied = world_.nft.apply(transaction);
+    if (world_.after_each) world_.after_each();
     if (std::exchange(world_.faults.lose_answer, false))
       return std::unexpected(KernelError{"change rules", ENOBUFS, ""});
     return applied;

@@ -82,6 +82,51 @@ TEST_F(ReconcileAddresses, PrefixesLeadByWayOfTheGuestsOwnAddress) {
   EXPECT_THAT(leads_to(net4("10.9.0.0/24")), IsEmpty());
 }
 
+TEST_F(ReconcileAddresses, WithdrawnAreThoseThatWePut) {
+  desired.host.addresses = {v4("192.0.2.50"), v4("192.0.2.51")};
+  fake.address_table.push_back({kEth0, v4("192.0.2.51"), 24});
+  see();
+  reconcile();
+  const auto plan = withdraw(desired.host.addresses, observed, originals);
+  EXPECT_THAT(sentences(plan), ElementsAre("remove address 192.0.2.50/32 from lo"));
+  run(plan);
+  EXPECT_FALSE(originals.contains("address 192.0.2.50 lo"));
+  EXPECT_TRUE(originals.contains("address 10.0.5.1 lo"));
+}
+
+TEST_F(ReconcileAddresses, APrefixLeadsToNobodyElseWhileItsTapIsAway) {
+  const Prefix prefix = net4("10.9.0.0/24");
+  add_guest("tap0", "10.0.5.2").prefixes = {prefix};
+  desired.host.routed = {prefix};
+  see();
+  reconcile();
+  EXPECT_THAT(leads_to(prefix), ElementsAre(0U, kTap0));
+  EXPECT_TRUE(diff(desired, observed, originals).empty());
+  see();
+  EXPECT_TRUE(diff(desired, observed, originals).empty()) << "nor after a restart";
+  const auto worse = [](const Route& a, const Route& b) { return a.metric < b.metric; };
+  const auto last = std::ranges::max_element(fake.route_table, worse);
+  EXPECT_EQ(last->type, RouteType::unreachable);
+
+  ASSERT_TRUE(fake.remove_link(kTap0, "tap0").has_value());
+  static_cast<void>(observed.on(LinkGone{kTap0, "tap0"}));
+  EXPECT_THAT(leads_to(prefix), ElementsAre(0U));
+  EXPECT_TRUE(diff(desired, observed, originals).empty());
+
+  const auto own = *std::ranges::find(fake.route_table, prefix, &Route::destination);
+  ASSERT_TRUE(fake.remove_route(own).has_value());
+  EXPECT_TRUE(observed.on(RouteGone{own}).host);
+  reconcile();
+  EXPECT_THAT(leads_to(prefix), ElementsAre(0U)) << "put back";
+
+  desired.host.routed = {net4("10.9.1.0/24")};
+  reconcile();
+  EXPECT_THAT(leads_to(prefix), IsEmpty());
+  EXPECT_THAT(leads_to(net4("10.9.1.0/24")), ElementsAre(0U));
+  run(restore(originals, observed, 118));
+  EXPECT_THAT(leads_to(net4("10.9.1.0/24")), IsEmpty());
+}
+
 TEST_F(ReconcileAddresses, AnAllowedOneLeadsToOneOfThemUntilItIsHeardOf) {
   add_both();
   EXPECT_THAT(leads_to(shared), testing::SizeIs(1));

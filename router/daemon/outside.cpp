@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What guests are called in the world, and this host answers for: while the rules lead it to them, and no longer. Else
+// its own sockets would be what the world talks to, and UDP that began so would go on.
+#include <algorithm>
+#include <boost/asio/awaitable.hpp>
+#include <iterator>
+
+#include "router/daemon/log.h"
+#include "router/daemon/router.h"
+
+namespace vrouter::router {
+
+namespace asio = boost::asio;
+
+namespace {
+
+bool has_outside_addresses(const DesiredHost& host, const config::Guest& guest) {
+  const auto there = [&host](const address& one) { return host.addresses.contains(one); };
+  return std::ranges::all_of(guest.floating.all(), there) && std::ranges::all_of(guest.snat.all(), there);
+}
+
+}  // namespace
+
+// Not of guests whose rules aren't in (yet, or any more).
+std::set<address> Router::outside_addresses() const {
+  std::set<address> all;
+  const auto add = [&all](const config::Addresses& some) {
+    for (const auto& one : some.all()) all.insert(one);
+  };
+  for (const auto& [name, network] : config_.networks) add(network.snat);
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (!desired_.guests.contains(tap)) continue;
+    add(guest.floating);
+    add(guest.snat);
+  }
+  return all;
+}
+
+// What was answered for before and isn't desired any more: to be done before the rules that lead it to guests go.
+Attempt<> Router::stop_answering(const std::set<address>& before) {
+  std::set<address> gone;
+  std::ranges::set_difference(before, desired_.host.addresses, std::inserter(gone, gone.end()));
+  const auto plan = withdraw(gone, plane_.observed(), plane_.originals());
+  if (plan.forget.empty()) return {};
+  if (const auto applied = plane_.apply(plan.operations); applied.error) {
+    static_cast<void>(plane_.apply(applied.undo));
+    return std::unexpected(applied.error->to_string());
+  }
+  forget(plane_.originals(), plan);
+  state::Change forgotten;
+  forgotten.remove_originals = plan.forget;
+  commit_later(forgotten);
+  return {};
+}
+
+// Of a guest whose rules are in.
+asio::awaitable<Attempt<>> Router::answer_for(config::Guest guest) {
+  if (guest.floating.empty() && guest.snat.empty()) co_return Attempt<>{};
+  if (!has_outside_addresses(desired_.host, guest)) {
+    if (auto right = co_await make_host_right(); !right) co_return right;
+  }
+  if (!guest.floating.empty()) {
+    conntrack_->flush(guest.floating.all(), [](const Result<void>& flushed) {
+      if (!flushed) log_warning(flushed.error().to_string());
+    });
+  }
+  co_return Attempt<>{};
+}
+
+}  // namespace vrouter::router
