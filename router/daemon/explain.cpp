@@ -4,6 +4,8 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
+
 #include "config/specs.h"
 #include "firewall/origin.h"
 #include "firewall/prove.h"
@@ -43,12 +45,29 @@ End of_world(const config::Config& config, const firewall::Topology& where) {
   return end;
 }
 
+// Allowed addresses that several guests share are the one's to whom their route leads.
+void add_held(const config::Guest& guest, const config::Host& host, const Observed& observed,
+              firewall::Topology& topology) {
+  const auto* link = guest.allowed_addresses.empty() ? nullptr : observed.link(guest.tap);
+  if (link == nullptr || !link->up || link->group != kGuestGroup) return;
+  const auto routes = observed.routes_on(link->index);
+  for (const auto& allowed : guest.allowed_addresses) {
+    const auto leads_there = [&](const Route& route) {
+      return route.destination == Prefix{allowed, allowed.is_v4() ? 32U : 128U} && route.table == kMainTable &&
+             route.protocol == host.route_protocol;
+    };
+    if (std::ranges::none_of(routes, leads_there)) continue;
+    topology.guests.insert_or_assign(allowed, firewall::Topology::Attachment{guest.tap, guest.mac});
+  }
+}
+
 }  // namespace
 
 firewall::Topology Router::topology() const {
   firewall::Topology topology;
   for (const auto& [name, network] : config_.networks) topology.add(network);
   for (const auto& [tap, guest] : guests_.all()) topology.add(guest);
+  for (const auto& [tap, guest] : guests_.all()) add_held(guest, config_.host, plane_.observed(), topology);
   for (const auto& [index, addresses] : plane_.observed().addresses()) {
     const auto* link = plane_.observed().link(index);
     if (link == nullptr || link->group == kGuestGroup) continue;

@@ -268,7 +268,7 @@ reject = "tcp/81"
 }
 
 TEST_F(Outside, AnAllowedAddressFollowsWhoeverAnnouncedItLast) {
-  add({"--group", "web", "--allow-address", "10.0.5.50"}, {"--group", "web", "--allow-address", "10.0.5.50"});
+  add({"--group", "web", "--allow-address", "10.0.5.50"}, {"--group", "db", "--allow-address", "10.0.5.50"});
   const auto hold = [](TapGuest& guest) {
     guest.inside().must("ip address replace 10.0.5.50/32 dev eth0; busybox arping -q -A -c 2 -w 2 -I eth0 10.0.5.50");
   };
@@ -278,13 +278,22 @@ TEST_F(Outside, AnAllowedAddressFollowsWhoeverAnnouncedItLast) {
              reached_now(scene.host, "10.0.5.50");
     });
   };
+  // What is asked on paper goes the same way.
+  const auto explained_as = [&](const std::string& group) {
+    EXPECT_THAT(scene.daemon->cli({"explain", "world", "10.0.5.50", "tcp/81"}).out,
+                HasSubstr("default of group " + group + ", ingress"));
+    EXPECT_THAT(scene.daemon->cli({"explain", "10.0.5.50", "world", "tcp/81"}).out,
+                HasSubstr("default of group " + group + ", egress"));
+  };
   hold(other);
   EXPECT_TRUE(leads_to("tap1"));
+  explained_as("db");
   EXPECT_TRUE(other.inside().sh("ping -c 2 -i 0.2 -W 1 -I 10.0.5.50 192.0.2.80").ok());
   EXPECT_TRUE(reaches(web.inside(), "10.0.5.50"));
   other.inside().must("ip address del 10.0.5.50/32 dev eth0");
   hold(web);
   EXPECT_TRUE(leads_to("tap0"));
+  explained_as("web");
   web.inside().must("ip address del 10.0.5.50/32 dev eth0");
   hold(other);
   EXPECT_TRUE(leads_to("tap1")) << "and back";
