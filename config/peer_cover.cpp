@@ -17,7 +17,14 @@ bool is_addresses(const Peer& peer) {
   return peer.kind == Kind::set || peer.kind == Kind::net;
 }
 
-// What a peer or a network has of one family, chosen by the type of prefix.
+const auto& of(const MoreAddresses& more, const network_v4* /*family*/) {
+  return more.v4;
+}
+const auto& of(const MoreAddresses& more, const network_v6* /*family*/) {
+  return more.v6;
+}
+
+// What a peer, a network or a guest has of one family, chosen by the type of prefix. The own prefix alone of a network.
 std::vector<network_v4> prefixes(const PeerCover& cover, const Peer& peer, const network_v4* /*family*/) {
   return cover.prefixes4(peer);
 }
@@ -31,10 +38,19 @@ std::vector<network_v6> prefixes(const Network& network, const network_v6* /*fam
   return network.prefix6 ? std::vector{*network.prefix6} : std::vector<network_v6>{};
 }
 std::vector<network_v4> prefixes(const Guest& guest, const network_v4* /*family*/) {
-  return guest.address ? std::vector{network_v4{*guest.address, 32}} : std::vector<network_v4>{};
+  auto all = more_addresses(guest).v4;
+  if (guest.address) all.emplace_back(*guest.address, 32);
+  return normalised(std::move(all));
 }
 std::vector<network_v6> prefixes(const Guest& guest, const network_v6* /*family*/) {
-  return guest.address6 ? std::vector{network_v6{*guest.address6, 128}} : std::vector<network_v6>{};
+  auto all = more_addresses(guest).v6;
+  if (guest.address6) all.emplace_back(*guest.address6, 128);
+  return normalised(std::move(all));
+}
+
+template <typename Prefix>
+bool meet(const std::vector<Prefix>& inner, const std::vector<Prefix>& outer) {
+  return std::ranges::any_of(inner, [&](const Prefix& prefix) { return overlaps(outer, prefix); });
 }
 
 }  // namespace
@@ -49,10 +65,11 @@ PeerCover::PeerCover(const Config& config) : config_{&config} {
       }
     }
   }
-  if (named.empty()) return;
   for (const auto& guest : config.guests) {
     if (named.contains(guest.name)) guests_.emplace(guest.name, &guest);
+    if (guest.has_more_addresses()) more_[guest.network].add(guest);
   }
+  for (auto& [network, more] : more_) more.normalise();
 }
 
 const Guest* PeerCover::guest(std::string_view name) const {
@@ -82,17 +99,23 @@ bool PeerCover::addresses_cover(const std::vector<Prefix>& outer, const Peer& in
   if (inner.kind == Kind::host) return false;  // is meant only where it is named
   if (outer.size() == 1 && outer.front().prefix_length() == 0) return true;
   if (is_addresses(inner)) return includes(outer, prefixes(*this, inner, kFamily));
-  if (inner.kind == Kind::network) return includes(outer, prefixes(config_->networks.at(inner.name), kFamily));
+  if (inner.kind == Kind::network) {
+    const auto more = more_.find(inner.name);
+    return includes(outer, prefixes(config_->networks.at(inner.name), kFamily)) &&
+           (more == more_.end() || includes(outer, of(more->second, kFamily)));
+  }
   if (inner.kind != Kind::guest) return false;
   const auto* declared = guest(inner.name);
   return declared != nullptr && includes(outer, prefixes(*declared, kFamily));
 }
 
-// An address inside a network's prefix is a guest's of that network or nobody's: the gateway is the host.
+// An address inside a network's prefix is a guest's of that network or nobody's, unless one of another network is
+// allowed it: the gateway is the host.
 bool PeerCover::network_covers(const Network& outer, const Peer& inner, Family family) const {
   if (is_addresses(inner)) {
-    return family == Family::v4 ? includes({outer.prefix}, prefixes4(inner))
-                                : outer.prefix6 && includes({*outer.prefix6}, prefixes6(inner));
+    const bool inside = family == Family::v4 ? includes({outer.prefix}, prefixes4(inner))
+                                             : outer.prefix6 && includes({*outer.prefix6}, prefixes6(inner));
+    return inside && !met_elsewhere(inner, family, outer.name);
   }
   if (inner.kind != Kind::guest && inner.kind != Kind::group) return false;
   if (config_->networks.size() == 1) return true;
@@ -101,7 +124,15 @@ bool PeerCover::network_covers(const Network& outer, const Peer& inner, Family f
   return declared != nullptr && declared->network == outer.name;
 }
 
-bool PeerCover::outside_every_network(const Peer& inner, Family family) const {
+bool PeerCover::met_elsewhere(const Peer& inner, Family family, std::string_view network) const {
+  return std::ranges::any_of(more_, [&](const auto& entry) {
+    const auto& [its, more] = entry;
+    return its != network && (family == Family::v4 ? meet(prefixes4(inner), more.v4) : meet(prefixes6(inner), more.v6));
+  });
+}
+
+bool PeerCover::no_guests(const Peer& inner, Family family) const {
+  if (met_elsewhere(inner, family, {})) return false;
   const auto v4 = prefixes4(inner);
   const auto v6 = prefixes6(inner);
   return std::ranges::none_of(config_->networks, [&](const auto& entry) {
@@ -116,7 +147,7 @@ bool PeerCover::covers(const Peer& outer, const Peer& inner, Family family) cons
     case Kind::any:
       return inner.kind != Kind::host;
     case Kind::world:
-      return is_addresses(inner) && outside_every_network(inner, family);
+      return is_addresses(inner) && no_guests(inner, family);
     case Kind::host:
     case Kind::guest:
       return false;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Which peers are part of which others, whatever guests are added by command later.
+// Which peers are part of which others, whatever guests are added by command later. But for prefixes and allowed
+// addresses, which those may have anywhere: only the declared guests' are thought of, or no address would be the
+// world's.
 #pragma once
 
 #include <map>
@@ -7,6 +9,7 @@
 #include <vector>
 
 #include "config/model.h"
+#include "config/more_addresses.h"
 
 namespace vrouter::config {
 
@@ -29,11 +32,14 @@ class PeerCover {
   template <typename Prefix>
   [[nodiscard]] bool addresses_cover(const std::vector<Prefix>& outer, const Peer& inner) const;
   [[nodiscard]] bool network_covers(const Network& outer, const Peer& inner, Family family) const;
-  [[nodiscard]] bool outside_every_network(const Peer& inner, Family family) const;
+  [[nodiscard]] bool no_guests(const Peer& inner, Family family) const;
+  // Whether such a guest of a network other than this has one of the addresses.
+  [[nodiscard]] bool met_elsewhere(const Peer& inner, Family family, std::string_view network) const;
   [[nodiscard]] const Guest* guest(std::string_view name) const;
 
   const Config* config_;
   std::map<std::string_view, const Guest*> guests_;  // that a rule names
+  std::map<std::string_view, MoreAddresses> more_;   // of all guests, by network; normalised
 };
 
 }  // namespace vrouter::config

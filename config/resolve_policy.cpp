@@ -6,6 +6,7 @@
 
 #include "config/address_sets.h"
 #include "config/load_policy.h"
+#include "config/more_addresses.h"
 #include "config/protocols.h"
 #include "config/service_sets.h"
 #include "config/text.h"
@@ -55,10 +56,11 @@ class Resolver {
     };
     std::ranges::for_each(written.rules, add);
     std::ranges::for_each(written.expects, add);
-    if (named.empty()) return;
     for (const auto& guest : config.guests) {
       if (named.contains(guest.name)) guests_.insert(guest.name);
+      if (guest.has_more_addresses()) more_.add(guest);
     }
+    more_.normalise();
   }
 
   // False: it was reported why this can't be.
@@ -74,7 +76,7 @@ class Resolver {
     for (const auto& peer : written.to) found = exists(file, peer) && found;
     if (!found || !written.good) return false;
     const Position at{.line = place.line, .column = place.column};
-    if (!has_guest(file.problems, written.from, written.to, what, at)) return false;
+    if (!has_guest(file, written.from, written.to, what, at)) return false;
     const auto common = families(written.from) & families(written.to);
     if (!agree(file.problems, written.from, written.to, common)) return false;
     return fit_services(file.problems, written.services, common);
@@ -152,30 +154,42 @@ class Resolver {
         return false;
       case Peer::Kind::set: {
         const auto* set = set_of(peer);
-        return set == nullptr || (set->v4.empty() && set->v6.empty()) || in_a_network(set->v4, set->v6);
+        return set == nullptr || (set->v4.empty() && set->v6.empty()) || guests_may_have(set->v4, set->v6);
       }
       case Peer::Kind::net:
-        return in_a_network(peer.net4 ? std::vector{*peer.net4} : std::vector<network_v4>{},
-                            peer.net6 ? std::vector{*peer.net6} : std::vector<network_v6>{});
+        return guests_may_have(peer.net4 ? std::vector{*peer.net4} : std::vector<network_v4>{},
+                               peer.net6 ? std::vector{*peer.net6} : std::vector<network_v6>{});
     }
     std::abort();
   }
 
-  [[nodiscard]] bool in_a_network(const std::vector<network_v4>& v4, const std::vector<network_v6>& v6) const {
+  [[nodiscard]] bool guests_may_have(const std::vector<network_v4>& v4, const std::vector<network_v6>& v6) const {
     if (!networks_known_) return true;
+    if (std::ranges::any_of(v4, [&](const auto& prefix) { return overlaps(more_.v4, prefix); })) return true;
+    if (std::ranges::any_of(v6, [&](const auto& prefix) { return overlaps(more_.v6, prefix); })) return true;
     return std::ranges::any_of(config_.networks, [&](const auto& entry) {
       const auto& network = entry.second;
       return overlaps(v4, network.prefix) || (network.prefix6 && overlaps(v6, *network.prefix6));
     });
   }
 
-  bool has_guest(Diagnosis& problems, const std::vector<WrittenPeer>& from, const std::vector<WrittenPeer>& to,
+  // Who is added by command isn't known here, and may have a prefix anywhere.
+  bool has_guest(WrittenFile& file, const std::vector<WrittenPeer>& from, const std::vector<WrittenPeer>& to,
                  std::string_view what, Position at) const {
     const auto holds = [&](const WrittenPeer& written) { return can_be_guest(written.peer); };
     if (std::ranges::any_of(from, holds) || std::ranges::any_of(to, holds)) return true;
-    problems.add(at, "no guest takes part in this " + std::string{what} + " (" + from.front().peer.to_string() +
-                         " to " + to.front().peer.to_string() +
-                         "), and vrouter judges only guests' traffic; name a guest, a group or a network on one side");
+    const auto by_address = [](const WrittenPeer& written) {
+      return written.peer.kind == Peer::Kind::set || written.peer.kind == Peer::Kind::net;
+    };
+    const auto who = "no guest takes part in this " + std::string{what} + " (" + from.front().peer.to_string() +
+                     " to " + to.front().peer.to_string() + ")";
+    const std::string ours = "vrouter judges only guests' traffic";
+    if (std::ranges::any_of(from, by_address) || std::ranges::any_of(to, by_address)) {
+      file.warnings.add(
+          at, who + ", and " + ours + "; this holds once `vrouter add-guest` gives one such an address or prefix");
+      return true;
+    }
+    file.problems.add(at, who + ", and " + ours + "; name a guest, a group or a network on one side");
     return false;
   }
 
@@ -227,6 +241,7 @@ class Resolver {
   bool networks_known_;
   const Config& config_;
   std::set<std::string_view> guests_;  // declared, and named by a rule or an expectation
+  MoreAddresses more_;                 // of all declared guests, normalised
 };
 
 // At most 256, so comparing all with all is no matter.

@@ -127,7 +127,8 @@ class PolicyCompiler {
  private:
   // The rules that may mean guests of a membership, by one of their ends.
   struct RuleIndex {
-    std::map<std::string, std::vector<std::size_t>> by_key;  // index_key(), and "" for those about anybody
+    // By index_key(), which is "" for those about anybody; those by address as they are written.
+    std::map<std::string, std::vector<std::size_t>> by_key;
     std::vector<std::pair<std::size_t, const config::Peer*>> by_address;
     std::map<std::string, std::vector<std::size_t>> in_network;  // of by_address: those that may mean its guests
 
@@ -136,6 +137,7 @@ class PolicyCompiler {
       if (peer.kind == Kind::world || peer.kind == Kind::host) return;
       if (peer.kind == Kind::set || peer.kind == Kind::net) {
         by_address.emplace_back(rule, &peer);
+        by_key[peer.to_string()].push_back(rule);
       } else {
         by_key[index_key(peer)].push_back(rule);
       }
@@ -163,6 +165,7 @@ class PolicyCompiler {
       }
     };
     for (const auto& key : index_keys(guest)) add(index.by_key, key);
+    for (const auto& peer : guest.addresses) add(index.by_key, peer);
     add(index.in_network, guest.network);
     std::ranges::sort(found);
     const auto repeated = std::ranges::unique(found);

@@ -57,7 +57,10 @@ std::vector<std::optional<Statement>> own_conditions(const std::vector<Peer>& pe
   if (network == scope.config.networks.end()) return found;
   for (const auto& peer : peers) {
     const bool by_address = peer.kind == Peer::Kind::set || peer.kind == Peer::Kind::net;
-    if (!by_address || !may_mean(peer, network->second, scope.config.policy)) continue;
+    if (!by_address || (!may_mean(peer, network->second, scope.config.policy) &&
+                        !std::ranges::binary_search(guest.addresses, peer.to_string()))) {
+      continue;
+    }
     for (auto& condition : address_conditions(peer, guest_sends(side), scope.config.policy)) {
       found.emplace_back(std::move(condition));
     }

@@ -6,6 +6,9 @@
 #include <string_view>
 #include <utility>
 
+#include "config/address_sets.h"
+#include "config/more_addresses.h"
+
 namespace vrouter::firewall {
 namespace {
 
@@ -43,7 +46,22 @@ LimitKinds limited(const Guest& guest, const Network& network) {
 std::string canonical(const Membership& m) {
   std::string text = m.network + '\n' + std::string{config::name(m.mode)} + '\n' + m.guest;
   for (const auto& group : m.groups) text += '\n' + group;
+  if (!m.addresses.empty()) text += '\n';  // no group's name is empty
+  for (const auto& peer : m.addresses) text += '\n' + peer;
   return text;
+}
+
+// The nets that the prefix has addresses of: those around it, one for each length at most, and those in it.
+template <typename Nets, typename Prefix>
+void add_overlapping(const Nets& nets, const Prefix& prefix, std::set<std::string>& into) {
+  if (nets.empty()) return;
+  for (unsigned short length = 0; length < prefix.prefix_length(); ++length) {
+    const auto around = nets.find(Prefix{prefix.address(), length}.canonical());
+    if (around != nets.end()) into.insert(around->second);
+  }
+  for (auto in = nets.lower_bound(prefix); in != nets.end() && config::overlap(prefix, in->first); ++in) {
+    into.insert(in->second);
+  }
 }
 
 }  // namespace
@@ -105,16 +123,47 @@ bool may_mean(const Peer& peer, const Network& network, const config::Policy& po
 Profiles::Profiles(const config::Config& config) : no_policy_{config.policy.empty()} {
   // So that a network's first guest is elements only, like any other.
   for (const auto& [name, network] : config.networks) limited_ |= limited(Guest{}, network);
+  std::set<std::string> seen;
+  ByAddress by_address;
   const auto look_at = [&](const Peer& peer) {
     if (peer.kind == Peer::Kind::guest) named_.insert(peer.name);
+    const bool is_by_address = peer.kind == Peer::Kind::set || peer.kind == Peer::Kind::net;
+    const auto written = is_by_address ? peer.to_string() : std::string{};
+    if (is_by_address && !seen.insert(written).second) return;
     for (const auto& [name, network] : config.networks) {
-      if (may_mean(peer, network, config.policy)) concerned_.insert(name);
+      if (may_mean(peer, network, config.policy)) concerned_[name].insert(written);
     }
+    if (!is_by_address) return;
+    if (peer.net4) by_address.nets4.emplace(*peer.net4, written);
+    if (peer.net6) by_address.nets6.emplace(*peer.net6, written);
+    const auto set = config.policy.sets.find(peer.name);
+    if (peer.kind == Peer::Kind::net || set == config.policy.sets.end()) return;
+    by_address.sets.emplace(written, std::pair{set->second.v4, set->second.v6});
   };
   for (const auto& rule : config.policy.rules) {
     std::ranges::for_each(rule.from, look_at);
     std::ranges::for_each(rule.to, look_at);
   }
+  addresses_ = std::make_shared<const ByAddress>(std::move(by_address));
+}
+
+std::vector<std::string> Profiles::by_address(const Guest& guest, const Network& network) const {
+  if (!guest.has_more_addresses()) return {};
+  Written peers;
+  const auto more = config::more_addresses(guest);
+  for (const auto& prefix : more.v4) add_overlapping(addresses_->nets4, prefix, peers);
+  for (const auto& prefix : more.v6) add_overlapping(addresses_->nets6, prefix, peers);
+  for (const auto& [written, set] : addresses_->sets) {
+    const auto& [v4, v6] = set;
+    if (std::ranges::any_of(more.v4, [&](const auto& prefix) { return config::overlaps(v4, prefix); }) ||
+        std::ranges::any_of(more.v6, [&](const auto& prefix) { return config::overlaps(v6, prefix); })) {
+      peers.insert(written);
+    }
+  }
+  if (const auto known = concerned_.find(network.name); known != concerned_.end()) {
+    std::erase_if(peers, [&](const std::string& peer) { return known->second.contains(peer); });
+  }
+  return {peers.begin(), peers.end()};
 }
 
 // Empty: none of its own.
@@ -123,8 +172,9 @@ std::optional<Membership> Profiles::membership(const Guest& guest, const Network
   // are lost must not open what they closed.
   if (no_policy_ && guest.groups.empty()) return std::nullopt;
   const bool named = named_.contains(guest.name);
-  if (guest.groups.empty() && !named && !concerned_.contains(network.name)) return std::nullopt;
-  Membership m{network.name, network.mode, guest.groups, named ? guest.name : ""};
+  auto addresses = by_address(guest, network);
+  if (guest.groups.empty() && !named && addresses.empty() && !concerned_.contains(network.name)) return std::nullopt;
+  Membership m{network.name, network.mode, guest.groups, named ? guest.name : "", std::move(addresses)};
   std::ranges::sort(m.groups);
   return m;
 }
@@ -139,6 +189,7 @@ bool Profiles::add(const Guest& guest, const Network& network) {
 
 ProfileId Profiles::enter(const Guest& guest, const Network& network) {
   limited_ |= limited(guest, network);
+  more_addresses_ |= guest.has_more_addresses();
   auto m = membership(guest, network);
   if (!m) return built_in(network);
   if (const auto known = ids_.find(*m); known != ids_.end()) return known->second;
@@ -158,7 +209,15 @@ std::vector<std::uint32_t> Profiles::connection_limits() const {
 }
 
 bool Profiles::within(const Profiles& other) const {
-  if (no_policy_ != other.no_policy_ || named_ != other.named_ || concerned_ != other.concerned_) return false;
+  const auto same_networks = [](const auto& a, const auto& b) { return a.first == b.first; };
+  if (no_policy_ != other.no_policy_ || named_ != other.named_ ||
+      !std::ranges::equal(concerned_, other.concerned_, same_networks)) {
+    return false;
+  }
+  if ((more_addresses_ || other.more_addresses_) &&
+      (*addresses_ != *other.addresses_ || concerned_ != other.concerned_)) {
+    return false;
+  }
   return std::ranges::all_of(ids_, [&](const auto& entry) {
     const auto found = other.ids_.find(entry.first);
     return found != other.ids_.end() && found->second == entry.second;

@@ -8,10 +8,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/model.h"
@@ -30,7 +32,10 @@ struct Membership {
   std::string network;
   config::Mode mode = config::Mode::nat;
   std::vector<std::string> groups;  // sorted
-  std::string guest;                // where a rule names this very guest; else empty
+  std::string guest = {};           // where a rule names this very guest; else empty
+  // Peers as they are written, sorted: by address, and it has some of those in its prefixes or may have them besides
+  // its own. Without those that mean addresses of its network anyhow.
+  std::vector<std::string> addresses = {};
 
   auto operator<=>(const Membership&) const = default;
 };
@@ -67,11 +72,24 @@ class Profiles {
   [[nodiscard]] const std::map<Membership, ProfileId>& all() const noexcept { return ids_; }
 
  private:
+  // Peers that rules name, as they are written.
+  using Written = std::set<std::string>;
+  struct ByAddress {
+    std::map<network_v4, std::string, config::NetworkLess> nets4;
+    std::map<network_v6, std::string, config::NetworkLess> nets6;
+    std::map<std::string, std::pair<std::vector<network_v4>, std::vector<network_v6>>> sets;
+    bool operator==(const ByAddress&) const = default;
+  };
+
   [[nodiscard]] std::optional<Membership> membership(const config::Guest& guest, const config::Network& network) const;
+  [[nodiscard]] std::vector<std::string> by_address(const config::Guest& guest, const config::Network& network) const;
 
   bool no_policy_ = true;
-  std::set<std::string> named_;      // guests that rules name
-  std::set<std::string> concerned_;  // networks whose guests rules mean, be they in no group
+  bool more_addresses_ = false;  // a guest was added that has any
+  std::set<std::string> named_;  // guests that rules name
+  // Networks whose guests rules mean, be they in no group, and by which addresses.
+  std::map<std::string, Written> concerned_;
+  std::shared_ptr<const ByAddress> addresses_ = std::make_shared<ByAddress>();
   std::map<Membership, ProfileId> ids_;
   std::set<ProfileId> taken_;
   LimitKinds limited_;

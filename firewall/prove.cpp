@@ -7,6 +7,7 @@
 #include <list>
 #include <set>
 
+#include "config/more_addresses.h"
 #include "firewall/compile.h"
 #include "firewall/explain.h"
 
@@ -24,6 +25,10 @@ constexpr std::size_t kPrefixesTried = 16;  // of a set
 // Somebody out there who stands in no rule by address: of the prefixes for documentation, and two of the world's.
 constexpr const char* kStrangers[] = {"203.0.113.77",     "198.51.100.77", "192.0.2.77",           "8.8.4.4",
                                       "2001:db8:f00::77", "3fff:f00::77",  "2606:4700:4700::1001", "2620:fe::9"};
+
+bool by_address(const Peer& peer) {
+  return peer.kind == Peer::Kind::set || peer.kind == Peer::Kind::net;
+}
 
 bool within(const address& a, const Peer& peer, const config::Policy& policy) {
   const auto holds4 = [&](const network_v4& prefix) { return a.is_v4() && config::contains(prefix, a.to_v4()); };
@@ -65,7 +70,7 @@ class Prover {
       topology_.add(*guest);
     }
     topology_.uplink = "uplink";
-    for (const bool v6 : {false, true}) strangers_.push_back(stranger(config_, v6));
+    for (const bool v6 : {false, true}) strangers_.push_back(stranger(config_, topology_, v6));
   }
 
   config::Problems run(config::Problems& untried) const {
@@ -86,6 +91,11 @@ class Prover {
 
  private:
   [[nodiscard]] const Network& network_of(const Guest& guest) const { return config_.networks.at(guest.network); }
+
+  struct Someone {
+    address at;
+    std::string who;
+  };
 
   // Whom the expectations are about. What becomes of a packet depends on the rules of its two ends alone: of guests
   // that no expectation means nothing needs to be compiled.
@@ -115,16 +125,35 @@ class Prover {
     }
   };
 
-  // A few of each profile, and all whom an expectation names.
+  // A few of each profile, and all whom an expectation names, be it by an address.
   void choose(const std::vector<const Guest*>& guests) {
     Profiles all{config_};
     std::map<ProfileId, std::size_t> chosen;
+    std::vector<Someone> tried;
+    for (const auto& expect : config_.policy.expects) {
+      add_prefixes(expect.from, tried);
+      add_prefixes(expect.to, tried);
+    }
+    std::set<address> addresses;
+    for (const auto& one : tried) addresses.insert(one.at);
     for (const auto* guest : guests) {
       if (!meant_.holds(*guest)) continue;
-      if (chosen[all.enter(*guest, network_of(*guest))]++ < kOfEachProfile || meant_.guests.contains(guest->name)) {
+      if (chosen[all.enter(*guest, network_of(*guest))]++ < kOfEachProfile || meant_.guests.contains(guest->name) ||
+          has_one_of(*guest, addresses)) {
         people_.push_back(guest);
       }
     }
+  }
+
+  static bool has_one_of(const Guest& guest, const std::set<address>& addresses) {
+    const auto within = [&](const auto& prefix) {
+      const auto found = addresses.lower_bound(prefix.network());
+      return found != addresses.end() && *found <= last_of(prefix);
+    };
+    const auto more = config::more_addresses(guest);
+    return (guest.address && addresses.contains(*guest.address)) ||
+           (guest.address6 && addresses.contains(*guest.address6)) || std::ranges::any_of(more.v4, within) ||
+           std::ranges::any_of(more.v6, within);
   }
 
   // For groups in which nobody is yet.
@@ -161,14 +190,18 @@ class Prover {
     return std::nullopt;
   }
 
-  struct Someone {
-    address at;
-    std::string who;
-  };
-
-  static void add(const Guest& guest, std::vector<Someone>& found) {
-    if (guest.address) found.push_back({*guest.address, guest.name + " (" + guest.address->to_string() + ")"});
-    if (guest.address6) found.push_back({*guest.address6, guest.name + " (" + guest.address6->to_string() + ")"});
+  // With one address of each prefix, and those allowed ones that it has now.
+  void add(const Guest& guest, std::vector<Someone>& found) const {
+    const auto add_one = [&](const address& its) {
+      const auto* behind = topology_.behind(its);
+      if (behind == nullptr || behind->tap != guest.tap) return;
+      found.push_back({its, guest.name + " (" + its.to_string() + ")"});
+    };
+    if (guest.address) add_one(*guest.address);
+    if (guest.address6) add_one(*guest.address6);
+    const auto more = config::more_addresses(guest);
+    for (const auto& prefix : more.v4) add_one(prefix.network());
+    for (const auto& prefix : more.v6) add_one(prefix.network());
   }
 
   void add_strangers(std::vector<Someone>& found) const {
@@ -224,10 +257,20 @@ class Prover {
     return found;
   }
 
+  [[nodiscard]] const Network* network_behind(const address& its) const {
+    const auto* behind = topology_.behind(its);
+    const auto has_it = [&](const Guest* guest) { return behind != nullptr && guest->tap == behind->tap; };
+    const auto guest = std::ranges::find_if(people_, has_it);
+    return guest == people_.end() ? nullptr : &network_of(**guest);
+  }
+
   // A guest asks for the gateway of its own network.
   [[nodiscard]] bool speaks_to(const Someone& one, const Someone& other, const Expect& expect) const {
     if (one.at == other.at || one.at.is_v4() != other.at.is_v4()) return false;
-    const auto same_network = [&](const address& guest, const address& gateway) {
+    const auto same_network = [&](const Peer& peer, const address& guest, const address& gateway) {
+      if (const auto* its = network_behind(guest); its != nullptr && by_address(peer)) {
+        return gateway == address{its->gateway} || (its->gateway6 && gateway == address{*its->gateway6});
+      }
       return std::ranges::any_of(config_.networks, [&](const auto& entry) {
         const auto& network = entry.second;
         return gateway.is_v4() ? gateway == address{network.gateway} && config::contains(network.prefix, guest.to_v4())
@@ -235,9 +278,15 @@ class Prover {
                                      config::contains(*network.prefix6, guest.to_v6());
       });
     };
-    if (expect.to.kind == Peer::Kind::host) return same_network(one.at, other.at);
-    if (expect.from.kind == Peer::Kind::host) return same_network(other.at, one.at);
+    if (expect.to.kind == Peer::Kind::host) return same_network(expect.from, one.at, other.at);
+    if (expect.from.kind == Peer::Kind::host) return same_network(expect.to, other.at, one.at);
     return true;
+  }
+
+  // A command may give a guest the address yet; until then it is no matter of ours.
+  [[nodiscard]] bool are_strangers(const address& from, const address& to) const {
+    const auto is_one = [&](const address& a) { return topology_.behind(a) == nullptr && !is_a_guests(a, config_); };
+    return is_one(from) && is_one(to);
   }
 
   [[nodiscard]] static bool fits(const config::Service& packet, const address& a) {
@@ -289,7 +338,7 @@ class Prover {
                                                    std::size_t& tried) const {
     for (const auto& from : of(expect.from)) {
       for (const auto& to : of(expect.to)) {
-        if (!speaks_to(from, to, expect) || !fits(expect.packet, from.at)) continue;
+        if (!speaks_to(from, to, expect) || !fits(expect.packet, from.at) || are_strangers(from.at, to.at)) continue;
         ++tried;
         const auto& packet = expect.packet;
         const std::uint16_t port =
@@ -331,10 +380,10 @@ class Prover {
 
 }  // namespace
 
-std::optional<address> stranger(const config::Config& config, bool v6) {
+std::optional<address> stranger(const config::Config& config, const Topology& topology, bool v6) {
   for (const auto* text : kStrangers) {
     const auto a = boost::asio::ip::make_address(text);
-    if (a.is_v6() != v6 || is_a_guests(a, config)) continue;
+    if (a.is_v6() != v6 || is_a_guests(a, config) || topology.behind(a) != nullptr) continue;
     const auto names_it = [&](const Peer& peer) { return within(a, peer, config.policy); };
     const bool known = std::ranges::any_of(config.policy.rules, [&](const config::PolicyRule& rule) {
       return std::ranges::any_of(rule.from, names_it) || std::ranges::any_of(rule.to, names_it);

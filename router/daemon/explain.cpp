@@ -4,6 +4,8 @@
 
 #include <netinet/in.h>
 
+#include <algorithm>
+
 #include "config/specs.h"
 #include "firewall/origin.h"
 #include "firewall/prove.h"
@@ -36,10 +38,10 @@ End of_host(const config::Network& network) {
   return {"this host", network.gateway, network.gateway6};
 }
 
-End of_world(const config::Config& config) {
+End of_world(const config::Config& config, const firewall::Topology& where) {
   End end{"the world", {}, {}};
-  if (const auto a = firewall::stranger(config, false)) end.v4 = a->to_v4();
-  if (const auto a = firewall::stranger(config, true)) end.v6 = a->to_v6();
+  if (const auto a = firewall::stranger(config, where, false)) end.v4 = a->to_v4();
+  if (const auto a = firewall::stranger(config, where, true)) end.v6 = a->to_v6();
   return end;
 }
 
@@ -58,6 +60,22 @@ void add_ways_in(const config::Guest& guest, const config::Service& packet, std:
   }
 }
 
+// Allowed addresses that several guests share are the one's to whom their route leads.
+void add_held(const config::Guest& guest, const config::Host& host, const Observed& observed,
+              firewall::Topology& topology) {
+  const auto* link = guest.allowed_addresses.empty() ? nullptr : observed.link(guest.tap);
+  if (link == nullptr || !link->up || link->group != kGuestGroup) return;
+  const auto routes = observed.routes_on(link->index);
+  for (const auto& allowed : guest.allowed_addresses) {
+    const auto leads_there = [&](const Route& route) {
+      return route.destination == Prefix{allowed, allowed.is_v4() ? 32U : 128U} && route.table == kMainTable &&
+             route.protocol == host.route_protocol;
+    };
+    if (std::ranges::none_of(routes, leads_there)) continue;
+    topology.guests.own().insert_or_assign(allowed, firewall::Topology::Attachment{guest.tap, guest.mac});
+  }
+}
+
 }  // namespace
 
 firewall::Topology Router::topology() {
@@ -68,6 +86,7 @@ firewall::Topology Router::topology() {
   }
   auto topology = around_guests_->second;
   for (const auto& [name, network] : config_.networks) topology.add(network);
+  for (const auto& [tap, guest] : guests_.all()) add_held(guest, config_.host, plane_.observed(), topology);
   for (const auto& [index, addresses] : plane_.observed().addresses()) {
     const auto* link = plane_.observed().link(index);
     if (link == nullptr || link->group == kGuestGroup) continue;
@@ -82,8 +101,9 @@ control::Answer<ExplainView> Router::explain(std::string from, std::string to, c
   if (stopped_) co_return std::unexpected(Failure{FailureKind::refused, refuse_if_stopped().error(), {}});
   const auto* from_guest = guests_.find(from);
   const auto* to_guest = guests_.find(to);
-  const auto resolve = [this](const std::string& word, const config::Guest* guest,
-                              const config::Guest* other) -> std::optional<End> {
+  const auto where = topology();
+  const auto resolve = [&](const std::string& word, const config::Guest* guest,
+                           const config::Guest* other) -> std::optional<End> {
     const auto said = config::parse_address(word);
     if (guest != nullptr) {
       auto end = of_guest(*guest);
@@ -92,7 +112,7 @@ control::Answer<ExplainView> Router::explain(std::string from, std::string to, c
       return end;
     }
     if (word == "host") return of_host(other != nullptr ? network_of(*other) : config_.networks.begin()->second);
-    if (word == "world") return of_world(config_);
+    if (word == "world") return of_world(config_, where);
     if (!said) return std::nullopt;
     return said->is_v4() ? End{{}, said->to_v4(), {}} : End{{}, {}, said->to_v6()};
   };
@@ -115,7 +135,6 @@ control::Answer<ExplainView> Router::explain(std::string from, std::string to, c
   const address source = v4 ? address{*sender->v4} : address{*sender->v6};
   const address destination = v4 ? address{*receiver->v4} : address{*receiver->v6};
   const std::uint16_t port = packet.ports ? packet.ports->first : std::uint16_t{packet.icmp_type.value_or(0)};
-  const auto where = topology();
   const firewall::Evaluator evaluator{plane_.rules()};
   const auto journey =
       firewall::travel(evaluator, where, firewall::first_packet(where, source, destination, packet.protocol, port));
@@ -141,12 +160,15 @@ control::ExplainSide Router::explain_side(firewall::SideSaid said) const {
 }
 
 // A guest like others that were proved is judged as they are, unless it is reached by ports of its own or an
-// expectation names it. So thousands that come one after the other are not each proved with all before them.
+// expectation names it, or may by its addresses. So thousands that come one after the other are not each proved with
+// all before them.
 std::vector<std::string> Router::broken_expectations(const config::Guest& guest) {
   const auto& expects = config_.policy.expects;
   if (expects.empty()) return {};
+  using Kind = config::Peer::Kind;
   const auto names_it = [&](const config::Peer& peer) {
-    return peer.kind == config::Peer::Kind::guest && peer.name == guest.name;
+    const bool by_address = peer.kind == Kind::net || peer.kind == Kind::set;
+    return (peer.kind == Kind::guest && peer.name == guest.name) || (by_address && guest.has_more_addresses());
   };
   const bool named = std::ranges::any_of(
       expects, [&](const config::Expect& expect) { return names_it(expect.from) || names_it(expect.to); });

@@ -18,6 +18,8 @@ constexpr const char* kFloating = "192.0.2.50";
 constexpr const char* kFloating6 = "2001:db8:1::50";
 constexpr const char* kPolicy = R"([groups.web]
 ingress = "deny"
+[groups.db]
+ingress = "allow"
 [[rules]]
 name = "pages"
 from = "any"
@@ -259,8 +261,61 @@ TEST_F(Outside, APrefixLeadsNowhereWhileItsTapIsAway) {
   tear_down();
 }
 
+TEST_F(Outside, RulesByAddressMeanPrefixesAndAllowedAddresses) {
+  scene.daemon->set_policy("20-nets.toml", R"([sets]
+lower = ["10.9.0.0/25", "10.7.0.50", "fd00:9::/65"]
+[[rules]]
+name = "nothing out"
+from = "set:lower"
+deny = "any"
+[[rules]]
+name = "no pages in"
+from = "world"
+to = ["net:10.9.0.0/25", "net:10.7.0.50", "net:fd00:9::/65"]
+deny = "tcp/81"
+[[rules]]
+name = "not from here"
+from = "host"
+to = "net:10.9.0.64/26"
+reject = "tcp/81"
+)");
+  scene.daemon->vrouter({"reload"});
+  add({"--group", "db", "--prefix", "10.9.0.0/24", "--prefix", "fd00:9::/64", "--allow-address", "10.7.0.50"});
+  web.inside().must(
+      "for a in 10.9.0.7 10.9.0.77 10.9.0.200; do ip address add $a/32 dev lo; done; ip address add 10.7.0.50/32 dev "
+      "eth0; for a in fd00:9::7 fd00:9::8000:0:0:7; do ip -6 address add $a/128 dev lo nodad; done");
+  const HttpServer pages{web.inside(), "::", 81, {{"/", "behind web1\n"}}};
+  const auto gets_out = [&](const std::string& source, const std::string& to) {
+    return web.inside().sh("ping -c 2 -i 0.2 -W 1 -I " + source + " " + to).ok();
+  };
+  EXPECT_FALSE(gets_out("10.9.0.7", Scene::kWorld));
+  EXPECT_FALSE(gets_out("10.7.0.50", Scene::kWorld));
+  EXPECT_FALSE(gets_out("fd00:9::7", kWorld6));
+  EXPECT_TRUE(gets_out("10.9.0.200", Scene::kWorld)) << "no rule names this half";
+  EXPECT_TRUE(gets_out("10.0.5.2", Scene::kWorld)) << "nor its own address";
+  EXPECT_TRUE(gets_out("fd00:9::8000:0:0:7", kWorld6));
+  scene.world.must(
+      "ip route add 10.0.0.0/8 via 192.0.2.1; ip -6 route add fd00:9::/64 via 2001:db8:1::1; ip route; ip -6 route");
+  const auto page = [](Namespace& from, const std::string& at) { return fetch(from, "http://" + at + ":81/"); };
+  for (const auto* at : {"10.9.0.7", "10.7.0.50", "[fd00:9::7]"}) {
+    EXPECT_EQ(page(scene.world, at), "") << at;
+    EXPECT_EQ(page(other.inside(), at), "behind web1") << at << ": no stranger";
+    EXPECT_EQ(page(scene.host, at), "behind web1") << at << ": the host is meant where it is named";
+  }
+  for (const auto* at : {"10.9.0.200", "10.0.5.2", "[fd00:9::8000:0:0:7]"}) {
+    EXPECT_EQ(page(scene.world, at), "behind web1") << at;
+  }
+  EXPECT_EQ(page(scene.host, "10.9.0.77"), "") << "and there it is";
+  EXPECT_THAT(scene.daemon->cli({"explain", "10.9.0.7", "world", "tcp/443"}).out,
+              HasSubstr("denied by \"nothing out (20-nets.toml:3)\" on the sender's side"));
+  EXPECT_THAT(scene.daemon->cli({"explain", "world", "10.7.0.50", "tcp/81"}).out,
+              HasSubstr("denied by \"no pages in (20-nets.toml:7)\" on the receiver's side"));
+  EXPECT_THAT(scene.daemon->cli({"explain", "10.9.0.200", "world", "tcp/443"}).out, HasSubstr("allowed"));
+  tear_down();
+}
+
 TEST_F(Outside, AnAllowedAddressFollowsWhoeverAnnouncedItLast) {
-  add({"--group", "web", "--allow-address", "10.0.5.50"}, {"--group", "web", "--allow-address", "10.0.5.50"});
+  add({"--group", "web", "--allow-address", "10.0.5.50"}, {"--group", "db", "--allow-address", "10.0.5.50"});
   const auto hold = [](TapGuest& guest) {
     guest.inside().must("ip address replace 10.0.5.50/32 dev eth0; busybox arping -q -A -c 2 -w 2 -I eth0 10.0.5.50");
   };
@@ -270,13 +325,22 @@ TEST_F(Outside, AnAllowedAddressFollowsWhoeverAnnouncedItLast) {
              reached_now(scene.host, "10.0.5.50");
     });
   };
+  // What is asked on paper goes the same way.
+  const auto explained_as = [&](const std::string& group) {
+    EXPECT_THAT(scene.daemon->cli({"explain", "world", "10.0.5.50", "tcp/81"}).out,
+                HasSubstr("default of group " + group + ", ingress"));
+    EXPECT_THAT(scene.daemon->cli({"explain", "10.0.5.50", "world", "tcp/81"}).out,
+                HasSubstr("default of group " + group + ", egress"));
+  };
   hold(other);
   EXPECT_TRUE(leads_to("tap1"));
+  explained_as("db");
   EXPECT_TRUE(other.inside().sh("ping -c 2 -i 0.2 -W 1 -I 10.0.5.50 192.0.2.80").ok());
   EXPECT_TRUE(reaches(web.inside(), "10.0.5.50"));
   other.inside().must("ip address del 10.0.5.50/32 dev eth0");
   hold(web);
   EXPECT_TRUE(leads_to("tap0"));
+  explained_as("web");
   web.inside().must("ip address del 10.0.5.50/32 dev eth0");
   hold(other);
   EXPECT_TRUE(leads_to("tap1")) << "and back";

@@ -81,7 +81,12 @@ Oracle::Oracle(const config::Config& config, std::set<address> own) : config_{co
 
 Oracle::End Oracle::end_of(const address& a) const {
   for (const auto& guest : config_.guests) {
-    if ((guest.address && a == *guest.address) || (guest.address6 && a == *guest.address6)) return {a, &guest, false};
+    // "Rules mean all of these addresses": its own, its prefixes' and the allowed ones.
+    const bool routed = a.is_v4() ? any_holds(guest.prefixes4, a.to_v4()) : any_holds(guest.prefixes6, a.to_v6());
+    const bool allowed = std::ranges::find(guest.allowed_addresses, a) != guest.allowed_addresses.end();
+    if (routed || allowed || (guest.address && a == *guest.address) || (guest.address6 && a == *guest.address6)) {
+      return {a, &guest, false};
+    }
   }
   return {a, nullptr, own_.contains(a) || gateways_.contains(a)};
 }

@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/ip/address_v4.hpp>
 #include <cstdlib>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string_view>
@@ -21,6 +23,7 @@ enum class Family { both, v4, v6 };
 
 struct Guest {
   std::string name, network, address, address6, mac;  // the last two may be empty
+  std::vector<std::string> prefixes = {}, allowed = {};
 };
 
 // What numbers of the same host have in common.
@@ -40,6 +43,12 @@ Shape draw_shape(std::uint32_t number) {
     Guest guest{"g" + std::to_string(i), second ? "lab" : "default", "10.0." + network + "." + last, "", ""};
     if ((!second || shape.second_has_v6) && !chance.once_in(4)) guest.address6 = "fd76:7274:" + network + "::" + last;
     if (chance.once_in(4)) guest.mac = "02:00:00:00:01:0" + std::to_string(i % 10);
+    if (chance.once_in(5)) guest.prefixes.push_back("10.9." + last + ".0/24");
+    if (chance.once_in(5)) guest.allowed.push_back("10.0." + std::to_string(5 + chance.below(3)) + ".1" + last);
+    if (!guest.address6.empty()) {
+      if (chance.once_in(5)) guest.prefixes.push_back("fd00:9:" + last + "::/48");
+      if (chance.once_in(5)) guest.allowed.push_back("fd76:7274:5::a" + last);
+    }
     shape.guests.push_back(std::move(guest));
   }
   return shape;
@@ -87,6 +96,8 @@ class Draft {
                 "\"\naddress = " + in_quotes(guest.address) + "\nnetwork = " + in_quotes(guest.network) + "\n";
     if (!guest.address6.empty()) text += "address6 = " + in_quotes(guest.address6) + "\n";
     if (!guest.mac.empty()) text += "mac = " + in_quotes(guest.mac) + "\n";
+    if (!guest.prefixes.empty()) text += "prefixes = " + array_of(guest.prefixes) + "\n";
+    if (!guest.allowed.empty()) text += "allowed_addresses = " + array_of(guest.allowed) + "\n";
     std::set<std::string> groups;
     const auto count = chance_.once_in(3) ? 0 : chance_.once_in(3) ? 3 : 1;
     for (int i = 0; i < count; ++i) groups.insert(chance_.one_of(groups_));
@@ -152,7 +163,13 @@ class Draft {
       const network_v4 drawn{address_v4{base}, length};
       return network_v4{drawn.network(), length}.to_string();
     };
-    switch (chance_.below(8)) {
+    switch (chance_.below(9)) {
+      case 8: {  // what a guest has besides, in whole, in part and with what is around
+        const auto some = more(false);
+        if (some.empty()) return "10.9.0.0/16";
+        const auto base = boost::asio::ip::make_address_v4(some.substr(0, some.find('/'))).to_uint();
+        return chance_.once_in(2) ? some : whole(base + 1, static_cast<unsigned short>(20 + chance_.below(6)));
+      }
       case 0:
       case 1:
         return chance_.one_of(shape_.guests).address;
@@ -170,8 +187,23 @@ class Draft {
         return chance_.once_in(4) ? "0.0.0.0/0" : "192.0.2.0/24";  // everybody, or this host's uplink
     }
   }
+  // A prefix or an allowed address of a guest's; empty: there is none of the family.
+  std::string more(bool v6) {
+    std::vector<std::string> all;
+    for (const auto& guest : shape_.guests) {
+      for (const auto* texts : {&guest.prefixes, &guest.allowed}) {
+        std::ranges::copy_if(*texts, std::back_inserter(all),
+                             [v6](const std::string& text) { return text.contains(':') == v6; });
+      }
+    }
+    return all.empty() ? "" : chance_.one_of(all);
+  }
   std::string prefix6() {
-    switch (chance_.below(6)) {
+    switch (chance_.below(7)) {
+      case 6: {
+        const auto some = more(true);
+        return some.empty() || chance_.once_in(3) ? "fd00:9::/32" : some;
+      }
       case 0:
       case 1: {
         const auto& guest = chance_.one_of(shape_.guests);

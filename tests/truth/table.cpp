@@ -63,10 +63,17 @@ class Flows {
   Flows(const config::Config& config, const Topology& topology, Chance& chance)
       : config_{config}, topology_{topology}, chance_{chance}, kinds_{kinds_of(config)} {
     for (const auto& [own, attachment] : topology.guests) guests_.push_back(own);
+    for (const auto& guest : config.guests) {
+      for (const auto& prefix : guest.prefixes4) guests_.emplace_back(config::first_host(prefix));
+      for (const auto& prefix : guest.prefixes6) guests_.emplace_back(config::first_host(prefix));
+    }
     for (const auto& [own, interface] : topology.host) host_.push_back(own);
     world_ = {make_address("203.0.113.7"), make_address("198.51.100.9"), make_address("2001:db8:9::7")};
     for (const auto& edge : firewall::testing::edges_of(config.policy)) {
       if (is_ordinary(edge) && !topology.host.contains(edge)) world_.push_back(edge);
+    }
+    for (const auto& guest : config.guests) {
+      if (guest.address) own_.insert(*guest.address);
     }
     std::ranges::sort(guests_);  // the order of a hash is no one's
   }
@@ -75,11 +82,13 @@ class Flows {
     for (;;) {
       const auto from = end(), to = end();
       if (from.is_v4() != to.is_v4() || is_unused(from)) continue;
-      const bool judged =
-          topology_.guests.contains(from) || topology_.guests.contains(to) || topology_.host.contains(to);
+      const bool judged = is_a_guests(from) || is_a_guests(to) || topology_.host.contains(to);
       if (!judged && !chance_.once_in(8)) continue;
-      if (chance_.once_in(50) && from.is_v4() && topology_.guests.contains(from)) return dhcp(from);
+      if (chance_.once_in(50) && from.is_v4() && own_.contains(from)) return dhcp(from);
       const auto kind = topology_.host.contains(to) && chance_.once_in(3) ? published() : chance_.one_of(kinds_);
+      // From a prefix nobody asks for a lease, whatever the rules say.
+      if (kind.protocol == IPPROTO_UDP && kind.port == 67 && is_a_guests(from) && !topology_.guests.contains(from))
+        continue;
       if (kind.protocol == IPPROTO_AH && from.is_v6()) continue;  // there it is a header before another packet
       if (is_icmp(kind.protocol) && (kind.protocol == IPPROTO_ICMP) != from.is_v4()) continue;
       return firewall::first_packet(topology_, from, to, kind.protocol, kind.port);
@@ -92,9 +101,11 @@ class Flows {
     return chance_.one_of(die < 4 ? guests_ : die < 7 ? world_ : host_);
   }
 
+  [[nodiscard]] bool is_a_guests(const address& a) const { return topology_.behind(a) != nullptr; }
+
   // Nothing can come from there.
   [[nodiscard]] bool is_unused(const address& a) const {
-    if (topology_.guests.contains(a) || topology_.host.contains(a)) return false;
+    if (is_a_guests(a) || topology_.host.contains(a)) return false;
     return std::ranges::any_of(config_.networks, [&a](const auto& entry) {
       const auto& network = entry.second;
       return a.is_v4() ? config::contains(network.prefix, a.to_v4())
@@ -131,7 +142,7 @@ class Flows {
   Chance& chance_;
   std::vector<Kind> kinds_;
   std::vector<address> guests_, host_, world_;
-  std::set<address> renewed_;
+  std::set<address> own_, renewed_;
 };
 
 Flow flow_of(const Packet& packet) {

@@ -20,6 +20,13 @@ name = "w"
 tap = "tap0"
 address = "10.0.5.2"
 groups = ["web"]
+[[guests]]
+name = "r"
+tap = "tap1"
+address = "10.0.5.3"
+address6 = "fd76:7274:5::3"
+prefixes = ["10.9.0.0/24", "fd00:9::/64"]
+allowed_addresses = ["10.9.9.9", "fd00:99::9"]
 )";
 
 // One line, so that the text under test begins at line 2.
@@ -284,14 +291,8 @@ TEST(LoadPolicy, RefusesRulesThatMixFamilies) {
 }
 
 TEST(LoadPolicy, RefusesRulesWithoutGuests) {
-  const std::pair<const char*, const char*> kCases[] = {{"world", "world"},
-                                                        {"host", "host"},
-                                                        {"host", "world"},
-                                                        {"world", "host"},
-                                                        {"set:far", "world"},
-                                                        {"host", "set:both"},
-                                                        {"net:10.0.7.0/24", "set:far"},
-                                                        {"net:fd00:7::/64", "world"}};
+  const std::pair<const char*, const char*> kCases[] = {
+      {"world", "world"}, {"host", "host"}, {"host", "world"}, {"world", "host"}};
   for (const auto& [from, to] : kCases) {
     EXPECT_EQ(
         wrong_with(fmt::format("[[rules]]\nfrom = \"{}\"\nto = \"{}\"\nallow = \"any\"\n", from, to)),
@@ -313,9 +314,28 @@ TEST(LoadPolicy, RefusesRulesWithoutGuests) {
                                                        {"net:10.0.6.7", "host"},
                                                        {"set:none", "host"},
                                                        {"host", "network:lab"},
+                                                       {"net:10.9.0.64/28", "world"},
+                                                       {"host", "net:10.9.9.9"},
+                                                       {"world", "net:fd00:8::/29"},
+                                                       {"net:fd00:99::9", "host"},
                                                        {"net:fd76:7274::/32", "world"}};
   for (const auto& [from, to] : kGood) {
-    EXPECT_EQ(wrong_with(fmt::format("[[rules]]\nfrom = \"{}\"\nto = \"{}\"\nallow = \"any\"\n", from, to)), Texts{});
+    EXPECT_EQ(warnings_of(fmt::format("[[rules]]\nfrom = \"{}\"\nto = \"{}\"\nallow = \"any\"\n", from, to)), Texts{});
+  }
+}
+
+// A command may give a guest such an address.
+TEST(LoadPolicy, SaysWhereNoGuestIsKnownToHaveTheAddresses) {
+  const std::pair<const char*, const char*> kCases[] = {{"set:far", "world"},           {"host", "set:both"},
+                                                        {"net:10.0.7.0/24", "set:far"}, {"net:10.9.1.0/24", "world"},
+                                                        {"host", "net:10.9.9.6/31"},    {"net:fd00:98::/32", "world"},
+                                                        {"net:fd00:7::/64", "world"}};
+  for (const auto& [from, to] : kCases) {
+    EXPECT_EQ(
+        warnings_of(fmt::format("[[rules]]\nfrom = \"{}\"\nto = \"{}\"\nallow = \"any\"\n", from, to)),
+        Texts{fmt::format("d/1.toml:7:1: no guest takes part in this rule ({} to {}), and vrouter judges only guests' "
+                          "traffic; this holds once `vrouter add-guest` gives one such an address or prefix",
+                          from, to)});
   }
 }
 

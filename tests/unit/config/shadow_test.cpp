@@ -148,6 +148,46 @@ TEST(Shadow, PeersThatDont) {
   }
 }
 
+// Guests with more than their own addresses: y of lab, z of default, which may have one of lab's.
+TEST(Shadow, WhatGuestsHaveBesidesTheirOwnAddressesCounts) {
+  const std::string kMore = std::string{kConfig} + R"(
+[[guests]]
+name = "y"
+tap = "tap2"
+address = "10.0.6.3"
+prefixes = ["192.0.2.128/26"]
+[[guests]]
+name = "z"
+tap = "tap3"
+address = "10.0.5.3"
+address6 = "fd00:5::3"
+prefixes = ["2001:db8:7::/48"]
+allowed_addresses = ["10.0.6.99"]
+)";
+  const auto covered_there = [&](const std::string& outer, const std::string& inner) {
+    const PolicyText policy{.file = "p.toml",
+                            .text = fmt::format("{}[[rules]]\nfrom = \"{}\"\nto = \"group:db\"\nallow = \"any\"\n"
+                                                "[[rules]]\nfrom = \"{}\"\nto = \"group:db\"\ndeny = \"any\"\n",
+                                                kNames, outer, inner)};
+    const auto config = parse_config(kMore, "f", std::span{&policy, 1});
+    EXPECT_TRUE(config.has_value()) << config.error().front().to_string();
+    return config && !shadowed_rules(*config).empty();
+  };
+  EXPECT_TRUE(covered_there("world", "net:192.0.2.0/25"));
+  EXPECT_FALSE(covered_there("world", "net:192.0.2.0/24")) << "y has a part of it";
+  EXPECT_FALSE(covered_there("world", "net:192.0.2.129"));
+  EXPECT_FALSE(covered_there("world", "set:far"));
+  EXPECT_FALSE(covered_there("world", "net:2001:db8:7:1::/64"));
+  EXPECT_TRUE(covered_there("world", "net:2001:db8:8::/48"));
+  EXPECT_TRUE(covered_there("network:lab", "net:10.0.6.0/26"));
+  EXPECT_FALSE(covered_there("network:lab", "net:10.0.6.64/26")) << "z may have one of these";
+  EXPECT_FALSE(covered_there("net:10.0.6.0/24", "network:lab")) << "y has more than that";
+  EXPECT_FALSE(covered_there("net:10.0.6.0/24", "guest:y"));
+  EXPECT_TRUE(covered_there("net:10.0.6.0/24", "guest:x"));
+  EXPECT_TRUE(covered_there("network:lab", "guest:y"));
+  EXPECT_TRUE(covered_there("set:all4", "network:lab"));
+}
+
 TEST(Shadow, OnlyTheFamiliesThatARuleCanHaveCount) {
   EXPECT_TRUE(covered({"net:0.0.0.0/0", "group:db"}, {"group:web", "net:192.0.2.0/24"}) == false);
   EXPECT_TRUE(covered({"net:0.0.0.0/0", "any"}, {"group:web", "net:192.0.2.0/24"}));

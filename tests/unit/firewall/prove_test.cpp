@@ -118,8 +118,8 @@ TEST(Prove, AGuestWhoIsNotThereYetIsNoFailure) {
 TEST(Prove, TheWorldIsSomebodyWhomNoRuleNames) {
   const auto config = load(std::string{"[sets]\noffice = [\"203.0.113.0/24\"]\n"} + kPolicy +
                            "[[rules]]\nfrom = \"set:office\"\nto = \"group:web\"\nallow = \"tcp/22\"\n");
-  EXPECT_EQ(stranger(config, false)->to_string(), "198.51.100.77");
-  EXPECT_EQ(stranger(load(kPolicy), false)->to_string(), "203.0.113.77");
+  EXPECT_EQ(stranger(config, {}, false)->to_string(), "198.51.100.77");
+  EXPECT_EQ(stranger(load(kPolicy), {}, false)->to_string(), "203.0.113.77");
 }
 
 Journey journey_of(const config::Config& config, Ruleset& rules, const char* from, const char* to, std::uint16_t port) {
