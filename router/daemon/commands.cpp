@@ -122,6 +122,7 @@ Attempt<> Router::check_link(const config::Guest& guest) const {
     if (auto why = without_ipv6(plane_.observed())) return std::unexpected(std::move(*why));
   }
   if (auto fit = check_addresses(guest); !fit) return fit;
+  if (auto fit = check_neighbours(guest); !fit) return fit;
   const auto* link = plane_.observed().link(guest.tap);
   if (link == nullptr) return {};
   for (const auto& own : plane_.observed().addresses_on(link->index)) {

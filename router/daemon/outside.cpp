@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <iterator>
+#include <map>
+#include <string>
 
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
@@ -34,6 +36,32 @@ std::set<address> Router::outside_addresses() const {
     add(guest.snat);
   }
   return all;
+}
+
+Attempt<> Router::check_neighbours(const config::Guest& guest) const {
+  auto outside = guest.floating.all();
+  std::ranges::copy(guest.snat.all(), std::back_inserter(outside));
+  if (outside.empty()) return {};
+  std::map<address, std::string> needed;
+  for (const auto& server : services_.upstream_servers(config_.dns)) {
+    needed.emplace(server, "a DNS server that this host asks");
+  }
+  for (const auto family : {InternetFamily::ipv4, InternetFamily::ipv6}) {
+    for (const auto& uplink : resolve_uplinks(family)) {
+      const auto* link = plane_.observed().link(uplink);
+      if (link == nullptr) continue;
+      for (const auto& route : plane_.observed().routes_on(link->index)) {
+        if (route.gateway) needed.emplace(*route.gateway, "this host's way out on " + uplink);
+      }
+    }
+  }
+  for (const auto& its : outside) {
+    if (const auto found = needed.find(its); found != needed.end()) {
+      return std::unexpected(its.to_string() + " is " + found->second + ", so it can't be guest " + guest.name +
+                             "'s in the world; give the guest another address of the uplink's network");
+    }
+  }
+  return {};
 }
 
 // What was answered for before and isn't desired any more: to be done before the rules that lead it to guests go.

@@ -211,7 +211,11 @@ asio::awaitable<Attempt<>> Router::apply_files(config::Config config, Before& be
   if (auto clear = check_collisions(); !clear) co_return clear;
   for (const auto& [tap, guest] : guests_.all()) {
     // Only for what is new: a guest whose link was spoilt since is a problem of its own, not of these files.
-    if (before.guests->by_tap(tap) != nullptr) continue;
+    const auto* known = before.guests->by_tap(tap);
+    if (known == nullptr || known->floating != guest.floating || known->snat != guest.snat) {
+      if (auto fit = check_neighbours(guest); !fit) co_return fit;
+    }
+    if (known != nullptr) continue;
     if (auto fit = check_link(guest); !fit) co_return fit;
   }
   co_return co_await reconcile_all();

@@ -92,12 +92,14 @@ void Router::adopt_config(config::Config config) {
 
 void Router::adopt_policy(config::Config config) {
   config_ = std::move(config);
-  enter_profiles();
+  // Mostly rules tell guests apart as before, and those are the same.
+  if (entered_ != guests_.revision() || !firewall::Profiles{config_}.tells_apart_as(profiles_)) enter_profiles();
 }
 
 void Router::enter_profiles() {
   profiles_ = firewall::Profiles{config_};
   for (const auto& [tap, guest] : guests_.all()) profiles_.add(guest, network_of(guest));
+  entered_ = guests_.revision();
 }
 
 const config::Network& Router::network_of(const config::Guest& guest) const {

@@ -117,6 +117,8 @@ class Router final : public control::Service {
   [[nodiscard]] Attempt<> check_collisions() const;
   // Why the host can't have it so: an address of its own would be the guest's from then on.
   [[nodiscard]] Attempt<> check_addresses(const config::Guest& guest) const;
+  // Whom this host itself depends on by address: it would answer for them, and talk to itself.
+  [[nodiscard]] Attempt<> check_neighbours(const config::Guest& guest) const;
   [[nodiscard]] state::Change unrecorded(const Plan& plan) const;
   [[nodiscard]] FullPlan full_plan() const;
   [[nodiscard]] Attempt<> apply_all(const FullPlan& plan, bool repairs = false);
@@ -291,6 +293,7 @@ class Router final : public control::Service {
   config::GuestTable guests_;  // every guest that holds a name, those being added too
   std::optional<std::pair<std::uint64_t, firewall::Topology>> around_guests_;  // of that revision of theirs
   firewall::Profiles profiles_;                                                // of those guests
+  std::uint64_t entered_ = 0;  // GuestTable::revision() when all of them were entered into these
   firewall::CompileCache compiled_, proved_;
   std::set<std::pair<firewall::ProfileId, bool>> kinds_proved_;  // with an IPv6 address or without
   Desired desired_;                                              // of the kernel: guests whose rules are in

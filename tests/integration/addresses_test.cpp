@@ -168,6 +168,22 @@ TEST_F(Floating, ConflictsAreRefusedByName) {
   refused({"tap5", "--publish", "[::1]:80"}, "::1");
 }
 
+TEST_F(Outside, WhatThisHostDependsOnIsNoGuests) {
+  scene.host.must("ip route add default via 192.0.2.254 dev eth0 metric 4000");
+  for (const auto* option : {"--floating", "--snat"}) {
+    const auto next_hop = scene.daemon->cli({"add-guest", "tap5", "10.0.5.9", option, "192.0.2.254"});
+    EXPECT_EQ(next_hop.status, 1) << option;
+    EXPECT_THAT(next_hop.err, HasSubstr("192.0.2.254 is this host's way out on eth0")) << option;
+    const auto resolver = scene.daemon->cli({"add-guest", "tap5", "10.0.5.9", option, Scene::kWorld});
+    EXPECT_EQ(resolver.status, 1) << option;
+    EXPECT_THAT(resolver.err, HasSubstr("a DNS server that this host asks")) << option;
+  }
+  scene.daemon->set_config("[[guests]]\ntap = \"tap5\"\naddress = \"10.0.5.9\"\nfloating = \"192.0.2.254\"\n");
+  const auto reloaded = scene.daemon->cli({"reload"});
+  EXPECT_EQ(reloaded.status, 1);
+  EXPECT_THAT(reloaded.err, HasSubstr("192.0.2.254 is this host's way out on eth0"));
+}
+
 TEST_F(Outside, SnatIsTheSourceOfWhatTheGuestStarts) {
   add({"--snat", "192.0.2.60", "--snat", "2001:db8:1::60"});
   const HttpServer world6{scene.world, "::", 81, {{"/", "world\n"}}};

@@ -69,6 +69,33 @@ TEST_F(Guests, ACompleteGuestIsOnlyChecked) {
   EXPECT_EQ(table_.complete(config_, *guest), guest);
 }
 
+TEST_F(Guests, HaveNoNameThatCommandsReadAsSomethingElse) {
+  for (const auto* word : {"any", "host", "World"}) {
+    EXPECT_THAT(refusal({.tap = "tap0", .name = word}), testing::HasSubstr("is a word of policies")) << word;
+  }
+  add({.tap = "tap0", .name = "web1"});
+  EXPECT_EQ(refusal({.tap = "tap1", .name = "tap0"}),
+            "tap0 is the TAP of guest web1 on tap0; give the guest another name");
+  EXPECT_EQ(refusal({.tap = "web1"}),
+            "web1 is the name of guest web1 on tap0; call the TAP otherwise, or give that guest another name");
+  EXPECT_EQ(refusal({.tap = "tap1", .name = "tap1"}), "taken in") << "its own TAP";
+}
+
+TEST_F(Guests, AreOfAnotherRevisionAfterEachChange) {
+  const auto empty = table_.revision();
+  const auto guest = add({.tap = "tap0"});
+  const auto one = table_.revision();
+  EXPECT_NE(one, empty);
+  auto copy = table_;
+  EXPECT_EQ(copy.revision(), one);
+  copy.erase("tap1");
+  EXPECT_EQ(copy.revision(), one) << "nothing changed";
+  copy.erase("tap0");
+  table_.insert(guest);
+  EXPECT_NE(copy.revision(), one);
+  EXPECT_NE(copy.revision(), table_.revision()) << "two tables that changed apart from each other";
+}
+
 TEST_F(Guests, GetAHostNameFromAnyTap) {
   constexpr std::pair<const char*, const char*> kCases[] = {
       {"tap0", "tap0"}, {"VM_1.net", "vm-1-net"}, {"_tap_", "tap"}, {"@@@", "guest"}, {"a", "a"}};

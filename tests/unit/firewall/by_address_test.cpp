@@ -81,7 +81,7 @@ struct Host {
       topology.add(guest);
     }
     topology.uplink = "eth0";
-    topology.host.emplace(boost::asio::ip::make_address("192.0.2.1"), "eth0");
+    topology.host.own().emplace(boost::asio::ip::make_address("192.0.2.1"), "eth0");
   }
 
   [[nodiscard]] std::string say(const char* from, const char* to) const {

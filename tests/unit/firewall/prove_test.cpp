@@ -122,7 +122,10 @@ TEST(Prove, TheWorldIsSomebodyWhomNoRuleNames) {
   EXPECT_EQ(stranger(load(kPolicy), {}, false)->to_string(), "203.0.113.77");
 }
 
-Journey journey_of(const config::Config& config, Ruleset& rules, const char* from, const char* to, std::uint16_t port) {
+constexpr std::uint8_t kTcp = 6, kUdp = 17;
+
+Journey journey_of(const config::Config& config, Ruleset& rules, const char* from, const char* to, std::uint16_t port,
+                   std::uint8_t protocol = kTcp) {
   Profiles profiles{config};
   for (const auto& guest : config.guests) profiles.add(guest, config.networks.at(guest.network));
   rules = compile(config, {}, profiles);
@@ -134,10 +137,9 @@ Journey journey_of(const config::Config& config, Ruleset& rules, const char* fro
   }
   topology.uplink = "eth0";
   topology.host.own().emplace(boost::asio::ip::make_address("192.0.2.1"), "eth0");
-  constexpr std::uint8_t kTcp = 6;
   return travel(
       Evaluator{rules}, topology,
-      first_packet(topology, boost::asio::ip::make_address(from), boost::asio::ip::make_address(to), kTcp, port));
+      first_packet(topology, boost::asio::ip::make_address(from), boost::asio::ip::make_address(to), protocol, port));
 }
 
 TEST(Explain, NamesTheRuleOnEachSideAndWhatIsTranslated) {
@@ -159,6 +161,24 @@ TEST(Explain, NamesTheRuleOnEachSideAndWhatIsTranslated) {
   EXPECT_THAT(steps(out),
               ElementsAre(HasSubstr("the sender's side: allowed by \"default of group web, egress (db.toml:1)\""),
                           "source address: 10.0.5.2 becomes 192.0.2.1"));
+}
+
+TEST(Explain, SaysWhenNobodyOfOursIsConcerned) {
+  const auto config = load(kPolicy);
+  Ruleset rules;
+  const auto to_host = journey_of(config, rules, "198.51.100.7", "192.0.2.1", 22);
+  EXPECT_TRUE(to_host.passes());
+  EXPECT_EQ(verdict(to_host), "unjudged");
+  EXPECT_THAT(sentence(to_host), HasSubstr("not judged: neither end is a guest"));
+  EXPECT_EQ(verdict(journey_of(config, rules, "192.0.2.1", "198.51.100.7", 443)), "unjudged");
+}
+
+TEST(Explain, AsksForALeaseByThePortOfAClient) {
+  const auto config =
+      load(std::string{kPolicy} + "[[rules]]\nname = \"no\"\nfrom = \"group:web\"\nto = \"host\"\ndeny = \"udp\"\n");
+  Ruleset rules;
+  EXPECT_EQ(sentence(journey_of(config, rules, "10.0.5.2", "10.0.5.1", 67, kUdp)), "allowed");
+  EXPECT_THAT(sentence(journey_of(config, rules, "10.0.5.2", "10.0.5.1", 68, kUdp)), HasSubstr("denied by \"no"));
 }
 
 TEST(Explain, AGuestsAddressFromElsewhereIsTheWorlds) {
