@@ -231,7 +231,8 @@ void GuestTable::fit_tap(const Config& config, const Guest& guest, Refusals& ref
          .reason = guest.tap + " is " + (guest.tap == "lo" ? "the loopback" : "an uplink") + " of the host",
          .remedy = "name the guest's own TAP"});
   } else if (const auto named = tap_by_name_.find(guest.tap);
-             named != tap_by_name_.end() && named->second != guest.tap) {
+             named != tap_by_name_.end() && named->second != guest.tap && !guest.name.empty()) {
+    // (Without a name of its own it would be called after its TAP, and fit_name() says that.)
     refusals.push_back({.field = Field::tap,
                         .reason = guest.tap + " is the name of " + who(named->second),
                         .remedy = "call the TAP otherwise, or give that guest another name",

@@ -70,24 +70,27 @@ void add_unreadable(const std::string& file, std::string why, WrittenPolicy& pol
   policy.names_known = false;
 }
 
-// A file's text and what the parser made of it.
-struct ParsedText {
+// A file's text, and what it says by itself if there is nothing to say of it.
+struct ReadText {
   std::string text;
-  std::expected<Node, Problem> root;
+  std::optional<WrittenPolicy> said{};
 };
-using ParsedTexts = std::map<std::string, ParsedText>;
+using ReadTexts = std::map<std::string, ReadText>;
 
 // What is the same as in `before` is taken from there.
-ParsedText parse_unless_known(const std::string& file, std::string text, ParsedTexts& before) {
+ReadText read_unless_known(const std::string& file, std::string text, ReadTexts& before) {
   if (const auto known = before.find(file); known != before.end() && known->second.text == text) {
     return std::move(known->second);
   }
-  auto root = parse_document(text, file);
-  return {std::move(text), std::move(root)};
+  WrittenPolicy alone;
+  read_policy_file({file, text}, alone);
+  const auto& said = alone.files.front();
+  const bool good = alone.names_known && said.problems.count() == 0 && said.warnings.count() == 0;
+  return {std::move(text), good ? std::optional{std::move(alone)} : std::nullopt};
 }
 
-void read_policy_directory(const std::filesystem::path& directory, WrittenPolicy& policy, ParsedTexts& parsed) {
-  auto before = std::exchange(parsed, {});
+void read_policy_directory(const std::filesystem::path& directory, WrittenPolicy& policy, ReadTexts& read) {
+  auto before = std::exchange(read, {});
   const auto files = policy_files(directory);
   if (!files) {
     add_unreadable(directory.string(),
@@ -106,8 +109,8 @@ void read_policy_directory(const std::filesystem::path& directory, WrittenPolicy
                      policy);
       return;
     } else {
-      const auto& now = parsed.emplace(file, parse_unless_known(file, *std::move(text), before)).first->second;
-      read_policy_file(file, now.root, policy);
+      const auto& now = read.emplace(file, read_unless_known(file, *std::move(text), before)).first->second;
+      if (!now.said || !append_file(*now.said, policy)) read_policy_file({file, now.text}, policy);
     }
   }
 }
@@ -189,7 +192,7 @@ std::expected<Config, Problems> load_config(const std::filesystem::path& file,
 // The settings are those of all but the policy: guests name groups, so that the same text can be right with some and
 // wrong with others.
 struct Files::Parsed {
-  ParsedTexts policy;
+  ReadTexts policy;
   std::string text;
   std::optional<Config> settings;  // of `text`; its policy has those groups, and nothing else
 };

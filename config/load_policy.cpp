@@ -122,11 +122,32 @@ bool usable_name(const std::string& file) {
 
 }  // namespace
 
-void read_policy_file(const PolicyText& text, WrittenPolicy& policy) {
-  read_policy_file(text.file, parse_document(text.text, text.file), policy);
+bool append_file(const WrittenPolicy& one, WrittenPolicy& policy) {
+  const auto known = [](const auto& names, const auto& more) {
+    return std::ranges::any_of(more, [&names](const auto& entry) { return names.contains(entry.first); });
+  };
+  if (known(policy.groups, one.groups) || known(policy.sets, one.sets) || known(policy.rule_names, one.rule_names) ||
+      policy.groups.size() + one.groups.size() > kMaxNamed || policy.sets.size() + one.sets.size() > kMaxNamed ||
+      policy.prefixes + one.prefixes > kMaxPrefixes || policy.rules.size() + one.rules.size() > kMaxRules ||
+      policy.expects.size() + one.expects.size() > kMaxExpects) {
+    return false;
+  }
+  const auto append = [number = policy.files.size()](const auto& from, auto& to) {
+    for (const auto& written : from) to.emplace_back(written).file = number;
+  };
+  append(one.rules, policy.rules);
+  append(one.expects, policy.expects);
+  policy.files.push_back(one.files.front());
+  policy.groups.insert(one.groups.begin(), one.groups.end());
+  policy.sets.insert(one.sets.begin(), one.sets.end());
+  policy.rule_names.insert(one.rule_names.begin(), one.rule_names.end());
+  policy.prefixes += one.prefixes;
+  return true;
 }
 
-void read_policy_file(const std::string& path, const std::expected<Node, Problem>& root, WrittenPolicy& policy) {
+void read_policy_file(const PolicyText& text, WrittenPolicy& policy) {
+  const auto& path = text.file;
+  const auto root = parse_document(text.text, path);
   auto& file = policy.files.emplace_back(Diagnosis{path}, Diagnosis{path});
   if (!usable_name(path)) {
     file.problems.add({},

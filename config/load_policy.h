@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstddef>
-#include <expected>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -53,9 +52,14 @@ struct WrittenPolicy {
 };
 
 void read_policy_file(const PolicyText& file, WrittenPolicy& policy);
-// The same of what parse_document() made of it.
-void read_policy_file(const std::string& file, const std::expected<Node, Problem>& root, WrittenPolicy& policy);
 
+// Appends what one file says, read by itself and with nothing to say of it. False, and nothing is appended: together
+// with what is there already it says something twice, or too much, so that it is to be read after that.
+[[nodiscard]] bool append_file(const WrittenPolicy& one, WrittenPolicy& policy);
+
+// In all files together: five times what is promised to be compiled and loaded within two seconds.
+inline constexpr std::size_t kMaxRules = 10000;
+inline constexpr std::size_t kMaxExpects = 10000;
 // The parts of read_policy_file() for [[rules]] and [[expect]].
 void read_rules(const Node& array, WrittenPolicy& policy);
 void read_expects(const Node& array, WrittenPolicy& policy);

@@ -29,9 +29,6 @@ constexpr std::array kExpectKeys{
     KeySpec{"verdict", Type::string, "\"allow\""},
 };
 
-// Five times what is promised to be compiled and loaded within two seconds.
-constexpr std::size_t kMaxRules = 10000;
-constexpr std::size_t kMaxExpects = 10000;
 // Every pair of ends with every service may become an element in the kernel.
 constexpr std::size_t kMaxListed = 256;
 

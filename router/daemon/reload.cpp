@@ -97,6 +97,12 @@ std::vector<std::string> differences(const config::Config& before, const config:
   return changes;
 }
 
+// After the answer: the summary looks at every guest, and what held before is freed with its last owner.
+asio::awaitable<void> tell_ready(const Router& router, std::shared_ptr<void> /*what held before*/) {
+  notify_ready(router.summary());
+  co_return;
+}
+
 }  // namespace
 
 std::expected<config::Config, std::string> Router::load_files() {
@@ -177,10 +183,7 @@ control::Answer<control::ReloadView> Router::reload(std::optional<std::chrono::s
   co_await finish_reload(before, shown, pass);
   log_info("reloaded (uid " + std::to_string(peer.uid) + "): " + in_short(shown.changes) +
            (confirm_within ? "; to be confirmed within " + std::to_string(confirm_within->count()) + " s" : ""));
-  spawn([this]() -> asio::awaitable<void> {  // after the answer: it looks at every guest
-    notify_ready(summary());
-    co_return;
-  });
+  spawn([this, old = std::make_shared<Before>(std::move(before))] { return tell_ready(*this, old); });
   co_return shown;
 }
 

@@ -76,7 +76,7 @@ TEST_F(Guests, HaveNoNameThatCommandsReadAsSomethingElse) {
   add({.tap = "tap0", .name = "web1"});
   EXPECT_EQ(refusal({.tap = "tap1", .name = "tap0"}),
             "tap0 is the TAP of guest web1 on tap0; give the guest another name");
-  EXPECT_EQ(refusal({.tap = "web1"}),
+  EXPECT_EQ(refusal({.tap = "web1", .name = "db1"}),
             "web1 is the name of guest web1 on tap0; call the TAP otherwise, or give that guest another name");
   EXPECT_EQ(refusal({.tap = "tap1", .name = "tap1"}), "taken in") << "its own TAP";
 }

@@ -27,8 +27,10 @@ class LoadConfig : public testing::Test {
     std::ofstream{directory_ / name} << text;
   }
   [[nodiscard]] std::vector<std::string> problems() const {
+    return problems(load_config(directory_ / "vrouter.toml", directory_ / "policy.d"));
+  }
+  [[nodiscard]] std::vector<std::string> problems(const std::expected<Config, Problems>& config) const {
     std::vector<std::string> texts;
-    const auto config = load_config(directory_ / "vrouter.toml", directory_ / "policy.d");
     if (config) return texts;
     for (const auto& problem : config.error()) {
       auto text = problem.to_string();
@@ -128,6 +130,32 @@ TEST_F(LoadConfig, RefusesWhatCantBeRead) {
   std::filesystem::create_symlink("vrouter.toml", directory_ / "vrouter.toml");
   EXPECT_THAT(problems(), testing::ElementsAre("vrouter.toml: the file can't be read (Too many levels of symbolic "
                                                "links); mend its path or its permissions"));
+}
+
+// Each file is read by itself and kept as it was read; what is wrong with several together still shows.
+TEST_F(LoadConfig, SaysWhatSeveralFilesSayTwice) {
+  Files files{directory_ / "vrouter.toml", directory_ / "policy.d"};
+  write("policy.d/a.toml", "[groups.web]\n[[rules]]\nname = \"one\"\nto = \"group:web\"\nallow = \"tcp/80\"\n");
+  write("policy.d/b.toml", "[[rules]]\nname = \"two\"\nto = \"group:web\"\nallow = \"tcp/81\"\n");
+  ASSERT_TRUE(files.load().has_value());
+  write("policy.d/b.toml",
+        "[groups.web]\n[sets]\nx = [\"192.0.2.0/24\"]\n[[rules]]\nname = \"one\"\nto = \"group:web\"\nallow = "
+        "\"tcp/81\"\n");
+  write("policy.d/c.toml", "[sets]\nx = [\"192.0.2.0/24\"]\n");
+  for (const auto* when : {"at once", "again"}) {
+    EXPECT_THAT(problems(files.load()),
+                testing::ElementsAre(testing::HasSubstr("b.toml:1:9: group web is declared already ("),
+                                     testing::AllOf(testing::HasSubstr("b.toml:5:"), testing::HasSubstr("a.toml:2:1")),
+                                     testing::HasSubstr("c.toml:2:1: set x is declared already (")))
+        << when;
+  }
+  std::filesystem::remove(directory_ / "policy.d/a.toml");
+  EXPECT_THAT(problems(files.load()),
+              testing::ElementsAre(testing::HasSubstr("c.toml:2:1: set x is declared already (")));
+  std::filesystem::remove(directory_ / "policy.d/c.toml");
+  const auto mended = files.load();
+  ASSERT_TRUE(mended.has_value());
+  EXPECT_EQ(mended->policy.rules.front().name, "one");
 }
 
 // Whatever is kept from one reading to the next, what comes out is what the files say now.
