@@ -241,9 +241,8 @@ void GuestTable::fit_tap(const Config& config, const Guest& guest, Refusals& ref
 }
 
 void GuestTable::fit_name(Guest& guest, Refusals& refusals) const {
-  if (guest.name.empty()) {
-    guest.name = name_from_tap(guest.tap);
-  } else if (auto name = parse_guest_name(guest.name); name) {
+  if (guest.name.empty()) guest.name = name_from_tap(guest.tap);
+  if (auto name = parse_guest_name(guest.name); name) {
     guest.name = *name;
   } else {
     const auto split = name.error().find("; ");

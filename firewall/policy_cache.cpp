@@ -33,19 +33,30 @@ StillCompiled::StillCompiled(const CompileCache::Last& last, const PolicyScope& 
   for (const auto& [name, group] : last.groups) {
     if (!policy.groups.contains(name)) changed_groups_.insert(name);
   }
+  same_peers_ = last.sets == policy.sets && last.members == now.members;
+  // Mostly it is where it was, or all are one further.
   std::unordered_map<std::string_view, std::size_t> before;
-  for (std::size_t i = 0; i < last.rules.size(); ++i) before.emplace(last.rules[i].name, i);
+  const auto index_of = [&](const std::string& name, std::size_t guess) -> std::optional<std::size_t> {
+    if (guess < last.rules.size() && last.rules[guess].name == name) return guess;
+    if (before.empty()) {
+      for (std::size_t i = 0; i < last.rules.size(); ++i) before.emplace(last.rules[i].name, i);
+    }
+    const auto found = before.find(name);
+    return found == before.end() ? std::nullopt : std::optional{found->second};
+  };
   was_.reserve(policy.rules.size());
+  std::size_t guess = 0;
   for (const auto& rule : policy.rules) {
-    const auto found = before.find(rule.name);
-    const bool unchanged =
-        found != before.end() && last.rules[found->second] == rule && same(rule.from, now) && same(rule.to, now);
-    was_.push_back(unchanged ? std::optional{found->second} : std::nullopt);
+    const auto found = index_of(rule.name, guess);
+    const bool unchanged = found && last.rules[*found] == rule && same(rule.from, now) && same(rule.to, now);
+    was_.push_back(unchanged ? found : std::nullopt);
+    guess = (found ? *found : guess) + 1;
   }
 }
 
 // Whether the peers are who they were.
 bool StillCompiled::same(const std::vector<config::Peer>& peers, const PolicyScope& now) const {
+  if (same_peers_) return true;
   return std::ranges::all_of(peers, [&](const config::Peer& peer) {
     if (peer.kind == config::Peer::Kind::set) return same_entry(last_.sets, now.config.policy.sets, peer.name);
     const auto key = index_key(peer);

@@ -61,6 +61,7 @@ class StillCompiled {
 
   const CompileCache::Last& last_;
   bool none_ = false;
+  bool same_peers_ = false;  // all of them
   std::set<std::string> changed_groups_;
   std::vector<std::optional<std::size_t>> was_;  // by index of a rule: its index then; none: it isn't the same
 };

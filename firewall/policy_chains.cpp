@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <iterator>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <variant>
 
@@ -126,11 +127,12 @@ class PolicyCompiler {
 
  private:
   // The rules that may mean guests of a membership, by one of their ends.
+  using Lists = std::unordered_map<std::string, std::vector<std::size_t>>;
   struct RuleIndex {
     // By index_key(), which is "" for those about anybody; those by address as they are written.
-    std::map<std::string, std::vector<std::size_t>> by_key;
+    Lists by_key;
     std::vector<std::pair<std::size_t, const config::Peer*>> by_address;
-    std::map<std::string, std::vector<std::size_t>> in_network;  // of by_address: those that may mean its guests
+    Lists in_network;  // of by_address: those that may mean its guests
 
     void add(std::size_t rule, const config::Peer& peer) {
       using Kind = config::Peer::Kind;
@@ -159,7 +161,7 @@ class PolicyCompiler {
   }
   static std::vector<std::size_t> rules_that_may_mean(const Membership& guest, const RuleIndex& index) {
     std::vector<std::size_t> found;
-    const auto add = [&](const std::map<std::string, std::vector<std::size_t>>& lists, const std::string& key) {
+    const auto add = [&](const Lists& lists, const std::string& key) {
       if (const auto rules = lists.find(key); rules != lists.end()) {
         found.insert(found.end(), rules->second.begin(), rules->second.end());
       }

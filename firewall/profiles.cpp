@@ -208,7 +208,13 @@ std::vector<std::uint32_t> Profiles::connection_limits() const {
   return limits;
 }
 
-bool Profiles::tells_apart_as(const Profiles& other) const {
+bool Profiles::reads_as(const Profiles& other) const {
+  return no_policy_ == other.no_policy_ && named_ == other.named_ && concerned_ == other.concerned_ &&
+         (addresses_ == other.addresses_ ||
+          (addresses_ != nullptr && other.addresses_ != nullptr && *addresses_ == *other.addresses_));
+}
+
+bool Profiles::within(const Profiles& other) const {
   const auto same_networks = [](const auto& a, const auto& b) { return a.first == b.first; };
   if (no_policy_ != other.no_policy_ || named_ != other.named_ ||
       !std::ranges::equal(concerned_, other.concerned_, same_networks)) {
@@ -218,14 +224,10 @@ bool Profiles::tells_apart_as(const Profiles& other) const {
       (*addresses_ != *other.addresses_ || concerned_ != other.concerned_)) {
     return false;
   }
-  return true;
-}
-
-bool Profiles::within(const Profiles& other) const {
-  return tells_apart_as(other) && std::ranges::all_of(ids_, [&](const auto& entry) {
-           const auto found = other.ids_.find(entry.first);
-           return found != other.ids_.end() && found->second == entry.second;
-         });
+  return std::ranges::all_of(ids_, [&](const auto& entry) {
+    const auto found = other.ids_.find(entry.first);
+    return found != other.ids_.end() && found->second == entry.second;
+  });
 }
 
 bool Profiles::lacks(const Guest& guest, const Network& network) const {

@@ -65,8 +65,8 @@ class Profiles {
   [[nodiscard]] bool limits(std::size_t kind) const { return limited_.test(kind); }
   // The limits of connections that those guests have, each a power of two.
   [[nodiscard]] std::vector<std::uint32_t> connection_limits() const;
-  // Whether those guests that were added to either of them would be told apart alike by both.
-  [[nodiscard]] bool tells_apart_as(const Profiles& other) const;
+  // Whether both tell guests apart by the same, whoever is added.
+  [[nodiscard]] bool reads_as(const Profiles& other) const;
   // Whether every guest of these has the profile that it has in `other`, which may have more of them.
   [[nodiscard]] bool within(const Profiles& other) const;
 

@@ -122,7 +122,7 @@ Attempt<> Router::check_link(const config::Guest& guest) const {
     if (auto why = without_ipv6(plane_.observed())) return std::unexpected(std::move(*why));
   }
   if (auto fit = check_addresses(guest); !fit) return fit;
-  if (auto fit = check_neighbours(guest); !fit) return fit;
+  if (auto fit = check_neighbours(guest.floating, guest.snat, "guest " + guest.name); !fit) return fit;
   const auto* link = plane_.observed().link(guest.tap);
   if (link == nullptr) return {};
   for (const auto& own : plane_.observed().addresses_on(link->index)) {
@@ -233,6 +233,10 @@ asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
   }
   if (done) {
     serve(guest);
+    // What others had under way to its prefix, say, leads to it from now on.
+    std::vector<std::string> unended;
+    if (guest.has_more_addresses()) co_await end_denied({}, unended);
+    for (const auto& warning : unended) log_warning(warning);
     co_return Attempt<>{};
   }
   auto undone = co_await take_out(guest, Leave::as_found);
@@ -259,8 +263,7 @@ asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   if (events_) events_->drain();
   if (plane_.observed().link(guest.tap) != nullptr) static_cast<void>(plane_.look_at(desire(guest)));
   // While the rules still lead there.
-  const auto answered_for = std::exchange(desired_.host.addresses, outside_addresses());
-  if (auto silent = stop_answering(answered_for); !silent) co_return silent;
+  if (auto silent = stop_answering_for(guest); !silent) co_return silent;
   if (auto changed = plane_.change(elements_of(guest), {}); !changed) {
     co_return std::unexpected(changed.error().to_string());
   }
@@ -276,6 +279,8 @@ asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   conntrack_->flush(addresses_of(guest), [](const Result<void>& flushed) {
     if (!flushed) log_warning(flushed.error().to_string());
   });
+  forget_more(guest);
+  if (!guest.allowed_addresses.empty()) spawn([this] { return cut_what_slipped_in(); });
   co_return Attempt<>{};
 }
 

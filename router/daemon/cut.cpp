@@ -14,6 +14,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <iterator>
+#include <type_traits>
 #include <utility>
 
 #include "router/daemon/log.h"
@@ -72,6 +73,34 @@ class Judge {
   std::optional<firewall::Evaluator> evaluator_;
 };
 
+// From the port of this host's to the one behind it.
+bool leads(const config::Publish& port, const Connection& connection) {
+  return connection.protocol == static_cast<std::uint8_t>(port.protocol) &&
+         (!port.host || connection.destination == *port.host) && connection.destination_port >= port.first &&
+         connection.destination_port <= port.last &&
+         connection.target_port - port.guest_first == connection.destination_port - port.first;
+}
+
+// What is a guest's besides its own address.
+struct More {
+  std::vector<address> addresses;
+  std::vector<network_v4> prefixes4;
+  std::vector<network_v6> prefixes6;
+
+  [[nodiscard]] bool empty() const { return addresses.empty() && prefixes4.empty() && prefixes6.empty(); }
+  [[nodiscard]] bool holds(const address& a) const {
+    const auto in = [&a](const auto& prefix) {
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(prefix)>, network_v4>) {
+        return a.is_v4() && config::contains(prefix, a.to_v4());
+      } else {
+        return a.is_v6() && config::contains(prefix, a.to_v6());
+      }
+    };
+    return std::ranges::find(addresses, a) != addresses.end() || std::ranges::any_of(prefixes4, in) ||
+           std::ranges::any_of(prefixes6, in);
+  }
+};
+
 }  // namespace
 
 std::function<bool(const Connection&)> denied_by(std::shared_ptr<const firewall::Ruleset> rules,
@@ -85,7 +114,7 @@ std::vector<ClosedPort> closed_ports(const config::Guest& before, const config::
   std::vector<ClosedPort> closed;
   for (const auto& port : before.publish) {
     if (std::ranges::find(after.publish, port) == after.publish.end())
-      closed.push_back({port, before.address, before.address6});
+      closed.push_back({before.tap, port, before.address, before.address6});
   }
   return closed;
 }
@@ -100,18 +129,22 @@ std::vector<ClosedPort> closed_ports(const config::GuestTable& before, const con
 }
 
 bool came_by(const ClosedPort& closed, const Connection& connection) {
-  const auto& port = closed.port;
-  if ((connection.status & IPS_DST_NAT) == 0 || connection.protocol != static_cast<std::uint8_t>(port.protocol)) {
-    return false;
-  }
+  if ((connection.status & IPS_DST_NAT) == 0) return false;
   const bool there = connection.target.is_v4() ? closed.guest && connection.target == address{*closed.guest}
                                                : closed.guest6 && connection.target == address{*closed.guest6};
-  return there && (!port.host || connection.destination == *port.host) && connection.destination_port >= port.first &&
-         connection.destination_port <= port.last &&
-         connection.target_port - port.guest_first == connection.destination_port - port.first;
+  const auto floating = closed.floating.all();
+  const auto leads_there = [&](const config::Publish& port) { return leads(port, connection); };
+  return there && leads_there(closed.port) && std::ranges::none_of(closed.open, leads_there) &&
+         std::ranges::find(floating, connection.destination) == floating.end();
 }
 
 asio::awaitable<Result<void>> Router::cut_denied(std::vector<ClosedPort> closed) {
+  for (auto& port : closed) {
+    const auto* now = guests_.by_tap(port.tap);
+    if (now == nullptr) continue;
+    port.open = now->publish;
+    port.floating = now->floating;
+  }
   auto denied = [denied = denied_by(plane_.snapshot(), topology()),
                  closed = std::move(closed)](const Connection& connection) {
     return std::ranges::any_of(closed, [&](const ClosedPort& port) { return came_by(port, connection); }) ||
@@ -135,6 +168,35 @@ asio::awaitable<void> Router::end_denied(std::vector<ClosedPort> closed, std::ve
 asio::awaitable<void> Router::cut_what_slipped_in() {
   if (const auto cut = co_await cut_denied(); !cut) log_warning(cut.error().to_string());
   co_await cut_stragglers();
+}
+
+// What others may be given, or leads elsewhere from now on. An allowed address that another guest has too may be that
+// one's at work: its connections are judged, not forgotten.
+void Router::forget_more(const config::Guest& gone) {
+  More more{{}, gone.prefixes4, gone.prefixes6};
+  for (const auto& allowed : gone.allowed_addresses) {
+    auto taps = guests_.allowed(allowed);
+    taps.erase(gone.tap);
+    if (taps.empty()) more.addresses.push_back(allowed);
+  }
+  if (more.empty()) return;
+  spawn([this, more = std::make_shared<const More>(std::move(more))] {
+    return forget_twice([more](const Connection& connection) {
+      return more->holds(connection.source) || more->holds(connection.destination) || more->holds(connection.target);
+    });
+  });
+}
+
+asio::awaitable<void> Router::forget_twice(std::function<bool(const Connection&)> doomed) {
+  const auto forget = [this, &doomed] {
+    conntrack_->flush_denied(doomed, [](const Result<void>& flushed) {
+      if (!flushed) log_warning(flushed.error().to_string());
+    });
+  };
+  forget();
+  asio::steady_timer later{io_, kStragglers};
+  co_await later.async_wait(asio::use_awaitable);
+  forget();
 }
 
 // A packet that was inside the kernel while the rules changed is tracked only when it leaves: after the first walk. By

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "config/guests.h"
@@ -23,9 +24,14 @@ namespace vrouter::router {
 // A port of this host's that led to a guest. A connection by it keeps its translation, and the rules pass what was
 // translated to a guest: they can't tell that the port is gone.
 struct ClosedPort {
+  std::string tap;
   config::Publish port;
   std::optional<address_v4> guest;
   std::optional<address_v6> guest6;
+  // As the guest is when the connections are gone through: what leads there by another port now, or was opened again,
+  // goes on.
+  std::vector<config::Publish> open = {};
+  config::Addresses floating = {};
 };
 // Of guests that are in both tables; the connections of others end with their addresses.
 [[nodiscard]] std::vector<ClosedPort> closed_ports(const config::GuestTable& before, const config::GuestTable& after);

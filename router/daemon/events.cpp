@@ -337,6 +337,8 @@ asio::awaitable<bool> Router::repair_link(std::string link) {
   guest_problems_.erase(link);
   if (!done) failures_[link] = done.error();
   if (done && !done->empty()) guest_problems_[link] = *done;
+  // An address that several guests may have may have come to this one, with connections that its rules deny.
+  if (!guest->allowed_addresses.empty()) spawn([this] { return cut_what_slipped_in(); });
   serve(*guest);
   tell_state(*guest);
   co_return done.has_value();

@@ -38,9 +38,10 @@ std::set<address> Router::outside_addresses() const {
   return all;
 }
 
-Attempt<> Router::check_neighbours(const config::Guest& guest) const {
-  auto outside = guest.floating.all();
-  std::ranges::copy(guest.snat.all(), std::back_inserter(outside));
+Attempt<> Router::check_neighbours(const config::Addresses& floating, const config::Addresses& snat,
+                                   const std::string& whose) const {
+  auto outside = floating.all();
+  std::ranges::copy(snat.all(), std::back_inserter(outside));
   if (outside.empty()) return {};
   std::map<address, std::string> needed;
   for (const auto& server : services_.upstream_servers(config_.dns)) {
@@ -57,8 +58,8 @@ Attempt<> Router::check_neighbours(const config::Guest& guest) const {
   }
   for (const auto& its : outside) {
     if (const auto found = needed.find(its); found != needed.end()) {
-      return std::unexpected(its.to_string() + " is " + found->second + ", so it can't be guest " + guest.name +
-                             "'s in the world; give the guest another address of the uplink's network");
+      return std::unexpected(its.to_string() + " is " + found->second + ", so it can't be " + whose +
+                             "'s in the world; give it another address of the uplink's network");
     }
   }
   return {};
@@ -79,6 +80,18 @@ Attempt<> Router::stop_answering(const std::set<address>& before) {
   forgotten.remove_originals = plan.forget;
   commit_later(forgotten);
   return {};
+}
+
+// Of others' addresses nothing is said: theirs may be on their way to the host.
+Attempt<> Router::stop_answering_for(const config::Guest& guest) {
+  const auto answered_for = desired_.host.addresses;
+  const auto others = outside_addresses();
+  for (const auto* its : {&guest.floating, &guest.snat}) {
+    for (const auto& one : its->all()) {
+      if (!others.contains(one)) desired_.host.addresses.erase(one);
+    }
+  }
+  return stop_answering(answered_for);
 }
 
 // Of a guest whose rules are in.

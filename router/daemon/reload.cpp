@@ -212,11 +212,16 @@ asio::awaitable<Attempt<>> Router::apply_files(config::Config config, Before& be
   }
   adopt_config(std::move(config));
   if (auto clear = check_collisions(); !clear) co_return clear;
+  for (const auto& [name, network] : config_.networks) {
+    const auto known = before.config.networks.find(name);
+    if (known != before.config.networks.end() && known->second.snat == network.snat) continue;
+    if (auto fit = check_neighbours({}, network.snat, "network " + name); !fit) co_return fit;
+  }
   for (const auto& [tap, guest] : guests_.all()) {
     // Only for what is new: a guest whose link was spoilt since is a problem of its own, not of these files.
     const auto* known = before.guests->by_tap(tap);
     if (known == nullptr || known->floating != guest.floating || known->snat != guest.snat) {
-      if (auto fit = check_neighbours(guest); !fit) co_return fit;
+      if (auto fit = check_neighbours(guest.floating, guest.snat, "guest " + guest.name); !fit) co_return fit;
     }
     if (known != nullptr) continue;
     if (auto fit = check_link(guest); !fit) co_return fit;
@@ -308,6 +313,10 @@ void Router::dismiss(const config::GuestTable& before) {
   state::Change change;
   for (const auto& [tap, guest] : before.all()) {
     const auto* now = guests_.by_tap(tap);
+    if (now == nullptr || now->prefixes4 != guest.prefixes4 || now->prefixes6 != guest.prefixes6 ||
+        now->allowed_addresses != guest.allowed_addresses) {
+      forget_more(guest);
+    }
     if (guest.address6 && (now == nullptr || now->address6 != guest.address6)) vacated.emplace_back(*guest.address6);
     if (now == nullptr || now->floating != guest.floating) {
       for (const auto& floating : guest.floating.all()) vacated.push_back(floating);

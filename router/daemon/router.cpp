@@ -93,7 +93,7 @@ void Router::adopt_config(config::Config config) {
 void Router::adopt_policy(config::Config config) {
   config_ = std::move(config);
   // Mostly rules tell guests apart as before, and those are the same.
-  if (entered_ != guests_.revision() || !firewall::Profiles{config_}.tells_apart_as(profiles_)) enter_profiles();
+  if (entered_ != guests_.revision() || !firewall::Profiles{config_}.reads_as(profiles_)) enter_profiles();
 }
 
 void Router::enter_profiles() {

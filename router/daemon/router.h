@@ -118,7 +118,8 @@ class Router final : public control::Service {
   // Why the host can't have it so: an address of its own would be the guest's from then on.
   [[nodiscard]] Attempt<> check_addresses(const config::Guest& guest) const;
   // Whom this host itself depends on by address: it would answer for them, and talk to itself.
-  [[nodiscard]] Attempt<> check_neighbours(const config::Guest& guest) const;
+  [[nodiscard]] Attempt<> check_neighbours(const config::Addresses& floating, const config::Addresses& snat,
+                                           const std::string& whose) const;
   [[nodiscard]] state::Change unrecorded(const Plan& plan) const;
   [[nodiscard]] FullPlan full_plan() const;
   [[nodiscard]] Attempt<> apply_all(const FullPlan& plan, bool repairs = false);
@@ -207,6 +208,7 @@ class Router final : public control::Service {
   [[nodiscard]] std::set<address> outside_addresses() const;
   boost::asio::awaitable<Attempt<>> answer_for(config::Guest guest);
   [[nodiscard]] Attempt<> stop_answering(const std::set<address>& before);
+  [[nodiscard]] Attempt<> stop_answering_for(const config::Guest& guest);
 
   // --- commands.cpp, reload.cpp
   [[nodiscard]] Attempt<> check_link(const config::Guest& guest) const;
@@ -268,6 +270,8 @@ class Router final : public control::Service {
   // For a command, before its answer: what it denies has ended when whoever asked hears of it. The walk may take a
   // second; let the others pass the gate meanwhile.
   boost::asio::awaitable<void> end_denied(std::vector<ClosedPort> closed, std::vector<std::string>& warnings);
+  void forget_more(const config::Guest& gone);  // the connections of its prefixes and allowed addresses
+  boost::asio::awaitable<void> forget_twice(std::function<bool(const Connection&)> doomed);
   boost::asio::awaitable<void> cut_what_slipped_in();  // while rules were missing, or were others
 
   // --- views.cpp

@@ -120,8 +120,10 @@ Attempt<> Router::begin_rules(std::optional<std::string> trouble) {
     if (!installed && installed.error().code == EPERM) return std::unexpected(installed.error().to_string());
     if (!installed) trouble = told(installed.error());
     // Even where nothing was missing: the daemon before may have been killed when it had just put rules back.
-    if (installed) forget_untranslated();
-    if (installed && *installed) spawn([this] { return cut_what_slipped_in(); });
+    if (installed) {
+      forget_untranslated();
+      spawn([this] { return cut_what_slipped_in(); });
+    }
     if (installed && *installed && rules_seen) ++*rules_seen;
   }
   if (auto listening = listen_to_rules(rules_seen); !listening) return listening;
@@ -198,16 +200,20 @@ asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
     const auto plan = everything(full_plan());
     auto change = unrecorded(plan);
     if (change.put_originals.empty()) break;
-    if (auto noted = co_await note(std::move(change)); !noted) co_return noted;
+    if (auto noted = co_await note(std::move(change)); !noted) {
+      desired_.host.addresses.insert(answered_for.begin(), answered_for.end());  // still answered for
+      co_return noted;
+    }
     record(plane_.originals(), plan);
   }
-  if (auto silent = stop_answering(answered_for); !silent) co_return silent;
+  if (auto silent = stop_answering(answered_for); !silent) {
+    desired_.host.addresses.insert(answered_for.begin(), answered_for.end());
+    co_return silent;
+  }
   const auto installed = plane_.install(desired_rules());
   if (!installed) co_return std::unexpected(told(installed.error()));
-  if (*installed) {
-    forget_untranslated();
-    spawn([this] { return cut_what_slipped_in(); });
-  }
+  if (*installed) forget_untranslated();
+  spawn([this] { return cut_what_slipped_in(); });  // the rules may have been others for a while all the same
   rules_are_in();
   co_await make_taps();
   co_return apply_all(full_plan(), repairs);

@@ -74,8 +74,9 @@ void Router::mend_rules() {
   if (!mended->empty()) {
     mends_.mended_rules(*mended, look.after, ended);
     forget_untranslated();
-    spawn([this] { return cut_what_slipped_in(); });
   }
+  // Also where nothing is to be mended: they may have been away and back.
+  spawn([this] { return cut_what_slipped_in(); });
   rules_pace_.slow_down(std::max<BootClock::duration>(kRulesEvery, kRulesRest * (ended - began)));
   rules_pace_.use(ended);
 }

@@ -2,10 +2,14 @@
 // What guests have besides their own address: in the world, on this host's loopback, routed to them, or shared.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
 
+#include <array>
 #include <functional>
 
 #include "tests/integration/scene.h"
+#include "tests/lab/lib/sockets.h"
 
 namespace vrouter::lab {
 namespace {
@@ -275,6 +279,51 @@ TEST_F(Outside, APrefixLeadsNowhereWhileItsTapIsAway) {
   static_cast<void>(reached_now(scene.host, "10.9.0.7"));
   EXPECT_FALSE(nothing_left()) << "the checks above would prove nothing";
   tear_down();
+}
+
+TEST_F(Outside, RulesByAddressMeanGuestsThatComeLater) {
+  scene.daemon->vrouter({"add-guest", "tap1", "10.0.5.3"});
+  scene.daemon->set_policy(
+      "20-nets.toml", "[[rules]]\nname = \"no way\"\nfrom = \"net:10.9.0.0/24\"\nto = \"world\"\ndeny = \"any\"\n");
+  scene.daemon->vrouter({"reload"});
+  scene.daemon->vrouter({"add-guest", "tap0", "10.0.5.2", "--prefix", "10.9.0.0/24"});
+  EXPECT_THAT(scene.daemon->cli({"explain", "10.9.0.7", "world", "tcp/443"}).out, HasSubstr("denied by \"no way"));
+}
+
+// What was under way to a prefix before it was this guest's, or after it was, is nobody's who has it now.
+TEST_F(Outside, APrefixThatChangesHandsTakesNoConnectionsAlong) {
+  const auto closed = [](const std::string& address) {
+    return std::vector<std::string>{"--group", "shut", "--prefix", address};
+  };
+  scene.daemon->set_policy("20-shut.toml", "[groups.shut]\ningress = \"deny\"\n");
+  scene.daemon->vrouter({"reload"});
+  scene.daemon->vrouter({"add-guest", "tap0", "10.0.5.2", "--snat", "192.0.2.55"});
+  web.set_static("10.0.5.2/32", "10.0.5.1");
+  other.set_static("10.0.5.3/32", "10.0.5.1");
+  other.inside().must("ip address add 10.9.0.5/32 dev lo");
+  UniqueFd ear, mouth;
+  other.inside().enter([&] { ear = bind_udp("10.9.0.5", 9000); });
+  web.inside().enter([&] { mouth = bind_udp("0.0.0.0", 40000); });
+  const auto arrives = [&] {
+    send_to(mouth.get(), {"10.9.0.5", 9000}, "x");
+    pollfd ready{ear.get(), POLLIN, 0};
+    std::array<char, 8> buffer{};
+    return ::poll(&ready, 1, 200) > 0 && ::recv(ear.get(), buffer.data(), buffer.size(), MSG_DONTWAIT) > 0;
+  };
+  EXPECT_TRUE(wait_until([&] { return web.inside().sh("ping -c 1 -W 1 192.0.2.80").ok(); }));
+  for (int i = 0; i < 3; ++i) EXPECT_FALSE(arrives()) << "to the world";
+  Arguments add_other{"add-guest", "tap1", "10.0.5.3"};
+  for (const auto& word : closed("10.9.0.0/24")) add_other.push_back(word);
+  scene.daemon->vrouter(add_other);
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(arrives()) << i << ": it denies what comes in";
+  scene.daemon->vrouter({"remove-guest", "tap1"});
+  scene.daemon->vrouter({"add-guest", "tap1", "10.0.5.3", "--group", "web", "--prefix", "10.9.0.0/24"});
+  scene.daemon->set_policy("30-open.toml", "[[rules]]\nfrom = \"any\"\nto = \"group:web\"\nallow = \"udp/9000\"\n");
+  scene.daemon->vrouter({"reload"});
+  EXPECT_TRUE(wait_until(arrives)) << "the checks around this would prove nothing";
+  scene.daemon->vrouter({"remove-guest", "tap1"});
+  scene.daemon->vrouter(add_other);
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(arrives()) << i << ": it went on to the next who has the prefix";
 }
 
 TEST_F(Outside, RulesByAddressMeanPrefixesAndAllowedAddresses) {

@@ -42,6 +42,14 @@ std::string portrait(const Namespace& host) {
       "ip -o link show | grep -o '^[0-9]*: [a-z0-9@]*\\|group [^ ]*\\|<.*UP\\|mtu [0-9]*'; nft list ruleset");
 }
 
+// Its uplink has an IPv6 address of its own only a while after it has a carrier.
+void settle(const Namespace& host) {
+  EXPECT_TRUE(wait_until([&] {
+    const auto there = host.must("ip -6 -o address show dev eth0 scope link");
+    return !there.empty() && there.find("tentative") == std::string::npos;
+  }));
+}
+
 std::string state_of(const Daemon& daemon, const std::string& guest) {
   return std::string{
       boost::json::parse(daemon.vrouter({"--json", "show", guest})).at_pointer("/guest/state").as_string()};
@@ -176,6 +184,7 @@ TEST(Lifecycle, TeardownLeavesTheHostAsItWasFound) {
   Scene scene{{}, false};
   TapGuest guest{scene.host, "tap0"};
   scene.host.must("ip link set tap0 up; echo 2 > /proc/sys/net/ipv4/conf/tap0/rp_filter");
+  settle(scene.host);
   const auto before = portrait(scene.host);
   scene.daemon->start();
   scene.daemon->vrouter({"add-guest", "tap0", "10.0.5.2", "--publish", "8080:80/tcp"});
@@ -195,6 +204,7 @@ TEST(Lifecycle, TeardownLeavesTheHostAsItWasFound) {
 TEST(Lifecycle, TeardownWorksWithoutADaemon) {
   Scene scene{{}, false};
   TapGuest guest{scene.host, "tap0"};
+  settle(scene.host);
   const auto before = portrait(scene.host);
   scene.daemon->start();
   scene.daemon->vrouter({"add-guest", "tap0", "10.0.5.2"});

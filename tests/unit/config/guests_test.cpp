@@ -72,6 +72,8 @@ TEST_F(Guests, ACompleteGuestIsOnlyChecked) {
 TEST_F(Guests, HaveNoNameThatCommandsReadAsSomethingElse) {
   for (const auto* word : {"any", "host", "World"}) {
     EXPECT_THAT(refusal({.tap = "tap0", .name = word}), testing::HasSubstr("is a word of policies")) << word;
+    EXPECT_THAT(refusal({.tap = word}), testing::HasSubstr("is a word of policies")) << word;
+    EXPECT_EQ(refusal({.tap = word, .name = "web0"}), "taken in") << word;
   }
   add({.tap = "tap0", .name = "web1"});
   EXPECT_EQ(refusal({.tap = "tap1", .name = "tap0"}),

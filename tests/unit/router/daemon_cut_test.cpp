@@ -147,13 +147,29 @@ TEST_F(Cut, KnowsWhatCameByAPortThatIsClosed) {
   EXPECT_TRUE(closed_ports(web_, web_).empty());
 }
 
+TEST_F(Cut, SparesWhatAnotherPortLeadsThere) {
+  auto after = web_;
+  after.publish.front().last = 8090;  // 8080-8090:80
+  auto closed = closed_ports(web_, after);
+  ASSERT_EQ(closed.size(), 1U);
+  const auto by_8080 = translated("192.0.2.80", 8080, "10.0.5.2", 80);
+  EXPECT_TRUE(came_by(closed.front(), by_8080)) << "nothing leads there";
+  closed.front().open = after.publish;
+  EXPECT_FALSE(came_by(closed.front(), by_8080)) << "the range does";
+  closed.front().open = web_.publish;
+  EXPECT_FALSE(came_by(closed.front(), by_8080)) << "published again";
+  closed.front().open.clear();
+  ASSERT_TRUE(closed.front().floating.add(make_address("192.0.2.1")));
+  EXPECT_FALSE(came_by(closed.front(), by_8080)) << "by its floating address";
+}
+
 TEST_F(Cut, KnowsAClosedRangeOnOneAddress) {
   config::Publish range;
   range.host = make_address("192.0.2.1");
   range.first = 9000;
   range.last = 9002;
   range.guest_first = 79;
-  const ClosedPort closed{range, web_.address, {}};
+  const ClosedPort closed{web_.tap, range, web_.address, {}};
   EXPECT_TRUE(came_by(closed, translated("192.0.2.80", 9002, "10.0.5.2", 81)));
   EXPECT_FALSE(came_by(closed, translated("192.0.2.80", 9003, "10.0.5.2", 82)));
   EXPECT_FALSE(came_by(closed, translated("192.0.2.80", 9001, "10.0.5.2", 79)));
