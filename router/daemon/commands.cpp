@@ -475,6 +475,7 @@ Attempt<> Router::change_profile(const config::Guest& before, const config::Gues
     const auto known = profiles_;
     profiles_.add(after, network_of(after));
     auto made = plane_.restructure(skeleton(), {}, {});
+    plane_.release_former();
     if (made) return {};
     profiles_ = known;
     return std::unexpected(told(made.error()));
@@ -488,6 +489,7 @@ Attempt<> Router::change_profile(const config::Guest& before, const config::Gues
   const auto profiles_before = profiles_;
   profiles_.add(after, network_of(after));
   auto changed = plane_.restructure(skeleton(), elements_before, elements_of(after));
+  plane_.release_former();
   if (changed) return {};
   auto error = told(changed.error());
   profiles_ = profiles_before;

@@ -101,6 +101,27 @@ struct More {
   }
 };
 
+template <typename Prefix>
+bool overlaps_any(const std::vector<Prefix>& prefixes, const Prefix& one) {
+  return std::ranges::any_of(prefixes, [&one](const Prefix& other) { return config::overlap(other, one); });
+}
+
+// What leads to nobody, or to the world, from now on. Others' may be at work: their connections are judged instead.
+More more_of(const config::Guest& gone, const config::GuestTable& guests) {
+  More more{{}, gone.prefixes4, gone.prefixes6};
+  for (const auto& allowed : gone.allowed_addresses) {
+    auto taps = guests.allowed(allowed);
+    taps.erase(gone.tap);
+    if (taps.empty()) more.addresses.push_back(allowed);
+  }
+  for (const auto& [tap, guest] : guests.all()) {
+    if (tap == gone.tap) continue;
+    std::erase_if(more.prefixes4, [&](const auto& prefix) { return overlaps_any(guest.prefixes4, prefix); });
+    std::erase_if(more.prefixes6, [&](const auto& prefix) { return overlaps_any(guest.prefixes6, prefix); });
+  }
+  return more;
+}
+
 }  // namespace
 
 std::function<bool(const Connection&)> denied_by(std::shared_ptr<const firewall::Ruleset> rules,
@@ -138,7 +159,7 @@ bool came_by(const ClosedPort& closed, const Connection& connection) {
          std::ranges::find(floating, connection.destination) == floating.end();
 }
 
-asio::awaitable<Result<void>> Router::cut_denied(std::vector<ClosedPort> closed) {
+asio::awaitable<Result<void>> Router::cut_denied(std::vector<ClosedPort> closed, std::function<void()> meanwhile) {
   for (auto& port : closed) {
     const auto* now = guests_.by_tap(port.tap);
     if (now == nullptr) continue;
@@ -151,15 +172,17 @@ asio::awaitable<Result<void>> Router::cut_denied(std::vector<ClosedPort> closed)
            denied(connection);
   };
   co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<void>)>(
-      [this, &denied](auto handler) {
+      [this, &denied, &meanwhile](auto handler) {
         conntrack_->flush_denied(std::move(denied), [shared = std::make_shared<decltype(handler)>(std::move(handler))](
                                                         const Result<void>& flushed) { std::move (*shared)(flushed); });
+        if (meanwhile) meanwhile();
       },
       asio::use_awaitable);
 }
 
-asio::awaitable<void> Router::end_denied(std::vector<ClosedPort> closed, std::vector<std::string>& warnings) {
-  if (const auto cut = co_await cut_denied(closed); !cut) {
+asio::awaitable<void> Router::end_denied(std::vector<ClosedPort> closed, std::vector<std::string>& warnings,
+                                         std::function<void()> meanwhile) {
+  if (const auto cut = co_await cut_denied(closed, std::move(meanwhile)); !cut) {
     warnings.push_back("connections under way that are denied now may go on: " + cut.error().to_string());
   }
   spawn([this, closed = std::move(closed)] { return cut_stragglers(closed); });
@@ -170,26 +193,18 @@ asio::awaitable<void> Router::cut_what_slipped_in() {
   co_await cut_stragglers();
 }
 
-// What others may be given, or leads elsewhere from now on. An allowed address that another guest has too may be that
-// one's at work: its connections are judged, not forgotten.
 void Router::forget_more(const config::Guest& gone) {
-  More more{{}, gone.prefixes4, gone.prefixes6};
-  for (const auto& allowed : gone.allowed_addresses) {
-    auto taps = guests_.allowed(allowed);
-    taps.erase(gone.tap);
-    if (taps.empty()) more.addresses.push_back(allowed);
-  }
-  if (more.empty()) return;
-  spawn([this, more = std::make_shared<const More>(std::move(more))] {
-    return forget_twice([more](const Connection& connection) {
-      return more->holds(connection.source) || more->holds(connection.destination) || more->holds(connection.target);
-    });
-  });
+  if (gone.has_more_addresses()) spawn([this, gone] { return forget_twice(gone); });
 }
 
-asio::awaitable<void> Router::forget_twice(std::function<bool(const Connection&)> doomed) {
-  const auto forget = [this, &doomed] {
-    conntrack_->flush_denied(doomed, [](const Result<void>& flushed) {
+asio::awaitable<void> Router::forget_twice(config::Guest gone) {
+  const auto forget = [this, &gone] {
+    auto more = more_of(gone, guests_);
+    if (more.empty()) return;
+    const auto its = [more = std::move(more)](const Connection& connection) {
+      return more.holds(connection.source) || more.holds(connection.destination) || more.holds(connection.target);
+    };
+    conntrack_->flush_denied(its, [](const Result<void>& flushed) {
       if (!flushed) log_warning(flushed.error().to_string());
     });
   };

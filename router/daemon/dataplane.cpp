@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "firewall/decompile.h"
 #include "firewall/diff.h"
@@ -235,11 +236,12 @@ Result<void> Dataplane::restructure(firewall::Ruleset skeleton, const std::vecto
   const auto present = held(before);
   bool lost = false;  // what the kernel said to it
   auto transaction = firewall::change_rules(*rules_, skeleton);
-  const auto take_guests = [&](std::shared_ptr<const firewall::Ruleset> from) {
-    for (const auto& [ref, elements] : from->elements) {
+  const auto take_guests = [&] {
+    for (const auto& [ref, elements] : rules_->elements) {
       if (firewall::holds_guests(ref)) skeleton.elements[ref] = elements;
     }
-    from.reset();  // what nobody else holds now is changed where it is
+  };
+  const auto change_guests = [&] {
     skeleton.erase(present);
     skeleton.insert(after);
   };
@@ -250,13 +252,18 @@ Result<void> Dataplane::restructure(firewall::Ruleset skeleton, const std::vecto
     const auto applied = apply_in_phases(*ports_.nft, std::move(*transaction));
     if (!applied && !came_too_late(applied.error())) return std::unexpected(applied.error());
     if (applied) {
-      take_guests(std::move(rules_));
+      take_guests();
+      former_ = std::exchange(rules_, nullptr);
+      // What nobody shares is changed where it is: thousands of elements needn't be copied.
+      if (former_.use_count() == 1) former_->elements.clear();
+      change_guests();
       rules_ = std::make_shared<firewall::Ruleset>(std::move(skeleton));
       return {};
     }
     lost = applied.error().code == ENOBUFS;
   }
-  take_guests(rules_);
+  take_guests();
+  change_guests();
   return install_after(std::move(skeleton), lost);
 }
 

@@ -68,6 +68,8 @@ class Dataplane {
   // `before` to `after`, in one transaction with what differs from what the kernel last accepted: it isn't read.
   [[nodiscard]] Result<void> restructure(firewall::Ruleset skeleton, const std::vector<firewall::Element>& before,
                                          const std::vector<firewall::Element>& after);
+  // Thousands of chains and sets take milliseconds to free: call this when nobody waits any more.
+  void release_former() noexcept { former_.reset(); }
   [[nodiscard]] const firewall::Ruleset& rules() const noexcept { return *rules_; }
   // The same, as it is now, for whoever goes on looking at it while it changes. A copy is made only when a change comes
   // while somebody still looks.
@@ -87,6 +89,7 @@ class Dataplane {
   Observed observed_;
   Originals originals_;
   std::shared_ptr<firewall::Ruleset> rules_ = std::make_shared<firewall::Ruleset>();  // as last accepted by the kernel
+  std::shared_ptr<firewall::Ruleset> former_;  // before the last restructure(), without what guests have in it
 };
 
 }  // namespace vrouter::router

@@ -97,8 +97,20 @@ std::vector<std::string> differences(const config::Config& before, const config:
   return changes;
 }
 
+// The guest with what it has no more of prefixes and allowed addresses.
+config::Guest without(config::Guest before, const config::Guest& now) {
+  const auto kept = [](const auto& all) {
+    return [&all](const auto& one) { return std::ranges::find(all, one) != all.end(); };
+  };
+  std::erase_if(before.prefixes4, kept(now.prefixes4));
+  std::erase_if(before.prefixes6, kept(now.prefixes6));
+  std::erase_if(before.allowed_addresses, kept(now.allowed_addresses));
+  return before;
+}
+
 // After the answer: the summary looks at every guest, and what held before is freed with its last owner.
-asio::awaitable<void> tell_ready(const Router& router, std::shared_ptr<void> /*what held before*/) {
+asio::awaitable<void> tell_ready(const Router& router, Dataplane& plane, std::shared_ptr<void> /*what held before*/) {
+  plane.release_former();
   notify_ready(router.summary());
   co_return;
 }
@@ -183,7 +195,7 @@ control::Answer<control::ReloadView> Router::reload(std::optional<std::chrono::s
   co_await finish_reload(before, shown, pass);
   log_info("reloaded (uid " + std::to_string(peer.uid) + "): " + in_short(shown.changes) +
            (confirm_within ? "; to be confirmed within " + std::to_string(confirm_within->count()) + " s" : ""));
-  spawn([this, old = std::make_shared<Before>(std::move(before))] { return tell_ready(*this, old); });
+  spawn([this, old = std::make_shared<Before>(std::move(before))] { return tell_ready(*this, plane_, old); });
   co_return shown;
 }
 
@@ -275,15 +287,20 @@ asio::awaitable<void> Router::finish_reload(const Before& before, control::Reloa
   if (!failed_.empty()) retry_later();
   start_repair();
   spawn([this] { return fit_conntrack(); });
-  // Said, not refused: who listens may be meant to stop, and a daemon started later must not keep these from a boot.
-  for (auto& hidden : hidden_sockets(config_.guests)) shown.warnings.push_back(std::move(hidden));
-  for (const auto& warning : config_.warnings) shown.warnings.push_back(warning.to_string());
-  const auto obstacles = foreign_obstacles({});
-  shown.warnings.insert(shown.warnings.begin(), obstacles.begin(), obstacles.end());
-  if (shown.changes.empty()) co_return;
+  const auto look_around = [this, &shown] {
+    // Said, not refused: who listens may be meant to stop, and a daemon started later must not keep these from a boot.
+    for (auto& hidden : hidden_sockets(config_.guests)) shown.warnings.push_back(std::move(hidden));
+    for (const auto& warning : config_.warnings) shown.warnings.push_back(warning.to_string());
+    const auto obstacles = foreign_obstacles({});
+    shown.warnings.insert(shown.warnings.begin(), obstacles.begin(), obstacles.end());
+  };
+  if (shown.changes.empty()) {
+    look_around();
+    co_return;
+  }
   pass.reset();
   const auto closed = before.guests ? closed_ports(*before.guests, guests_) : std::vector<ClosedPort>{};
-  co_await end_denied(closed, shown.warnings);
+  co_await end_denied(closed, shown.warnings, look_around);
 }
 
 // What differs, in one transaction, whatever else is on this host.
@@ -313,10 +330,7 @@ void Router::dismiss(const config::GuestTable& before) {
   state::Change change;
   for (const auto& [tap, guest] : before.all()) {
     const auto* now = guests_.by_tap(tap);
-    if (now == nullptr || now->prefixes4 != guest.prefixes4 || now->prefixes6 != guest.prefixes6 ||
-        now->allowed_addresses != guest.allowed_addresses) {
-      forget_more(guest);
-    }
+    if (guest.has_more_addresses()) forget_more(now == nullptr ? guest : without(guest, *now));
     if (guest.address6 && (now == nullptr || now->address6 != guest.address6)) vacated.emplace_back(*guest.address6);
     if (now == nullptr || now->floating != guest.floating) {
       for (const auto& floating : guest.floating.all()) vacated.push_back(floating);

@@ -163,6 +163,7 @@ Result<void> Router::enter(const config::Guest& guest) {
   const auto before = profiles_;
   profiles_.add(guest, network_of(guest));
   auto entered = plane_.restructure(skeleton(), {}, elements_of(guest));
+  plane_.release_former();
   if (!entered && entered.error().code == ENOBUFS) on_rules_event(firewall::ChangesLost{});
   if (!entered) profiles_ = before;
   return entered;

@@ -265,13 +265,16 @@ class Router final : public control::Service {
 
   // --- cut.cpp: connections under way that the rules in force would refuse
   // With those that came by ports which lead to guests no more.
-  boost::asio::awaitable<Result<void>> cut_denied(std::vector<ClosedPort> closed = {});
+  // `meanwhile` is called while another thread goes through the connections.
+  boost::asio::awaitable<Result<void>> cut_denied(std::vector<ClosedPort> closed = {},
+                                                  std::function<void()> meanwhile = {});
   boost::asio::awaitable<void> cut_stragglers(std::vector<ClosedPort> closed = {});
   // For a command, before its answer: what it denies has ended when whoever asked hears of it. The walk may take a
   // second; let the others pass the gate meanwhile.
-  boost::asio::awaitable<void> end_denied(std::vector<ClosedPort> closed, std::vector<std::string>& warnings);
+  boost::asio::awaitable<void> end_denied(std::vector<ClosedPort> closed, std::vector<std::string>& warnings,
+                                          std::function<void()> meanwhile = {});
   void forget_more(const config::Guest& gone);  // the connections of its prefixes and allowed addresses
-  boost::asio::awaitable<void> forget_twice(std::function<bool(const Connection&)> doomed);
+  boost::asio::awaitable<void> forget_twice(config::Guest gone);
   boost::asio::awaitable<void> cut_what_slipped_in();  // while rules were missing, or were others
 
   // --- views.cpp
