@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
+#include <functional>
 
 #include "router/daemon/conntrack_limit.h"
 #include "router/daemon/log.h"
@@ -18,6 +19,10 @@ namespace {
 constexpr std::chrono::seconds kRulesAgainSlowest{30};
 constexpr std::chrono::milliseconds kStragglers{200};
 
+Prefix whole(const address& one) {
+  return one.is_v4() ? Prefix{network_v4{one.to_v4(), 32}} : Prefix{network_v6{one.to_v6(), 128}};
+}
+
 void forget(ConntrackFlusher& flusher, Translated wanted) {
   flusher.flush_untranslated(std::move(wanted), [](const Result<void>& flushed) {
     if (!flushed) log_warning(flushed.error().to_string());
@@ -25,11 +30,10 @@ void forget(ConntrackFlusher& flusher, Translated wanted) {
 }
 
 // A packet that was inside the kernel while the rules came back is tracked only when it leaves: after the first walk.
-boost::asio::awaitable<void> forget_stragglers(boost::asio::io_context& io, ConntrackFlusher& flusher,
-                                               Translated wanted) {
+boost::asio::awaitable<void> again_later(boost::asio::io_context& io, std::function<void()> walk) {
   boost::asio::steady_timer later{io, kStragglers};
   co_await later.async_wait(boost::asio::use_awaitable);
-  forget(flusher, std::move(wanted));
+  walk();
 }
 
 }  // namespace
@@ -129,43 +133,47 @@ void Router::cut_guests_off(const std::string& why) {
   rules_again_ = std::min(rules_again_ * 2, kRulesAgainSlowest);
 }
 
+// Each walk asks anew what is translated: guests come meanwhile.
 void Router::forget_untranslated() {
-  Translated wanted;
-  const auto ipv6 = networks_with_ipv6();
-  for (const auto& [name, network] : config_.networks) {
-    std::vector<Prefix> prefixes{network.prefix};
-    if (ipv6.contains(name) && network.prefix6) prefixes.emplace_back(*network.prefix6);
-    for (const auto& prefix : prefixes) {
-      wanted.guests.push_back(prefix);
-      if (network.mode == config::Mode::nat) wanted.inner.push_back(prefix);
-    }
-  }
-  // What guests want of this host's own addresses is translated as little as what they want of each other.
-  for (const auto& [index, addresses] : plane_.observed().addresses()) {
-    for (const auto& own : addresses) {
-      if (own.local.is_v4()) {
-        wanted.guests.emplace_back(network_v4{own.local.to_v4(), 32});
-      } else {
-        wanted.guests.emplace_back(network_v6{own.local.to_v6(), 128});
+  const auto translated = [this] {
+    Translated wanted;
+    const auto ipv6 = networks_with_ipv6();
+    for (const auto& [name, network] : config_.networks) {
+      std::vector<Prefix> prefixes{network.prefix};
+      if (ipv6.contains(name) && network.prefix6) prefixes.emplace_back(*network.prefix6);
+      for (const auto& prefix : prefixes) {
+        wanted.guests.push_back(prefix);
+        if (network.mode == config::Mode::nat) wanted.inner.push_back(prefix);
       }
     }
-  }
-  for (const auto& [tap, guest] : guests_.all()) {
-    std::vector<Prefix> prefixes(guest.prefixes4.begin(), guest.prefixes4.end());
-    prefixes.insert(prefixes.end(), guest.prefixes6.begin(), guest.prefixes6.end());
-    for (const auto& prefix : prefixes) {
-      wanted.guests.push_back(prefix);
-      if (network_of(guest).mode == config::Mode::nat) wanted.inner.push_back(prefix);
-    }
-    for (const auto& port : guest.publish) {
-      if (port.protocol != config::Protocol::udp) continue;
-      for (int number = port.first; number <= port.last; ++number) {
-        wanted.published.insert(static_cast<std::uint16_t>(number));
+    // What guests want of this host's own addresses is translated as little as what they want of each other.
+    for (const auto& [index, addresses] : plane_.observed().addresses()) {
+      for (const auto& own : addresses) {
+        wanted.guests.push_back(whole(own.local));
       }
     }
-  }
-  spawn([this, wanted] { return forget_stragglers(io_, *conntrack_, wanted); });
-  forget(*conntrack_, std::move(wanted));
+    for (const auto& [tap, guest] : guests_.all()) {
+      std::vector<Prefix> prefixes(guest.prefixes4.begin(), guest.prefixes4.end());
+      prefixes.insert(prefixes.end(), guest.prefixes6.begin(), guest.prefixes6.end());
+      for (const auto& prefix : prefixes) {
+        wanted.guests.push_back(prefix);
+        if (network_of(guest).mode == config::Mode::nat) wanted.inner.push_back(prefix);
+      }
+      for (const auto& allowed : guest.allowed_addresses) wanted.guests.push_back(whole(allowed));
+      for (const auto& port : guest.publish) {
+        if (port.protocol != config::Protocol::udp) continue;
+        for (int number = port.first; number <= port.last; ++number) {
+          wanted.published.insert(static_cast<std::uint16_t>(number));
+        }
+      }
+    }
+    return wanted;
+  };
+  const auto walk = [this, translated] {
+    if (!stopped_) forget(*conntrack_, translated());
+  };
+  spawn([this, walk] { return again_later(io_, walk); });
+  walk();
 }
 
 void Router::rules_are_in() {

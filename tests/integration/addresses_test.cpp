@@ -7,7 +7,10 @@
 
 #include <array>
 #include <functional>
+#include <thread>
+#include <vector>
 
+#include "tests/integration/conversation.h"
 #include "tests/integration/scene.h"
 #include "tests/lab/lib/sockets.h"
 
@@ -233,6 +236,29 @@ TEST_F(Outside, PrefixesAreRoutedToTheGuestAndMaySendFromIt) {
   scene.daemon->vrouter({"remove-guest", "tap0"});
   EXPECT_THAT(scene.host.must("ip route; ip -6 route"), Not(HasSubstr("10.9.0.0")));
   tear_down();
+}
+
+TEST_F(Outside, AReloadLeavesConnectionsOfPrefixesAndAllowedAddressesAlone) {
+  add({"--group", "web", "--prefix", "10.9.0.0/24", "--prefix", "fd00:9::/64", "--allow-address", "10.7.0.50"});
+  web.inside().must(
+      "ip address add 10.9.0.7/32 dev lo; ip address add 10.7.0.50/32 dev eth0; ip -6 address add fd00:9::7/128 dev lo "
+      "nodad");
+  struct Way {
+    Namespace& from;
+    const char* to;
+  };
+  std::vector<Conversation> under_way;
+  for (const auto& [from, to] : {Way{scene.host, "10.9.0.7"}, Way{other.inside(), "10.9.0.7"},
+                                 Way{scene.host, "10.7.0.50"}, Way{other.inside(), "10.7.0.50"}}) {
+    under_way.emplace_back(Call{from, to, 80, web.inside()});
+    EXPECT_TRUE(under_way.back().goes_on()) << to;
+  }
+  under_way.emplace_back(Call{web.inside(), Scene::kWorld, 8000, scene.world, 0, "10.9.0.7"});
+  EXPECT_TRUE(under_way.back().goes_on());
+  scene.daemon->set_policy("20-more.toml", "[groups.more]\n");
+  scene.daemon->vrouter({"reload"});
+  std::this_thread::sleep_for(400ms);  // the second walks, that of the start with them
+  for (auto& each : under_way) EXPECT_TRUE(each.goes_on()) << &each - under_way.data();
 }
 
 TEST_F(Outside, APrefixLeadsNowhereWhileItsTapIsAway) {
