@@ -200,7 +200,7 @@ method GetRuleset() -> (ruleset: string)
 
 # What would become of the first packet of a connection, and by which rules. Each end is a guest (TAP, name or address),
 # another address, "host" or "world"; packet is such as "tcp/443" or "icmp/echo-request".
-# verdict is "allow", "deny", "reject" or "unroutable".
+# verdict is "allow", "deny", "reject", "unroutable", or "unjudged" of what is neither from a guest nor to one.
 method Explain(from: string, to: string, packet: string) -> (
   from: string,
   to: string,

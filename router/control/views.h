@@ -122,7 +122,7 @@ struct ExplainSide {
 struct ExplainView {
   std::string from, to;            // "web1 (10.0.5.2)"
   std::string packet;              // "tcp/443"
-  std::string verdict;             // "allow", "deny", "reject" or "unroutable"
+  std::string verdict;             // "allow", "deny", "reject", "unroutable" or "unjudged"
   std::string summary;             // one sentence
   std::vector<std::string> steps;  // what each side said, and what was translated
   std::vector<ExplainSide> sides{};

@@ -93,8 +93,18 @@ TEST_F(Published, RangesOfUdpPortsLandOnTheirTwins) {
 
 TEST_F(Published, IsClosedAgainByUnpublish) {
   ASSERT_EQ(fetch(scene.world, "http://192.0.2.1:8080/"), "hello from web1");
+  const auto explain = [&](const std::string& to, const std::string& packet) {
+    return scene.daemon->cli({"explain", "world", to, packet});
+  };
+  EXPECT_EQ(explain("192.0.2.1", "tcp/8080").status, 0);
+  const auto past_it = explain("web1", "tcp/80");
+  EXPECT_EQ(past_it.status, 1);
+  EXPECT_NE(past_it.out.find("published as 8080:80/tcp: ask about port 8080 of"), std::string::npos) << past_it.out;
   scene.daemon->vrouter({"unpublish", "web1", "8080:80/tcp"});
   EXPECT_EQ(fetch(scene.world, "http://192.0.2.1:8080/"), "");
+  const auto closed = explain("192.0.2.1", "tcp/8080");
+  EXPECT_EQ(closed.status, 1) << "this host's own affair, and no yes";
+  EXPECT_NE(closed.out.find("not judged"), std::string::npos) << closed.out;
   EXPECT_EQ(scene.daemon->cli({"unpublish", "web1", "8080:80/tcp"}).status, 1) << "it publishes no such port any more";
 }
 

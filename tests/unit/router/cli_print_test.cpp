@@ -118,6 +118,15 @@ TEST(Print, AGuestWithItsLeaseAndWarnings) {
   EXPECT_THAT(text, HasSubstr("warnings  first\n          second\n"));
 }
 
+TEST(Print, ARuleSaysWithinWhichLimitItAllows) {
+  control::RuleView rule;
+  rule.name = "mail";
+  rule.action = "allow";
+  EXPECT_THAT(rules_table({rule}, false), testing::Not(HasSubstr("allow 10/minute")));
+  rule.limit = "10/minute burst 5";
+  EXPECT_THAT(rules_table({rule}, false), HasSubstr("allow 10/minute burst 5"));
+}
+
 TEST(Print, StatusBeginsWithWhatIsWrong) {
   control::StatusView status;
   status.health = control::Health::degraded;

@@ -58,6 +58,7 @@ TEST(ControlServer, CarriesEveryCall) {
   rule.from = {"group:web"};
   rule.to = {"group:db"};
   rule.services = {"tcp/5432"};
+  rule.limit = "10/minute burst 5";
   rule.count = Count{3, 180};
   server.service.rule_views = {rule};
   EXPECT_EQ(client.rules()->value, std::vector{rule});
