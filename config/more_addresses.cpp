@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config/more_addresses.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "config/address_sets.h"
@@ -22,6 +23,12 @@ void MoreAddresses::add(const Guest& guest) {
 void MoreAddresses::normalise() {
   v4 = normalised(std::move(v4));
   v6 = normalised(std::move(v6));
+}
+
+bool MoreAddresses::holds(const address& its) const {
+  if (its.is_v4())
+    return std::ranges::any_of(v4, [&](const network_v4& prefix) { return contains(prefix, its.to_v4()); });
+  return std::ranges::any_of(v6, [&](const network_v6& prefix) { return contains(prefix, its.to_v6()); });
 }
 
 MoreAddresses more_addresses(const Guest& guest) {

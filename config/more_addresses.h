@@ -14,6 +14,8 @@ struct MoreAddresses {
 
   void add(const Guest& guest);
   void normalise();  // as address_sets.h wants them
+  [[nodiscard]] bool empty() const noexcept { return v4.empty() && v6.empty(); }
+  [[nodiscard]] bool holds(const address& its) const;
 };
 
 [[nodiscard]] MoreAddresses more_addresses(const Guest& guest);  // as they are written, in order

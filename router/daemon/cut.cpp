@@ -14,19 +14,18 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <iterator>
-#include <type_traits>
 #include <utility>
 
+#include "config/more_addresses.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
+#include "router/daemon/stragglers.h"
 
 namespace vrouter::router {
 
 namespace asio = boost::asio;
 
 namespace {
-
-constexpr std::chrono::milliseconds kStragglers{200};
 
 class Judge {
  public:
@@ -81,45 +80,24 @@ bool leads(const config::Publish& port, const Connection& connection) {
          connection.target_port - port.guest_first == connection.destination_port - port.first;
 }
 
-// What is a guest's besides its own address.
-struct More {
-  std::vector<address> addresses;
-  std::vector<network_v4> prefixes4;
-  std::vector<network_v6> prefixes6;
-
-  [[nodiscard]] bool empty() const { return addresses.empty() && prefixes4.empty() && prefixes6.empty(); }
-  [[nodiscard]] bool holds(const address& a) const {
-    const auto in = [&a](const auto& prefix) {
-      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(prefix)>, network_v4>) {
-        return a.is_v4() && config::contains(prefix, a.to_v4());
-      } else {
-        return a.is_v6() && config::contains(prefix, a.to_v6());
-      }
-    };
-    return std::ranges::find(addresses, a) != addresses.end() || std::ranges::any_of(prefixes4, in) ||
-           std::ranges::any_of(prefixes6, in);
-  }
-};
-
-template <typename Prefix>
-bool overlaps_any(const std::vector<Prefix>& prefixes, const Prefix& one) {
-  return std::ranges::any_of(prefixes, [&one](const Prefix& other) { return config::overlap(other, one); });
-}
-
 // What leads to nobody, or to the world, from now on. Others' may be at work: their connections are judged instead.
-More more_of(const config::Guest& gone, const config::GuestTable& guests) {
-  More more{{}, gone.prefixes4, gone.prefixes6};
-  for (const auto& allowed : gone.allowed_addresses) {
+config::MoreAddresses lost_with(config::Guest gone, const config::GuestTable& guests) {
+  std::erase_if(gone.allowed_addresses, [&](const address& allowed) {
     auto taps = guests.allowed(allowed);
     taps.erase(gone.tap);
-    if (taps.empty()) more.addresses.push_back(allowed);
-  }
+    return !taps.empty();
+  });
   for (const auto& [tap, guest] : guests.all()) {
     if (tap == gone.tap) continue;
-    std::erase_if(more.prefixes4, [&](const auto& prefix) { return overlaps_any(guest.prefixes4, prefix); });
-    std::erase_if(more.prefixes6, [&](const auto& prefix) { return overlaps_any(guest.prefixes6, prefix); });
+    const auto meets = [](const auto& prefixes) {
+      return [&prefixes](const auto& lost) {
+        return std::ranges::any_of(prefixes, [&lost](const auto& its) { return config::overlap(its, lost); });
+      };
+    };
+    std::erase_if(gone.prefixes4, meets(guest.prefixes4));
+    std::erase_if(gone.prefixes6, meets(guest.prefixes6));
   }
-  return more;
+  return config::more_addresses(gone);
 }
 
 }  // namespace
@@ -199,7 +177,7 @@ void Router::forget_more(const config::Guest& gone) {
 
 asio::awaitable<void> Router::forget_twice(config::Guest gone) {
   const auto forget = [this, &gone] {
-    auto more = more_of(gone, guests_);
+    auto more = lost_with(gone, guests_);
     if (more.empty()) return;
     const auto its = [more = std::move(more)](const Connection& connection) {
       return more.holds(connection.source) || more.holds(connection.destination) || more.holds(connection.target);
@@ -214,8 +192,7 @@ asio::awaitable<void> Router::forget_twice(config::Guest gone) {
   forget();
 }
 
-// A packet that was inside the kernel while the rules changed is tracked only when it leaves: after the first walk. By
-// then the rules may be others, and those count.
+// By then the rules may be others, and those count.
 asio::awaitable<void> Router::cut_stragglers(std::vector<ClosedPort> closed) {
   asio::steady_timer later{io_, kStragglers};
   co_await later.async_wait(asio::use_awaitable);

@@ -141,10 +141,10 @@ Attempt<> Router::check_files(config::Config& loaded) {
     declared = config::declared_guests(loaded);
     for (const auto& [tap, guest] : declared->all()) guests.push_back(&guest);
   }
-  if (!loaded.policy.expects.empty()) guests.reserve(guests.size() + guests_.size());
-  for (const auto& [tap, guest] : guests_.all()) {
-    if (loaded.policy.expects.empty()) break;  // nobody is asked for
-    if (!declared || guest.declared_at.file.empty()) guests.push_back(&guest);
+  if (!loaded.policy.expects.empty()) {
+    for (const auto& [tap, guest] : guests_.all()) {
+      if (!declared || guest.declared_at.file.empty()) guests.push_back(&guest);
+    }
   }
   if (const auto problems = firewall::prove(loaded, guests, loaded.warnings, &proved_); !problems.empty())
     return std::unexpected(lines(problems));

@@ -11,13 +11,13 @@
 #include "router/daemon/conntrack_limit.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
+#include "router/daemon/stragglers.h"
 
 namespace vrouter::router {
 
 namespace {
 
 constexpr std::chrono::seconds kRulesAgainSlowest{30};
-constexpr std::chrono::milliseconds kStragglers{200};
 
 Prefix whole(const address& one) {
   return one.is_v4() ? Prefix{network_v4{one.to_v4(), 32}} : Prefix{network_v6{one.to_v6(), 128}};
@@ -29,7 +29,6 @@ void forget(ConntrackFlusher& flusher, Translated wanted) {
   });
 }
 
-// A packet that was inside the kernel while the rules came back is tracked only when it leaves: after the first walk.
 boost::asio::awaitable<void> again_later(boost::asio::io_context& io, std::function<void()> walk) {
   boost::asio::steady_timer later{io, kStragglers};
   co_await later.async_wait(boost::asio::use_awaitable);
