@@ -49,6 +49,16 @@ std::string_view name(Addressing value) noexcept {
   std::abort();
 }
 
+std::string_view name(Identity value) noexcept {
+  switch (value) {
+    case Identity::client_id:
+      return "client-id";
+    case Identity::mac:
+      return "mac";
+  }
+  std::abort();
+}
+
 std::string_view name(Protocol value) noexcept {
   switch (value) {
     case Protocol::tcp:

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/mac_address.h"
+#include "config/dhcp.h"
 #include "config/limits.h"
 #include "config/networks.h"
 #include "config/policy.h"
@@ -39,27 +40,6 @@ struct Host {
   std::uint8_t route_protocol = 118;
   TableOwner table_owner = TableOwner::automatic;
   bool operator==(const Host&) const = default;
-};
-
-struct AddressRange {
-  address_v4 first, last;  // both inclusive
-  [[nodiscard]] bool contains(const address_v4& a) const noexcept { return first <= a && a <= last; }
-  bool operator==(const AddressRange&) const = default;
-};
-
-// A DHCP option by number with its bytes as they go on the wire (RFC 2132).
-struct RawDhcpOption {
-  std::uint8_t code = 0;
-  std::vector<std::uint8_t> value;
-  bool operator==(const RawDhcpOption&) const = default;
-};
-
-struct NetworkDhcp {
-  std::chrono::seconds lease_time{3600};
-  std::vector<RawDhcpOption> options;
-  std::optional<AddressRange> range;  // leases for clients that are no declared guest
-  std::vector<address_v4> relays;     // whose relayed packets count
-  bool operator==(const NetworkDhcp&) const = default;
 };
 
 // At most one of each family.
@@ -123,8 +103,10 @@ struct Guest {
   [[nodiscard]] bool has_more_addresses() const noexcept {
     return !allowed_addresses.empty() || !prefixes4.empty() || !prefixes6.empty();
   }
-  Limits limits;            // its own; what holds is merged() with its network's
-  bool ephemeral = false;   // forgotten when its TAP goes
+  Limits limits;           // its own; what holds is merged() with its network's
+  ClientDhcp dhcp;         // its own
+  bool shared = false;     // an interface with several clients behind it, which get addresses by lease; has none itself
+  bool ephemeral = false;  // forgotten when its TAP goes
   bool create_tap = false;  // made by vrouter, and removed with the guest
   std::string owner;        // user that may open a created TAP; empty: root only
   Place declared_at;        // file empty: added by command
@@ -149,8 +131,9 @@ struct Config {
   std::map<std::string, Network> networks;
   Dns dns;
   std::vector<Guest> guests;  // the declared ones, in the file's order: each complete, its address included
-  Policy policy;              // of every policy file
-  Problems warnings;          // what is odd in the policy, yet may be meant: said, not refused
+  std::map<std::string, ClientDhcp> dhcp_groups;  // what members of a group are told besides
+  Policy policy;                                  // of every policy file
+  Problems warnings;                              // what is odd in the policy, yet may be meant: said, not refused
   bool operator==(const Config&) const = default;
 };
 

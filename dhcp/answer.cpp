@@ -81,13 +81,13 @@ class Composer {
     }
   }
   void the_networks_rest() {
-    for (const auto& option : binding_.options) {
+    for (const auto& option : binding_.settings.options) {
       if (!is_protocols_own(option.code) && !out_.find(option.code)) out_.add(option.code, option.value);
     }
   }
   [[nodiscard]] const config::RawDhcpOption* configured(std::uint8_t code) const {
-    const auto it = std::ranges::find(binding_.options, code, &config::RawDhcpOption::code);
-    return it == binding_.options.end() ? nullptr : &*it;
+    const auto it = std::ranges::find(binding_.settings.options, code, &config::RawDhcpOption::code);
+    return it == binding_.settings.options.end() ? nullptr : &*it;
   }
 
  private:
@@ -107,17 +107,17 @@ std::span<const std::uint8_t> bytes_of(std::string_view text) noexcept {
 // What the client's interface is to be configured with; the order decides what survives a small reply.
 void add_configuration(const Request& request, const Binding& binding, OptionList& out) {
   Composer options{binding, out};
-  const bool routed = binding.addressing == config::Addressing::routed && !is_boot_rom(request);
-  const unsigned prefix_length = routed ? kHostMask : binding.prefix_length;
-  const auto routes = routes_via(binding.gateway);
+  const bool routed = binding.settings.addressing == config::Addressing::routed && !is_boot_rom(request);
+  const unsigned prefix_length = routed ? kHostMask : binding.settings.prefix_length;
+  const auto routes = routes_via(binding.settings.gateway);
   options.best(option::kSubnetMask, mask_of(prefix_length));
-  options.best(option::kRouter, binding.gateway);
+  options.best(option::kRouter, binding.settings.gateway);
   if (routed) options.best(option::kClasslessRoutes, std::span<const std::uint8_t>{routes});
-  options.best(option::kDnsServer, binding.gateway);
+  options.best(option::kDnsServer, binding.settings.gateway);
   // RFC 6842: the client's own identifier, so that it knows the answer is its own.
   if (!request.client_id.empty()) out.add(option::kClientIdentifier, request.client_id.span());
-  options.best(option::kInterfaceMtu, std::max(binding.mtu, kMinMtu));
-  if (!binding.domain.empty()) options.best(option::kDomainName, bytes_of(binding.domain));
+  options.best(option::kInterfaceMtu, std::max(binding.settings.mtu, kMinMtu));
+  if (!binding.settings.domain.empty()) options.best(option::kDomainName, bytes_of(binding.settings.domain));
   if (!binding.host_name.empty()) options.best(option::kHostName, bytes_of(binding.host_name));
   options.best(option::kBroadcast, broadcast_of(binding.address, prefix_length));
   if (routed) {
@@ -126,7 +126,7 @@ void add_configuration(const Request& request, const Binding& binding, OptionLis
     options.best(option::kMicrosoftRoutes,
                  configured ? std::span<const std::uint8_t>{configured->value} : std::span<const std::uint8_t>{routes});
   }
-  if (const auto search = encode_domain(binding.domain); !search.empty()) {
+  if (const auto search = encode_domain(binding.settings.domain); !search.empty()) {
     options.best(option::kDomainSearch, search.span());
   }
   options.the_networks_rest();
@@ -149,14 +149,14 @@ Reply start_reply(const Request& request, const Binding& binding, MessageType ty
   reply.relay_address = request.relay_address;
   reply.hardware = request.hardware;
   reply.options.add_u8(option::kMessageType, static_cast<std::uint8_t>(type));
-  reply.options.add(option::kServerIdentifier, binding.gateway);
+  reply.options.add(option::kServerIdentifier, binding.settings.gateway);
   return reply;
 }
 
 std::size_t cap_of(const Request& request, const Binding& binding) {
   const std::size_t client = std::max<std::size_t>(request.max_message_size.value_or(0), kMinMaxMessage);
-  return std::min({client, std::size_t{binding.mtu}, kMaxReply + kIpAndUdp}) -
-         std::min<std::size_t>(binding.mtu, kIpAndUdp);
+  return std::min({client, std::size_t{binding.settings.mtu}, kMaxReply + kIpAndUdp}) -
+         std::min<std::size_t>(binding.settings.mtu, kIpAndUdp);
 }
 
 // RFC 2131, 4.1. A ciaddr counts only when it is the binding's: nobody else's address is sent to.
@@ -192,7 +192,7 @@ Outcome refuse(const Request& request, const Binding& binding) {
 
 // SELECTING and INIT-REBOOT name the address in option 50, RENEWING and REBINDING in ciaddr (RFC 2131, 4.3.2).
 std::expected<Outcome, Drop> answer_request(const Request& request, const Binding& binding) {
-  if (request.server_identifier && *request.server_identifier != binding.gateway)
+  if (request.server_identifier && *request.server_identifier != binding.settings.gateway)
     return std::unexpected(Drop::not_ours);
   auto believed = request.client_address;
   if (believed.is_unspecified() && request.requested_address) believed = *request.requested_address;
@@ -216,7 +216,8 @@ std::expected<Outcome, Drop> answer_inform(const Request& request, const Binding
 // Neither has a reply. A static binding stays as it is; what the client said is only reported.
 std::expected<Outcome, Drop> note(const Request& request, const Binding& binding, const address_v4& about,
                                   LeaseState state) {
-  if (request.server_identifier != binding.gateway || about != binding.address) return std::unexpected(Drop::not_ours);
+  if (request.server_identifier != binding.settings.gateway || about != binding.address)
+    return std::unexpected(Drop::not_ours);
   return Outcome{std::nullopt, state};
 }
 
@@ -224,7 +225,8 @@ std::expected<Outcome, Drop> note(const Request& request, const Binding& binding
 
 std::uint32_t lease_seconds(const Binding& binding) noexcept {
   constexpr std::chrono::seconds kInfinite{0xffffffff};
-  return static_cast<std::uint32_t>(std::clamp(binding.lease_time, std::chrono::seconds{1}, kInfinite).count());
+  return static_cast<std::uint32_t>(
+      std::clamp(binding.settings.lease_time, std::chrono::seconds{1}, kInfinite).count());
 }
 
 std::expected<Outcome, Drop> answer(const Request& request, const Binding& binding, const address_v4& source) {

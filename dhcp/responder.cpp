@@ -91,7 +91,7 @@ std::optional<Outgoing> Responder::handle(const Datagram& datagram, BootTime now
   }
   std::optional<Outgoing> sent;
   if (const auto& reply = outcome->reply) {
-    sent = {encode_reply(reply->message, reply->cap, buffer), entry.binding.gateway, reply->to};
+    sent = {encode_reply(reply->message, reply->cap, buffer), entry.binding.settings.gateway, reply->to};
     count_reply(reply->type);
   }
   // Last: the sink may change the table.

@@ -165,8 +165,8 @@ class SendBatch {
 // Shared with its pending handlers through weak pointers: one already queued when the server goes finds nothing.
 class Service : public std::enable_shared_from_this<Service> {
  public:
-  Service(boost::asio::io_context& io, UniqueFd socket, Server::EventSink events)
-      : responder_{std::move(events)}, socket_{io, socket.release()}, timer_{io} {}
+  Service(boost::asio::io_context& io, UniqueFd socket, Server::Handlers handlers)
+      : responder_{std::move(handlers.event)}, socket_{io, socket.release()}, timer_{io} {}
 
   void start() { wait_for_requests(); }
 
@@ -234,6 +234,8 @@ class SocketServer final : public Server {
  public:
   explicit SocketServer(std::shared_ptr<Service> service) : service_{std::move(service)} { service_->start(); }
   void apply(const Update& update) override { service_->apply(update); }
+  void committed(const std::vector<CommitResult>&) override {}
+  void heard(const Probe&, const MacAddress&) override {}
   [[nodiscard]] Statistics statistics() const override { return service_->statistics(); }
 
  private:
@@ -271,14 +273,14 @@ std::expected<UniqueFd, KernelError> open_socket() {
 }
 
 std::expected<std::unique_ptr<Server>, KernelError> Server::open(boost::asio::io_context& io, UniqueFd socket,
-                                                                 EventSink events) {
-  return std::make_unique<SocketServer>(std::make_shared<Service>(io, std::move(socket), std::move(events)));
+                                                                 Handlers handlers) {
+  return std::make_unique<SocketServer>(std::make_shared<Service>(io, std::move(socket), std::move(handlers)));
 }
 
-std::expected<std::unique_ptr<Server>, KernelError> Server::open(boost::asio::io_context& io, EventSink events) {
+std::expected<std::unique_ptr<Server>, KernelError> Server::open(boost::asio::io_context& io, Handlers handlers) {
   auto socket = open_socket();
   if (!socket) return std::unexpected(socket.error());
-  return open(io, std::move(*socket), std::move(events));
+  return open(io, std::move(*socket), std::move(handlers));
 }
 
 }  // namespace vrouter::dhcp

@@ -6,6 +6,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <vector>
 
 #include "base/kernel_error.h"
 #include "base/unique_fd.h"
@@ -22,21 +23,34 @@ inline constexpr std::uint16_t kServerPort = 67, kClientPort = 68;  // RFC 2131,
 // A socket made and bound so, in the network namespace of the calling thread.
 [[nodiscard]] std::expected<UniqueFd, KernelError> open_socket();
 
-// The DHCPv4 service on every adopted TAP. It runs on the io_context's one thread; every call must be made there.
+// The DHCPv4 service on every adopted TAP, on shared links and for relays. It runs on the io_context's one thread;
+// every call must be made there.
 class Server {
  public:
-  // Called on the io_context's thread, after the reply has been made; it may call apply().
   using EventSink = std::function<void(const LeaseEvent&)>;
+  using CommitSink = std::function<void(std::vector<Commit>)>;
+  struct Handlers {
+    // Of static bindings. Called on the io_context's thread, after the reply has been made; it may call apply().
+    EventSink event;
+    // Leases of pools that are to be written; each is answered by committed(), in any order and never from within.
+    CommitSink commit = {};
+    // Whether somebody on a shared link has that address already is to be asked by ARP; heard() tells of an answer.
+    std::function<void(const Probe&)> probe = {};
+  };
 
   // Serves until destroyed. It knows no TAP before the first apply().
   [[nodiscard]] static std::expected<std::unique_ptr<Server>, KernelError> open(boost::asio::io_context& io,
-                                                                                UniqueFd socket, EventSink events);
+                                                                                UniqueFd socket, Handlers handlers);
   // The same with a socket of its own.
   [[nodiscard]] static std::expected<std::unique_ptr<Server>, KernelError> open(boost::asio::io_context& io,
-                                                                                EventSink events);
+                                                                                Handlers handlers);
   virtual ~Server() = default;
 
   virtual void apply(const Update& update) = 0;
+  // Sends the answers that waited for these.
+  virtual void committed(const std::vector<CommitResult>& results) = 0;
+  // This station answered for the address.
+  virtual void heard(const Probe& probe, const MacAddress& by) = 0;
   [[nodiscard]] virtual Statistics statistics() const = 0;
 };
 

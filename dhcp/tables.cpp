@@ -21,8 +21,11 @@ std::string_view name(LeaseState state) noexcept {
   std::abort();
 }
 
-Statistics operator+(Statistics a, const Statistics& b) noexcept {
+Statistics operator+(Statistics a, const Statistics& b) {
   for (const auto counter : kCounters) a.*counter += b.*counter;
+  for (const auto& [network, counts] : b.networks) {
+    for (const auto counter : kNetworkCounters) a.networks[network].*counter += counts.*counter;
+  }
   return a;
 }
 

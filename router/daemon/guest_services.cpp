@@ -28,8 +28,8 @@ GuestServices::GuestServices(boost::asio::io_context& io, std::filesystem::path 
 }
 
 std::expected<std::unique_ptr<dhcp::Server>, KernelError> GuestServices::make_dhcp() {
-  if (spawner_ == nullptr) return dhcp::Server::open(io_, handlers_.lease);
-  auto remote = RemoteDhcp::open(io_, *spawner_, told_bindings_, handlers_.lease);
+  if (spawner_ == nullptr) return dhcp::Server::open(io_, {.event = handlers_.lease});
+  auto remote = RemoteDhcp::open(io_, *spawner_, told_bindings_, {.event = handlers_.lease});
   if (!remote) return std::unexpected(remote.error());
   remote_dhcp_ = remote->get();
   return std::move(*remote);

@@ -3,6 +3,20 @@
 
 namespace vrouter::router {
 
+dhcp::Settings settings_of(const config::Network& network) {
+  return {.network = network.name,
+          .gateway = network.gateway,
+          .addressing = network.addressing,
+          .prefix_length = static_cast<std::uint8_t>(network.prefix.prefix_length()),
+          .mask = std::nullopt,
+          .domain = network.domain,
+          .mtu = network.mtu,
+          .lease_time = network.dhcp.lease_time,
+          .options = network.dhcp.options,
+          .boot = network.dhcp.boot.value_or(config::NetworkBoot{}),
+          .bootp = network.dhcp.bootp};
+}
+
 std::optional<dhcp::Binding> binding_for(const config::Guest& guest, const config::Network& network,
                                          const TapIdentity& tap) {
   if (!guest.address) return std::nullopt;
@@ -11,14 +25,8 @@ std::optional<dhcp::Binding> binding_for(const config::Guest& guest, const confi
                        .ifindex = tap.ifindex,
                        .pinned_mac = guest.mac,
                        .address = *guest.address,
-                       .gateway = network.gateway,
-                       .addressing = network.addressing,
-                       .prefix_length = static_cast<std::uint8_t>(network.prefix.prefix_length()),
                        .host_name = guest.name,
-                       .domain = network.domain,
-                       .mtu = network.mtu,
-                       .lease_time = network.dhcp.lease_time,
-                       .options = network.dhcp.options};
+                       .settings = settings_of(network)};
 }
 
 dns::Zone zone_for(const config::Network& network, bool ipv6) {

@@ -17,6 +17,8 @@ struct TapIdentity {
   unsigned ifindex = 0;
 };
 
+// What the network itself says, without its groups and guests.
+[[nodiscard]] dhcp::Settings settings_of(const config::Network& network);
 // None for a guest without an IPv4 address: DHCPv4 has nothing for it.
 [[nodiscard]] std::optional<dhcp::Binding> binding_for(const config::Guest& guest, const config::Network& network,
                                                        const TapIdentity& tap);

@@ -42,8 +42,8 @@ class DhcpJob {
     if (server_) return line_.fail("a second socket came");
     if (!fd)
       return line_.fail("the socket came without its descriptor: the daemon has none to spare; raise LimitNOFILE=");
-    auto server =
-        dhcp::Server::open(line_.io(), std::move(fd), [this](const dhcp::LeaseEvent& event) { report_lease(event); });
+    auto server = dhcp::Server::open(line_.io(), std::move(fd),
+                                     {.event = [this](const dhcp::LeaseEvent& event) { report_lease(event); }});
     if (!server) return line_.fail(server.error().to_string());
     server_ = std::move(*server);
   }

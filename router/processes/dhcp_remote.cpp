@@ -16,18 +16,18 @@ namespace vrouter::router {
 namespace verbs = dhcp_verbs;
 
 std::expected<std::unique_ptr<RemoteDhcp>, KernelError> RemoteDhcp::open(boost::asio::io_context& io, Spawner& spawner,
-                                                                         const BindingTable& table, EventSink events) {
+                                                                         const BindingTable& table, Handlers handlers) {
   auto socket = spawner.make_socket(Service::dhcp, AF_INET, SOCK_DGRAM);
   if (!socket) return std::unexpected(socket.error());
   if (auto bound = dhcp::bind_socket(socket->get()); !bound) return std::unexpected(bound.error());
-  return std::make_unique<RemoteDhcp>(std::move(*socket), table, std::move(events), [&](Supervisor::Handlers handlers) {
-    return Supervisor::open(io, spawner, Service::dhcp, std::move(handlers));
-  });
+  return std::make_unique<RemoteDhcp>(
+      std::move(*socket), table, std::move(handlers),
+      [&](Supervisor::Handlers of_child) { return Supervisor::open(io, spawner, Service::dhcp, std::move(of_child)); });
 }
 
-RemoteDhcp::RemoteDhcp(UniqueFd socket, const BindingTable& table, EventSink events,
+RemoteDhcp::RemoteDhcp(UniqueFd socket, const BindingTable& table, Handlers handlers,
                        const OpenSupervisor& open_supervisor, Clock clock)
-    : socket_{std::move(socket)}, table_{table}, events_{std::move(events)}, clock_{std::move(clock)} {
+    : socket_{std::move(socket)}, table_{table}, handlers_{std::move(handlers)}, clock_{std::move(clock)} {
   supervisor_ = open_supervisor({.started = [this] { on_started(); },
                                  .message = [this](std::span<const std::uint8_t> bytes) { return on_message(bytes); },
                                  .drained = [this] { on_drained(); }});
@@ -118,9 +118,12 @@ std::expected<void, std::string> RemoteDhcp::on_lease(const verbs::Lease& claim)
     ++dropped_.too_many;
     return {};
   }
-  if (events_) events_(**event);
+  if (handlers_.event) handlers_.event(**event);
   return {};
 }
+
+void RemoteDhcp::committed(const std::vector<dhcp::CommitResult>&) {}
+void RemoteDhcp::heard(const dhcp::Probe&, const MacAddress&) {}
 
 dhcp::Statistics RemoteDhcp::statistics() const {
   return of_the_dead_ + last_reported_;

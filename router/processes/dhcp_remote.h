@@ -50,11 +50,13 @@ class RemoteDhcp final : public dhcp::Server {
   [[nodiscard]] static std::expected<std::unique_ptr<RemoteDhcp>, KernelError> open(boost::asio::io_context& io,
                                                                                     Spawner& spawner,
                                                                                     const BindingTable& table,
-                                                                                    EventSink events);
-  RemoteDhcp(UniqueFd socket, const BindingTable& table, EventSink events, const OpenSupervisor& open_supervisor,
+                                                                                    Handlers handlers);
+  RemoteDhcp(UniqueFd socket, const BindingTable& table, Handlers handlers, const OpenSupervisor& open_supervisor,
              Clock clock = BootClock::now);
 
   void apply(const dhcp::Update& update) override;
+  void committed(const std::vector<dhcp::CommitResult>& results) override;
+  void heard(const dhcp::Probe& probe, const MacAddress& by) override;
   // Of all children since the start, the present one's as it last told them, at most 100 ms ago.
   [[nodiscard]] dhcp::Statistics statistics() const override;
 
@@ -84,7 +86,7 @@ class RemoteDhcp final : public dhcp::Server {
 
   UniqueFd socket_;
   const BindingTable& table_;
-  EventSink events_;
+  Handlers handlers_;
   Clock clock_;
 
   bool behind_ = true;  // the table holds what no message told, nor the snapshot on its way

@@ -13,32 +13,99 @@ enum class Verb : std::uint8_t { socket = 1, begin, bind, unbind, end, lease, st
 
 using dhcp::Statistics;
 
-static_assert(VerbEncoder::kFixedFields + 2 * kMaxLabel + kMaxTap + kMaxDomain + kMaxOptions * (3 + kMaxOptionValue) <=
-              kMaxMessage);
+constexpr std::size_t kMaxSettings = kMaxLabel + kMaxDomain + kMaxBootFile * 2 + kMaxBootFiles * (4 + kMaxBootFile) +
+                                     kMaxOptions * (3 + kMaxOptionValue);
+static_assert(VerbEncoder::kFixedFields + 2 * kMaxLabel + kMaxTap + kMaxSettings <= kMaxMessage);
 
 VerbEncoder encoder(Verb verb, std::size_t variable_bytes = 0) {
   return VerbEncoder{static_cast<std::uint8_t>(verb), variable_bytes};
 }
 
+std::size_t size_of(const config::NetworkBoot& boot) {
+  auto size = boot.file.size() + boot.ipxe.size();
+  for (const auto& [architecture, file] : boot.files) size += 4 + file.size();
+  return size;
+}
+
+std::size_t size_of(const dhcp::Settings& s) {
+  auto size = s.network.size() + s.domain.size() + size_of(s.boot);
+  for (const auto& option : s.options) size += 3 + option.value.size();
+  return size;
+}
+
+void put(VerbEncoder& out, const config::NetworkBoot& boot) {
+  out.u32(boot.server.value_or(address_v4{}).to_uint());
+  out.text(boot.file);
+  out.text(boot.ipxe);
+  out.count(boot.files.size());
+  for (const auto& [architecture, file] : boot.files) {
+    out.u16(architecture);
+    out.text(file);
+  }
+}
+
+config::NetworkBoot boot_from(VerbDecoder& in) {
+  config::NetworkBoot boot;
+  if (const address_v4 server{in.u32()}; !server.is_unspecified()) boot.server = server;
+  boot.file = in.text(kMaxBootFile, "length of the boot file");
+  boot.ipxe = in.text(kMaxBootFile, "length of iPXE's file");
+  const auto files = in.count(kMaxBootFiles, "number of boot files");
+  for (std::size_t i = 0; i < files && !in.failed(); ++i) {
+    const auto architecture = in.u16();
+    boot.files.insert_or_assign(architecture, in.text(kMaxBootFile, "length of a boot file"));
+  }
+  return boot;
+}
+
+void put(VerbEncoder& out, const dhcp::Settings& s) {
+  out.text(s.network);
+  out.u32(s.gateway.to_uint());
+  out.u8(static_cast<std::uint8_t>(s.addressing));
+  out.u8(s.prefix_length);
+  out.u8(s.mask ? 1 : 0);
+  out.u8(s.mask.value_or(0));
+  out.u16(s.mtu);
+  out.u64(static_cast<std::uint64_t>(s.lease_time.count()));
+  out.u8(s.bootp ? 1 : 0);
+  out.text(s.domain);
+  put(out, s.boot);
+  out.count(s.options.size());
+  for (const auto& option : s.options) {
+    out.u8(option.code);
+    out.bytes(option.value);
+  }
+}
+
+dhcp::Settings settings_from(VerbDecoder& in) {
+  dhcp::Settings s;
+  s.network = in.text(kMaxLabel, "length of the network's name");
+  s.gateway = address_v4{in.u32()};
+  s.addressing = in.up_to(config::Addressing::subnet, "addressing");
+  s.prefix_length = in.up_to(std::uint8_t{32}, "prefix length");
+  const bool masked = in.up_to(std::uint8_t{1}, "mask") != 0;
+  const auto mask = in.up_to(std::uint8_t{32}, "mask length");
+  if (masked) s.mask = mask;
+  s.mtu = in.u16();
+  s.lease_time = std::chrono::seconds{static_cast<std::int64_t>(in.u64())};
+  s.bootp = in.up_to(std::uint8_t{1}, "bootp") != 0;
+  s.domain = in.text(kMaxDomain, "length of the domain");
+  s.boot = boot_from(in);
+  const auto options = in.count(kMaxOptions, "number of options");
+  for (std::size_t i = 0; i < options && !in.failed(); ++i) {
+    const auto code = in.u8();
+    s.options.push_back({code, in.bytes(kMaxOptionValue, "length of an option")});
+  }
+  return s;
+}
+
 std::vector<std::uint8_t> encode_binding(const dhcp::Binding& b) {
-  auto size = b.guest.size() + b.tap.size() + b.host_name.size() + b.domain.size();
-  for (const auto& option : b.options) size += 3 + option.value.size();
-  auto out = encoder(Verb::bind, size);
+  auto out = encoder(Verb::bind, b.guest.size() + b.tap.size() + b.host_name.size() + size_of(b.settings));
   out.u32(b.ifindex);
   out.u8(b.pinned_mac ? 1 : 0);
   out.mac(b.pinned_mac.value_or(MacAddress{}));
   out.u32(b.address.to_uint());
-  out.u32(b.gateway.to_uint());
-  out.u8(static_cast<std::uint8_t>(b.addressing));
-  out.u8(b.prefix_length);
-  out.u16(b.mtu);
-  out.u64(static_cast<std::uint64_t>(b.lease_time.count()));
-  for (const auto* text : {&b.guest, &b.tap, &b.host_name, &b.domain}) out.text(*text);
-  out.count(b.options.size());
-  for (const auto& option : b.options) {
-    out.u8(option.code);
-    out.bytes(option.value);
-  }
+  for (const auto* text : {&b.guest, &b.tap, &b.host_name}) out.text(*text);
+  put(out, b.settings);
   return out.take();
 }
 
@@ -49,20 +116,10 @@ Bind decode_binding(VerbDecoder& in) {
   const auto mac = in.mac();
   if (pinned) b.pinned_mac = mac;
   b.address = address_v4{in.u32()};
-  b.gateway = address_v4{in.u32()};
-  b.addressing = in.up_to(config::Addressing::subnet, "addressing");
-  b.prefix_length = in.up_to(std::uint8_t{32}, "prefix length");
-  b.mtu = in.u16();
-  b.lease_time = std::chrono::seconds{static_cast<std::int64_t>(in.u64())};
   b.guest = in.text(kMaxLabel, "length of the guest's name");
   b.tap = in.text(kMaxTap, "length of the TAP's name");
   b.host_name = in.text(kMaxLabel, "length of the host name");
-  b.domain = in.text(kMaxDomain, "length of the domain");
-  const auto options = in.count(kMaxOptions, "number of options");
-  for (std::size_t i = 0; i < options && !in.failed(); ++i) {
-    const auto code = in.u8();
-    b.options.push_back({code, in.bytes(kMaxOptionValue, "length of an option")});
-  }
+  b.settings = settings_from(in);
   return {std::move(b)};
 }
 

@@ -22,6 +22,8 @@ inline constexpr std::size_t kMaxTap = 15;           // IFNAMSIZ without its zer
 inline constexpr std::size_t kMaxDomain = 253;       // RFC 1035, 2.3.4, as text
 inline constexpr std::size_t kMaxOptions = 234;      // one of each code that a network may set
 inline constexpr std::size_t kMaxOptionValue = 255;  // its length is one byte (RFC 2132, 2)
+inline constexpr std::size_t kMaxBootFile = 255;     // likewise, as option 67
+inline constexpr std::size_t kMaxBootFiles = 8;      // of architectures
 inline constexpr std::size_t kMaxClientId = 255;     // likewise
 
 // --- down ----------------------------------------------------------------------------------------------------------

@@ -69,13 +69,13 @@ TEST(DhcpReplies, OfferToABootRom) {
 
 TEST(DhcpReplies, OfferInASubnet) {
   auto b = binding();
-  b.addressing = config::Addressing::subnet;
+  b.settings.addressing = config::Addressing::subnet;
   expect_golden("offer_subnet", discover(), b);
 }
 
 TEST(DhcpReplies, OfferWithTheNetworksOptions) {
   auto b = binding();
-  b.options = {{42, {192, 0, 2, 123}}, {6, {192, 0, 2, 53}}, {43, Bytes(260, 0xab)}};
+  b.settings.options = {{42, {192, 0, 2, 123}}, {6, {192, 0, 2, 53}}, {43, Bytes(260, 0xab)}};
   expect_golden("offer_network_options", discover().add(57, {0x05, 0xdc}), b);
 }
 

@@ -40,7 +40,7 @@ Answered answered(const RequestBytes& request, const Binding& b = binding(), con
   EXPECT_EQ(a.view.xid, request.xid);
   EXPECT_EQ(a.view.flags, request.flags);
   EXPECT_EQ(a.view.type(), static_cast<int>(result->reply->type));
-  EXPECT_EQ(a.view.at(54), octets(b.gateway));
+  EXPECT_EQ(a.view.at(54), octets(b.settings.gateway));
   EXPECT_TRUE(a.view.siaddr.is_unspecified());
   return a;
 }
@@ -240,8 +240,8 @@ TEST(Options, RoutedGuestsGetAHostMaskAndRoutesThroughTheGateway) {
 
 TEST(Options, SubnetGuestsGetThePrefixsMaskAndNoClasslessRoutes) {
   auto b = binding();
-  b.addressing = config::Addressing::subnet;
-  b.prefix_length = 20;
+  b.settings.addressing = config::Addressing::subnet;
+  b.settings.prefix_length = 20;
   const auto v = answered(selecting("10.0.5.2"), b).view;
   EXPECT_EQ(v.at(1), (Bytes{255, 255, 240, 0}));
   EXPECT_EQ(v.at(3), octets(ip("10.0.5.1")));
@@ -279,7 +279,7 @@ TEST(Options, CarryNamesResolverMtuAndTimes) {
 TEST(Options, EmptyNamesAreLeftOut) {
   auto b = binding();
   b.host_name.clear();
-  b.domain.clear();
+  b.settings.domain.clear();
   const auto v = answered(discover(), b).view;
   for (const int code : {12, 15, 119}) EXPECT_FALSE(v.has(code)) << code;
 }
@@ -296,7 +296,7 @@ TEST(Options, TheClientIdComesBackAsSent) {  // RFC 6842
 
 TEST(Options, OfTheNetworkWin) {
   auto b = binding();
-  b.options = {{6, {192, 0, 2, 53}}, {42, {192, 0, 2, 123}}, {1, {255, 255, 0, 0}}};
+  b.settings.options = {{6, {192, 0, 2, 53}}, {42, {192, 0, 2, 123}}, {1, {255, 255, 0, 0}}};
   const auto v = answered(discover(), b).view;
   EXPECT_EQ(v.at(6), (Bytes{192, 0, 2, 53}));
   EXPECT_EQ(v.at(42), (Bytes{192, 0, 2, 123}));
@@ -307,7 +307,7 @@ TEST(Options, OfTheNetworkWin) {
 TEST(Options, OfTheNetworkNeverTouchTheProtocol) {
   auto b = binding();
   for (const int code : {0, 50, 51, 52, 53, 54, 55, 57, 61, 80, 82, 255}) {
-    b.options.push_back({static_cast<std::uint8_t>(code), {9, 9, 9, 9}});
+    b.settings.options.push_back({static_cast<std::uint8_t>(code), {9, 9, 9, 9}});
   }
   const auto with = answered(selecting("10.0.5.2"), b).view;
   EXPECT_EQ(with.options, answered(selecting("10.0.5.2")).view.options);
@@ -316,31 +316,31 @@ TEST(Options, OfTheNetworkNeverTouchTheProtocol) {
 TEST(Options, MicrosoftsRoutesFollowTheConfiguredOnes) {
   auto b = binding();
   const Bytes routes{0, 10, 0, 5, 1};
-  b.options = {{121, routes}};
+  b.settings.options = {{121, routes}};
   EXPECT_EQ(answered(discover(), b).view.at(121), routes);
   EXPECT_EQ(answered(discover(), b).view.at(249), routes);
 }
 
 TEST(Options, TheHalfOfAnEndlessLeaseStillFits) {
   auto b = binding();
-  b.lease_time = std::chrono::hours{24 * 365 * 1000};
+  b.settings.lease_time = std::chrono::hours{24 * 365 * 1000};
   const auto v = answered(selecting("10.0.5.2"), b).view;
   EXPECT_EQ(v.at(51), (Bytes{255, 255, 255, 255}));
   EXPECT_EQ(v.at(59), (Bytes{0xdf, 0xff, 0xff, 0xff}));
-  b.lease_time = std::chrono::seconds{0};
+  b.settings.lease_time = std::chrono::seconds{0};
   EXPECT_EQ(answered(selecting("10.0.5.2"), b).view.at(51), (Bytes{0, 0, 0, 1}));
 }
 
 TEST(Size, StaysWithinWhatClientAndLinkTake) {
   auto b = binding();
-  b.options = {{43, Bytes(255, 1)}, {125, Bytes(200, 2)}, {224, Bytes(255, 3)}, {225, Bytes(255, 4)}};
+  b.settings.options = {{43, Bytes(255, 1)}, {125, Bytes(200, 2)}, {224, Bytes(255, 3)}, {225, Bytes(255, 4)}};
   EXPECT_LE(answered(discover(), b).size, 548u);
   EXPECT_LE(answered(discover().add(57, {0, 1}), b).size, 548u);  // less than any client must take
   const auto large = answered(discover().add(57, {0xff, 0xff}), b);
   EXPECT_GT(large.size, 1200u);
   EXPECT_LE(large.size, 1472u);
   EXPECT_TRUE(large.view.has(225));
-  b.mtu = 600;
+  b.settings.mtu = 600;
   EXPECT_LE(answered(discover().add(57, {0xff, 0xff}), b).size, 572u);
 }
 
@@ -351,7 +351,7 @@ TEST(Size, WhatAClientCannotDoWithoutSurvivesTheLongestClientId) {
 
 TEST(Size, ATinyMtuStillGivesAWholeReply) {
   auto b = binding();
-  b.mtu = 0;
+  b.settings.mtu = 0;
   const auto a = answered(discover(), b);
   EXPECT_EQ(a.size, 300u);
   EXPECT_EQ(a.view.yiaddr, ip("10.0.5.2"));

@@ -95,7 +95,7 @@ TEST(DhcpClaims, NonsenseIsALieOfAnybody) {
 
 TEST(DhcpClaims, NoLeaseIsLongerThanItsBinding) {
   auto endless = binding();
-  endless.lease_time = seconds{0xffffffff};
+  endless.settings.lease_time = seconds{0xffffffff};
   const auto for_ever = with([](Lease& l) { l.expires = BootTime::max(); });
   EXPECT_EQ(judged(for_ever, endless), Judged::event);
   EXPECT_EQ(judged(for_ever), Judged::lie);

@@ -27,7 +27,7 @@ class Clients : public ::testing::Test {
     binding_ = testing::binding();
     binding_.tap = "vr0";
     binding_.ifindex = connect(*guest_, "vr0", "10.0.5.2");
-    binding_.mtu = 1400;
+    binding_.settings.mtu = 1400;
     apply();
   }
   void apply() { server_->apply({.snapshot = false, .upserts = {binding_}, .removed_ifindexes = {}}); }
@@ -91,7 +91,7 @@ TEST_F(Clients, DhclientGetsAllAndReleases) {
 }
 
 TEST_F(Clients, DhclientRenews) {
-  binding_.lease_time = std::chrono::seconds{8};
+  binding_.settings.lease_time = std::chrono::seconds{8};
   apply();
   start(kDhclient);
   EXPECT_TRUE(wait_for(LeaseState::bound, 3));
@@ -122,7 +122,7 @@ TEST_F(Clients, DhclientIsRefusedAnOldAddressAndGetsTheNewOne) {
 }
 
 TEST_F(Clients, DhclientGetsAnAddressInASubnet) {
-  binding_.addressing = config::Addressing::subnet;
+  binding_.settings.addressing = config::Addressing::subnet;
   apply();
   start(kDhclient);
   expect_configured("10.0.5.2", "/24");
@@ -155,7 +155,7 @@ TEST_F(Clients, UdhcpcWithTheBroadcastFlagGetsAll) {
 }
 
 TEST_F(Clients, UdhcpcGetsAnAddressInASubnet) {
-  binding_.addressing = config::Addressing::subnet;
+  binding_.settings.addressing = config::Addressing::subnet;
   apply();
   start(kUdhcpc);
   expect_configured("10.0.5.2", "/24");
@@ -188,14 +188,14 @@ TEST_F(Clients, DhcpcdComesBackByInitReboot) {
 }
 
 TEST_F(Clients, DhcpcdGetsAnAddressInASubnet) {
-  binding_.addressing = config::Addressing::subnet;
+  binding_.settings.addressing = config::Addressing::subnet;
   apply();
   start(kDhcpcd);
   expect_configured("10.0.5.2", "/24");
 }
 
 TEST_F(Clients, ALeaseThatNobodyRenewsEnds) {
-  binding_.lease_time = std::chrono::seconds{1};
+  binding_.settings.lease_time = std::chrono::seconds{1};
   apply();
   start(kUdhcpc);
   EXPECT_TRUE(wait_for(LeaseState::expired));

@@ -102,10 +102,10 @@ MacAddress mac_of(const std::string& interface) {
 }
 
 RunningServer::RunningServer() {
-  auto opened = Server::open(io_, [this](const LeaseEvent& event) {
-    const std::scoped_lock lock{mutex_};
-    events_.push_back(event);
-  });
+  auto opened = Server::open(io_, {.event = [this](const LeaseEvent& event) {
+                               const std::scoped_lock lock{mutex_};
+                               events_.push_back(event);
+                             }});
   if (!opened) throw std::runtime_error(opened.error().to_string());
   server_ = std::move(*opened);
   thread_ = std::thread{[this] { io_.run(); }};

@@ -167,7 +167,7 @@ TEST_F(DhcpProcess, ARealClientGetsAndRenewsItsLease) {
   b.tap = "vr0";
   b.address = ip("10.0.5.3");
   b.ifindex = connect(guest, "vr0", "10.0.5.3");
-  b.lease_time = std::chrono::seconds{8};
+  b.settings.lease_time = std::chrono::seconds{8};
   table_.bindings.push_back(b);
   remote_->apply({.snapshot = false, .upserts = {b}, .removed_ifindexes = {}});
   ASSERT_TRUE(run_until([&] { return remote_->supervisor().pid() != 0; }));

@@ -67,7 +67,7 @@ class RemoteDhcpTest : public ::testing::Test {
  protected:
   RemoteDhcpTest()
       : remote_{UniqueFd{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)}, table_,
-                [this](const dhcp::LeaseEvent& event) { events_.push_back(event); },
+                dhcp::Server::Handlers{.event = [this](const dhcp::LeaseEvent& event) { events_.push_back(event); }},
                 [this](Supervisor::Handlers handlers) {
                   auto line = std::make_unique<Line>(std::move(handlers));
                   line_ = line.get();

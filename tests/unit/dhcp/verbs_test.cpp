@@ -13,11 +13,11 @@ dhcp::Binding full_binding() {
   auto b = binding();
   b.ifindex = 0xfedcba98;
   b.pinned_mac = kGuestMac;
-  b.addressing = config::Addressing::subnet;
-  b.prefix_length = 30;
-  b.mtu = 65535;
-  b.lease_time = std::chrono::seconds{0x1234567890};
-  b.options = {{43, {1, 2, 3}}, {224, {}}, {42, Bytes(255, 0xab)}};
+  b.settings.addressing = config::Addressing::subnet;
+  b.settings.prefix_length = 30;
+  b.settings.mtu = 65535;
+  b.settings.lease_time = std::chrono::seconds{0x1234567890};
+  b.settings.options = {{43, {1, 2, 3}}, {224, {}}, {42, Bytes(255, 0xab)}};
   return b;
 }
 
@@ -25,8 +25,8 @@ dhcp::Binding largest_binding() {
   auto b = full_binding();
   b.guest = b.host_name = std::string(63, 'g');
   b.tap = std::string(15, 't');
-  b.domain = std::string(253, 'd');
-  b.options.assign(kMaxOptions, {43, Bytes(kMaxOptionValue, 1)});
+  b.settings.domain = std::string(253, 'd');
+  b.settings.options.assign(kMaxOptions, {43, Bytes(kMaxOptionValue, 1)});
   return b;
 }
 
@@ -121,10 +121,11 @@ TEST(DhcpVerbs, ABindingBeyondABoundIsRefusedByItsName) {
   EXPECT_EQ(why([](auto& b) { b.guest += 'x'; }), "bind: length of the guest's name 64 is more than 63");
   EXPECT_EQ(why([](auto& b) { b.tap += 'x'; }), "bind: length of the TAP's name 16 is more than 15");
   EXPECT_EQ(why([](auto& b) { b.host_name += 'x'; }), "bind: length of the host name 64 is more than 63");
-  EXPECT_EQ(why([](auto& b) { b.domain += 'x'; }), "bind: length of the domain 254 is more than 253");
-  EXPECT_EQ(why([](auto& b) { b.prefix_length = 33; }), "bind: prefix length 33 is more than 32");
-  EXPECT_EQ(why([](auto& b) { b.options.push_back({1, {}}); }), "bind: number of options 235 is more than 234");
-  EXPECT_EQ(why([](auto& b) { b.options.back().value.push_back(1); }),
+  EXPECT_EQ(why([](auto& b) { b.settings.domain += 'x'; }), "bind: length of the domain 254 is more than 253");
+  EXPECT_EQ(why([](auto& b) { b.settings.prefix_length = 33; }), "bind: prefix length 33 is more than 32");
+  EXPECT_EQ(why([](auto& b) { b.settings.options.push_back({1, {}}); }),
+            "bind: number of options 235 is more than 234");
+  EXPECT_EQ(why([](auto& b) { b.settings.options.back().value.push_back(1); }),
             "bind: length of an option 256 is more than 255");
 }
 
