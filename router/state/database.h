@@ -5,21 +5,13 @@
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
 
-#include <stdexcept>
+#include <optional>
 #include <string>
 
+#include "router/state/sqlite.h"
 #include "router/state/store.h"
 
 namespace vrouter::router::state {
-
-// The file is a database, but not one this version can read.
-struct Unreadable : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-// It is one of another version of vrouter.
-struct OtherVersion : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 class Database {
  public:
@@ -33,7 +25,7 @@ class Database {
   void begin() { db_.exec("BEGIN IMMEDIATE"); }
   void apply(const Change& change);
   void commit() { db_.exec("COMMIT"); }
-  void roll_back() noexcept;
+  void roll_back() noexcept { state::roll_back(db_); }
 
  private:
   struct Statements {
@@ -44,8 +36,6 @@ class Database {
     SQLite::Statement put_setting;
   };
 
-  void prepare_schema();
-  void check_schema();
   void put(const config::Guest& guest);
   void put_addresses(const config::Guest& guest);
   void put(const KnownLease& lease);
