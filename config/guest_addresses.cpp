@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "config/guests.h"
+#include "config/shared_guests.h"
 #include "config/specs.h"
 
 namespace vrouter::config {
@@ -305,6 +306,9 @@ void GuestTable::fit_allowed(const Config& config, const Guest& guest, Refusals&
     } else if (network != nullptr && allowed.is_v4() &&
                (allowed.to_v4() == network->prefix.network() || allowed.to_v4() == network->prefix.broadcast())) {
       refuse(text + " is no host's address in network " + network->name, another, network->declared_at);
+    } else if (auto leased =
+                   network != nullptr && allowed.is_v4() ? unfit_leased(*network, allowed.to_v4()) : std::nullopt) {
+      refuse(std::move(leased->reason), another, std::move(leased->other));
     } else if (holder != nullptr) {
       refuse(text + " is the address of " + who(holder->tap), another, holder->declared_at);
     } else if (auto taken = claimed(config, allowed, Claim::allowed)) {

@@ -5,8 +5,11 @@
 #include <atomic>
 #include <set>
 
+#include "config/dhcp_options.h"
+#include "config/shared_guests.h"
 #include "config/specs.h"
 #include "config/text.h"
+#include "config/undeclared_group.h"
 
 namespace vrouter::config {
 namespace {
@@ -93,26 +96,6 @@ void fit_mac(const Guest& guest, Refusals& refusals) {
        .remedy = "give the address of the guest's own network card, such as 52:54:00:12:34:56"});
 }
 
-std::string groups_text(const Config& config) {
-  std::string text;
-  std::size_t count = 0;
-  for (const auto& [name, group] : config.policy.groups) {
-    if (count++ == kMaxNamed) return text + ", ...";
-    if (!text.empty()) text += ", ";
-    text += name;
-  }
-  return text;
-}
-
-// A group that nothing declares would protect nothing: a slip in its name must not go unseen.
-Refusal undeclared(const Config& config, const std::string& group, std::size_t index) {
-  const auto declare = "declare [groups." + group + "] in a policy file";
-  return {.field = Field::undeclared_group,
-          .index = index,
-          .reason = "no policy file declares the group " + quoted(group),
-          .remedy = config.policy.groups.empty() ? declare : "name one of: " + groups_text(config) + "; or " + declare};
-}
-
 void fit_groups(const Config& config, const Guest& guest, Refusals& refusals) {
   std::set<std::string_view> seen;
   for (std::size_t i = 0; i < guest.groups.size(); ++i) {
@@ -127,8 +110,11 @@ void fit_groups(const Config& config, const Guest& guest, Refusals& refusals) {
                           .index = i,
                           .reason = "group " + quoted(guest.groups[i]) + " is named twice",
                           .remedy = "name it once"});
-    } else if (!config.policy.groups.contains(guest.groups[i])) {
-      refusals.push_back(undeclared(config, guest.groups[i], i));
+    } else if (auto why = undeclared_group(config.policy.groups, guest.groups[i])) {
+      refusals.push_back({.field = Field::undeclared_group,
+                          .index = i,
+                          .reason = std::move(why->first),
+                          .remedy = std::move(why->second)});
     }
   }
 }
@@ -199,27 +185,6 @@ Place GuestTable::place_of(const std::string& tap) const {
   return by_tap_.at(tap).declared_at;
 }
 
-std::optional<address_v4> GuestTable::free_address(const Network& network) const {
-  const auto base = network.prefix.network();
-  const auto end = network.prefix.broadcast();
-  const auto pool = network.pool.value_or(AddressRange{.first = base, .last = end});
-  auto from = pool.first;
-  while (const auto gap = used_.first_gap(from, pool.last)) {
-    const bool reserved = *gap == base || *gap == end || *gap == network.gateway;
-    const bool leased = network.dhcp.range && network.dhcp.range->contains(*gap);
-    if (!reserved && !leased) return gap;
-    const auto passed = leased ? network.dhcp.range->last : *gap;
-    if (passed >= pool.last) return std::nullopt;
-    from = address_v4{passed.to_uint() + 1};
-  }
-  return std::nullopt;
-}
-
-std::string GuestTable::or_free(const Network& network) const {
-  const auto free = free_address(network);
-  return free ? "take another, such as " + free->to_string() : "take another, or remove a guest: none is free";
-}
-
 void GuestTable::fit_tap(const Config& config, const Guest& guest, Refusals& refusals) const {
   if (const auto tap = parse_interface_name(guest.tap); !tap) {
     const auto split = tap.error().find("; ");
@@ -266,69 +231,13 @@ void GuestTable::fit_name(Guest& guest, Refusals& refusals) const {
                       .other = place_of(taken->second)});
 }
 
-void GuestTable::fit_address(const Network& network, Guest& guest, Refusals& refusals) const {
-  const auto refuse = [&](std::string reason, std::string remedy, Place other) {
-    refusals.push_back(
-        {.field = Field::address, .reason = std::move(reason), .remedy = std::move(remedy), .other = std::move(other)});
-  };
-  const auto its_network = "network " + network.name + " (" + network.prefix.to_string() + ')';
-  if (!guest.address) {
-    guest.address = free_address(network);
-    if (!guest.address)
-      refuse(its_network + " has no free address left", "remove a guest, or widen the network's pool",
-             network.declared_at);
-    return;
-  }
-  const auto text = guest.address->to_string();
-  if (!contains(network.prefix, *guest.address)) {
-    refuse(text + " is outside " + its_network, or_free(network), network.declared_at);
-  } else if (*guest.address == network.gateway) {
-    refuse(text + " is the gateway of " + its_network + ", the host's own address", or_free(network),
-           network.declared_at);
-  } else if (*guest.address == network.prefix.network()) {
-    refuse(text + " is the address of " + its_network + " itself", or_free(network), network.declared_at);
-  } else if (*guest.address == network.prefix.broadcast()) {
-    refuse(text + " is the broadcast address of " + its_network, or_free(network), network.declared_at);
-  } else if (const auto taken = tap_by_address_.find(*guest.address); taken != tap_by_address_.end()) {
-    refuse(text + " is taken by " + who(taken->second), or_free(network), place_of(taken->second));
-  } else if (const auto shared = taps_by_allowed_.find(*guest.address); shared != taps_by_allowed_.end()) {
-    refuse(text + " is an allowed address of " + who(*shared->second.begin()), or_free(network),
-           place_of(*shared->second.begin()));
-  }
-}
-
-void GuestTable::fit_address6(const Network& network, const Guest& guest, Refusals& refusals) const {
-  if (!guest.address6) return;
-  const auto refuse = [&](std::string reason, std::string remedy, Place other) {
-    refusals.push_back({.field = Field::address6,
-                        .reason = std::move(reason),
-                        .remedy = std::move(remedy),
-                        .other = std::move(other)});
-  };
-  const auto text = guest.address6->to_string();
-  if (!network.prefix6) {
-    refuse("network " + network.name + " has no IPv6 prefix, and the guest has " + text,
-           "leave the IPv6 address out, or give the network a prefix6", network.declared_at);
-    return;
-  }
-  const auto its_network = "network " + network.name + " (" + network.prefix6->to_string() + ')';
-  const auto remedy = "take another address of " + network.prefix6->to_string();
-  if (!contains(*network.prefix6, *guest.address6)) {
-    refuse(text + " is outside " + its_network, remedy, network.declared_at);
-  } else if (network.gateway6 && *guest.address6 == *network.gateway6) {
-    refuse(text + " is the gateway of " + its_network + ", the host's own address", remedy, network.declared_at);
-  } else if (*guest.address6 == network.prefix6->network()) {
-    // RFC 4291 2.6.1: the Subnet-Router anycast address.
-    refuse(text + " means the routers of " + its_network, remedy, network.declared_at);
-  } else if (const auto taken = tap_by_address6_.find(*guest.address6); taken != tap_by_address6_.end()) {
-    refuse(text + " is taken by " + who(taken->second), remedy, place_of(taken->second));
-  } else if (const auto shared = taps_by_allowed_.find(*guest.address6); shared != taps_by_allowed_.end()) {
-    refuse(text + " is an allowed address of " + who(*shared->second.begin()), remedy,
-           place_of(*shared->second.begin()));
-  }
-}
-
 void GuestTable::fit_publish(const Config& config, const Guest& guest, Refusals& refusals) const {
+  if (guest.shared && !guest.publish.empty()) {
+    refusals.push_back({.field = Field::publish,
+                        .reason = "nothing can be published of an interface that several clients share",
+                        .remedy = "declare the client that serves it as a guest of its own"});
+    return;
+  }
   PortTable own;
   for (std::size_t i = 0; i < guest.publish.size(); ++i) {
     const auto& publish = guest.publish[i];
@@ -371,6 +280,7 @@ Fitted GuestTable::fit(const Config& config, Guest guest) const {
   }
   fit_tap(config, fitted, refusals);
   fit_name(fitted, refusals);
+  if (auto reserved = unfit_name(config, fitted)) refusals.push_back(*std::move(reserved));
   fit_mac(fitted, refusals);
   fit_groups(config, fitted, refusals);
   if (!fitted.owner.empty() && !fitted.create_tap) {
@@ -378,7 +288,18 @@ Fitted GuestTable::fit(const Config& config, Guest guest) const {
                         .reason = "only a TAP that vrouter makes can be given to user " + quoted(fitted.owner),
                         .remedy = "ask for the TAP to be created, or leave the user out"});
   }
-  if (const auto* network = choose_network(config, fitted, refusals)) {
+  const auto* network = choose_network(config, fitted, refusals);
+  if (network != nullptr) {
+    if (auto why = unfit_dhcp(*network, fitted.dhcp))
+      refusals.push_back({.field = Field::guest, .reason = std::move(why->first), .remedy = std::move(why->second)});
+  }
+  if (fitted.shared) {
+    refuse_addresses(fitted, refusals);
+    if (network != nullptr) fit_shared(*network, refusals);
+    fit_publish(config, fitted, refusals);
+    return result;
+  }
+  if (network != nullptr) {
     fit_address(*network, fitted, refusals);
     fit_address6(*network, fitted, refusals);
     fit_snat(config, *network, fitted, refusals);

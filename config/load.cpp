@@ -22,6 +22,7 @@ using Type = Node::Type;
 constexpr std::array kFileKeys{
     KeySpec{"host", Type::table, "{ forwarding = \"interfaces\" }"},
     KeySpec{"networks", Type::table, "{ default = { prefix = \"10.0.5.0/24\" } }"},
+    KeySpec{"dhcp", Type::table, "{ groups = { web = { ntp = [\"192.0.2.1\"] } } }"},
     KeySpec{"dns", Type::table, "{ upstreams = [\"192.0.2.53\"] }"},
     KeySpec{"guests", Type::array, "[{ name = \"web1\", tap = \"tap0\", address = \"10.0.5.2\" }]"},
 };
@@ -141,10 +142,13 @@ std::expected<Config, Problems> assemble(const Node& root, const std::string& fi
   config.file = file;
   if (const auto* host = reader.find("host")) load_host(diagnosis, *host, config.host);
   Known known{.networks = !reader.present("networks"), .groups = policy != nullptr && policy->names_known};
-  if (const auto* networks = reader.find("networks")) known.networks = load_networks(diagnosis, *networks, config);
+  if (policy != nullptr) config.policy.groups = policy->groups;
+  Reserving reserving{.groups = known.groups ? &config.policy.groups : nullptr};
+  if (const auto* networks = reader.find("networks"))
+    known.networks = load_networks(diagnosis, *networks, reserving, config);
   if (config.networks.empty()) config.networks = default_config().networks;
   if (const auto* dns = reader.find("dns")) load_dns(diagnosis, *dns, config);
-  if (policy != nullptr) config.policy.groups = policy->groups;
+  if (const auto* dhcp = reader.find("dhcp")) load_dhcp_groups(diagnosis, *dhcp, reserving, config);
   if (const auto* guests = reader.find("guests")) load_guests(diagnosis, *guests, known, config);
   auto problems = diagnosis.take_in_file_order();
   if (settings != nullptr && problems.empty() && known.networks && known.groups) settings->emplace(config);

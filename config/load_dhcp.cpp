@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <algorithm>
 #include <array>
-#include <charconv>
 
+#include "config/load_client_dhcp.h"
+#include "config/load_reservations.h"
 #include "config/loader.h"
-#include "config/text.h"
+#include "config/undeclared_group.h"
 
 namespace vrouter::config {
 namespace {
@@ -12,126 +13,56 @@ namespace {
 using Type = Node::Type;
 using std::chrono_literals::operator""s;
 
-constexpr std::array kDhcpKeys{
+constexpr std::array kDhcpKeys = and_client_dhcp_keys(std::array{
     KeySpec{"lease_time", Type::string, "\"1h\""},
-    KeySpec{"options", Type::array, "[{ code = 42, addresses = [\"192.0.2.1\"] }]"},
     KeySpec{"range", Type::string, "\"10.0.5.200-10.0.5.249\""},
+    KeySpec{"exclude", Type::array, "[\"10.0.5.210\", \"10.0.5.220-10.0.5.229\"]"},
+    KeySpec{"reservations", Type::array, "[{ mac = \"52:54:00:12:34:56\", address = \"10.0.5.210\" }]"},
     KeySpec{"relays", Type::array, "[\"192.0.2.7\"]"},
-};
-
-constexpr std::array kOptionKeys{
-    KeySpec{"code", Type::integer, "42"},
-    KeySpec{"addresses", Type::array, "[\"192.0.2.1\"]"},
-    KeySpec{"text", Type::string, "\"boot.example\""},
-    KeySpec{"hex", Type::string, "\"0104c0000201\""},
-};
+    KeySpec{"identity", Type::string, "\"client-id\""},
+    KeySpec{"quarantine", Type::string, "\"1h\""},
+    KeySpec{"probe", Type::boolean, "true"},
+    KeySpec{"leases_per_port", Type::integer, "16"},
+    KeySpec{"bootp", Type::boolean, "false"},
+});
 
 constexpr auto kMinLease = 60s;  // below, ten thousand guests' renewals alone would keep the server busy
 constexpr std::chrono::seconds kMaxLease = std::chrono::days{365};
-constexpr std::size_t kMaxOption = 255;  // its length is one byte (RFC 2132 2)
+constexpr auto kMinQuarantine = 60s;
+constexpr std::chrono::seconds kMaxQuarantine = std::chrono::days{30};
+constexpr std::int64_t kMaxPerPort = 65536;
 
-struct OwnOption {
-  std::int64_t first, last;
-  std::string_view why;
+struct Bounds {
+  const char* key;
+  std::chrono::seconds least, most;
+  const char* remedy;
 };
+constexpr Bounds kLeaseTime{"lease_time", kMinLease, kMaxLease, "60s to 365d"};
+constexpr Bounds kQuarantine{"quarantine", kMinQuarantine, kMaxQuarantine, "60s to 30d"};
 
-// Options that the server makes itself, so that one from the file would be a lie or be lost.
-constexpr std::array kOwnOptions{
-    OwnOption{0, 0, "it is padding"},
-    OwnOption{1, 1, "the mask follows from prefix and addressing"},
-    OwnOption{3, 3, "the router is the network's gateway"},
-    OwnOption{12, 12, "the host name is the guest's name"},
-    OwnOption{26, 26, "the network's mtu says it"},
-    OwnOption{28, 28, "the broadcast address follows from prefix"},
-    OwnOption{50, 61, "the protocol itself uses it (lease_time says how long)"},
-    OwnOption{82, 82, "it is the relays'"},
-    OwnOption{121, 121, "the routes follow from addressing"},
-    OwnOption{249, 249, "the routes follow from addressing"},
-    OwnOption{255, 255, "it ends the options"},
-};
-
-Parsed<std::vector<std::uint8_t>> parse_hex(std::string_view text) {
-  std::vector<std::uint8_t> bytes;
-  bool good = text.size() % 2 == 0;
-  for (std::size_t i = 0; good && i < text.size(); i += 2) {
-    std::uint8_t byte = 0;
-    const auto* begin = text.data() + i;
-    const auto [end, error] = std::from_chars(begin, begin + 2, byte, 16);
-    good = error == std::errc{} && end == begin + 2;
-    bytes.push_back(byte);
-  }
-  if (good) return bytes;
-  return std::unexpected(quoted(text) + " is no row of hex bytes; write two digits for each, such as 0104c0000201");
-}
-
-Parsed<std::vector<std::uint8_t>> parse_text(std::string_view text) {
-  return std::vector<std::uint8_t>{text.begin(), text.end()};
-}
-
-std::optional<std::uint8_t> read_code(const TableReader& reader) {
-  const auto* node = reader.find("code");
-  if (node == nullptr) {
-    if (!reader.present("code")) reader.complain(reader.at(), "a DHCP option needs its number; write code = 42");
-    return std::nullopt;
-  }
-  const auto number = std::to_string(node->integer);
-  if (node->integer < 0 || node->integer > 255) {
-    reader.complain(node->at, number + " is no DHCP option; write a number of 1 to 254");
-    return std::nullopt;
-  }
-  const auto own = std::ranges::find_if(
-      kOwnOptions, [&](const OwnOption& o) { return o.first <= node->integer && node->integer <= o.last; });
-  if (own != kOwnOptions.end()) {
-    reader.complain(node->at,
-                    "DHCP option " + number + " can't be set here, for " + std::string{own->why} + "; leave it out");
-    return std::nullopt;
-  }
-  return static_cast<std::uint8_t>(node->integer);
-}
-
-void load_option(Diagnosis& diagnosis, const Node& table, NetworkDhcp& dhcp) {
-  const auto before = diagnosis.count();
-  const TableReader reader{diagnosis, table, "dhcp.options", kOptionKeys};
-  const auto code = read_code(reader);
-  RawDhcpOption option;
-  const auto forms = std::ranges::count_if(std::array{"addresses", "text", "hex"},
-                                           [&](const char* key) { return reader.present(key); });
-  if (forms != 1) {
-    reader.complain(table.at, "a DHCP option needs one value; write just one of addresses, text or hex");
-    return;
-  }
-  for (const auto& [server, at] : reader.read_list("addresses", parse_address4)) {
-    for (const auto byte : server.to_bytes()) option.value.push_back(byte);
-  }
-  reader.read("text", parse_text, option.value);
-  reader.read("hex", parse_hex, option.value);
-  if (diagnosis.count() > before || !code) return;
-  if (option.value.empty() || option.value.size() > kMaxOption) {
-    reader.complain(table.at, "the value of DHCP option " + std::to_string(*code) + " has " +
-                                  std::to_string(option.value.size()) + " bytes; write 1 to 255");
-    return;
-  }
-  option.code = *code;
-  if (std::ranges::find(dhcp.options, option.code, &RawDhcpOption::code) != dhcp.options.end()) {
-    reader.complain(reader.at("code"), "DHCP option " + std::to_string(*code) + " stands twice; write it once");
-    return;
-  }
-  dhcp.options.push_back(std::move(option));
-}
-
-void read_lease_time(const TableReader& reader, NetworkDhcp& dhcp) {
+void read_time(const TableReader& reader, const Bounds& bounds, std::chrono::seconds& into) {
   std::chrono::seconds time{};
-  if (!reader.read("lease_time", parse_duration, time)) return;
-  if (time < kMinLease || time > kMaxLease) {
-    reader.complain(reader.at("lease_time"), "lease_time is too " + std::string{time < kMinLease ? "short" : "long"} +
-                                                 "; write 60s to 365d, such as 1h");
+  if (!reader.read(bounds.key, parse_duration, time)) return;
+  if (time < bounds.least || time > bounds.most) {
+    reader.complain(reader.at(bounds.key), std::string{bounds.key} + " is too " +
+                                               (time < bounds.least ? "short" : "long") + "; write " + bounds.remedy +
+                                               ", such as 1h");
     return;
   }
-  dhcp.lease_time = time;
+  into = time;
 }
 
 bool overlap(const AddressRange& a, const AddressRange& b) {
   return a.first <= b.last && b.first <= a.last;
+}
+
+std::string text_of(const AddressRange& range) {
+  const auto first = range.first.to_string();
+  return range.first == range.last ? first : first + '-' + range.last.to_string();
+}
+
+std::uint64_t size_of(const AddressRange& range) {
+  return std::uint64_t{range.last.to_uint()} - range.first.to_uint() + 1;
 }
 
 void read_range(const TableReader& reader, bool prefix_known, Network& network) {
@@ -155,30 +86,110 @@ void read_range(const TableReader& reader, bool prefix_known, Network& network) 
   }
 }
 
-}  // namespace
+Parsed<AddressRange> parse_address_or_range(std::string_view text) {
+  if (text.contains('-')) return parse_range(text);
+  const auto one = parse_address4(text);
+  if (!one) return std::unexpected(one.error());
+  return AddressRange{.first = *one, .last = *one};
+}
 
-void load_dhcp(Diagnosis& diagnosis, const Node& table, bool prefix_known, Network& network) {
-  const TableReader reader{diagnosis, table, "dhcp of network " + network.name, kDhcpKeys};
-  read_lease_time(reader, network.dhcp);
-  if (const auto* options = reader.find("options")) {
-    for (const auto& item : options->items) {
-      if (item.type == Type::table) {
-        load_option(diagnosis, item, network.dhcp);
-      } else {
-        reader.complain(item.at, "options holds tables, not " + std::string{describe(item.type)} +
-                                     "; write { code = 42, addresses = [\"192.0.2.1\"] }");
-      }
+void read_exclude(const TableReader& reader, NetworkDhcp& dhcp) {
+  std::uint64_t left = dhcp.range ? size_of(*dhcp.range) : 1;
+  for (const auto& [excluded, at] : reader.read_list("exclude", parse_address_or_range)) {
+    const auto twice =
+        std::ranges::find_if(dhcp.exclude, [&one = excluded](const AddressRange& r) { return overlap(one, r); });
+    if (dhcp.range && (excluded.first < dhcp.range->first || dhcp.range->last < excluded.last)) {
+      reader.complain(at, text_of(excluded) + " is not all inside the dhcp range " + text_of(*dhcp.range) +
+                              "; exclude only what is");
+    } else if (twice != dhcp.exclude.end()) {
+      reader.complain(at,
+                      text_of(excluded) + " overlaps " + text_of(*twice) + ", which is excluded too; write it once");
+    } else {
+      dhcp.exclude.push_back(excluded);
+      if (dhcp.range) left -= size_of(excluded);
     }
   }
-  read_range(reader, prefix_known, network);
+  if (left == 0) reader.complain(reader.at("exclude"), "this leaves no address of the dhcp range; exclude less");
+}
+
+void read_relays(const TableReader& reader, NetworkDhcp& dhcp) {
   for (const auto& [relay, at] : reader.read_list("relays", parse_address4)) {
     if (relay.is_unspecified() || relay.is_multicast() || relay == address_v4::broadcast()) {
       reader.complain(at, relay.to_string() + " is no relay's address; name one relay");
-    } else if (std::ranges::find(network.dhcp.relays, relay) != network.dhcp.relays.end()) {
+    } else if (std::ranges::find(dhcp.relays, relay) != dhcp.relays.end()) {
       reader.complain(at, relay.to_string() + " stands twice in relays; name it once");
     } else {
-      network.dhcp.relays.push_back(relay);
+      dhcp.relays.push_back(relay);
     }
+  }
+}
+
+void read_switches(const TableReader& reader, NetworkDhcp& dhcp) {
+  reader.choose("identity", {Identity::client_id, Identity::mac}, dhcp.identity);
+  read_time(reader, kQuarantine, dhcp.quarantine);
+  if (const auto* probe = reader.find("probe")) dhcp.probe = probe->boolean;
+  if (const auto* bootp = reader.find("bootp")) dhcp.bootp = bootp->boolean;
+  const auto* per_port = reader.find("leases_per_port");
+  if (per_port == nullptr) return;
+  if (per_port->integer < 0 || per_port->integer > kMaxPerPort) {
+    reader.complain(per_port->at, "leases_per_port can't be " + std::to_string(per_port->integer) +
+                                      "; write 1 to 65536, or 0 for no bound");
+    return;
+  }
+  dhcp.leases_per_port = static_cast<std::uint32_t>(per_port->integer);
+}
+
+// What speaks of leases means nothing where there are none.
+void need_range(const TableReader& reader) {
+  if (reader.present("range")) return;
+  for (const std::string key : {"exclude", "reservations", "relays"}) {
+    if (reader.present(key)) {
+      reader.complain(reader.at(key), key +
+                                          " is about leases, and the network gives none; write range = "
+                                          "\"10.0.5.200-10.0.5.249\" beside it");
+    }
+  }
+}
+
+}  // namespace
+
+void load_dhcp(Diagnosis& diagnosis, const Node& table, bool prefix_known, Reserving& reserving, Network& network) {
+  const TableReader reader{diagnosis, table, "dhcp of network " + network.name, kDhcpKeys};
+  auto& dhcp = network.dhcp;
+  read_time(reader, kLeaseTime, dhcp.lease_time);
+  read_range(reader, prefix_known, network);
+  read_exclude(reader, dhcp);
+  read_relays(reader, dhcp);
+  read_switches(reader, dhcp);
+  need_range(reader);
+  ClientDhcp client;
+  load_client_dhcp(diagnosis, reader, Whose::network, prefix_known ? &network : nullptr, client);
+  dhcp.options = std::move(client.options);
+  dhcp.boot = std::move(client.boot);
+  if (const auto* reservations = reader.find("reservations"))
+    load_reservations(diagnosis, *reservations, prefix_known, reserving, network);
+}
+
+// [dhcp]: groups alone, for all else is a network's.
+void load_dhcp_groups(Diagnosis& diagnosis, const Node& table, const Reserving& reserving, Config& config) {
+  static constexpr std::array kKeys{KeySpec{"groups", Type::table, "{ web = { ntp = [\"192.0.2.1\"] } }"}};
+  const TableReader reader{diagnosis, table, "[dhcp]", kKeys};
+  const auto* groups = reader.find("groups");
+  for (const auto& member : groups == nullptr ? std::vector<Member>{} : groups->members) {
+    if (member.value.type != Type::table) {
+      diagnosis.add(member.value.at, "what a group is told is a table, not " +
+                                         std::string{describe(member.value.type)} +
+                                         "; write [dhcp.groups.web] and ntp = [\"192.0.2.1\"] below");
+      continue;
+    }
+    const auto name = parse_group_name(member.key);
+    if (!name) {
+      diagnosis.add(member.at, name.error());
+    } else if (const auto why =
+                   reserving.groups == nullptr ? std::nullopt : undeclared_group(*reserving.groups, *name)) {
+      diagnosis.add(member.at, why->first + "; " + why->second);
+    }
+    load_group_dhcp(diagnosis, member.value, member.key, config.dhcp_groups[member.key]);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "config/guests.h"
+#include "config/load_client_dhcp.h"
 #include "config/loader.h"
 #include "config/text.h"
 
@@ -28,6 +29,8 @@ constexpr std::array kGuestKeys{
     KeySpec{"snat", Type::array, "\"198.51.100.8\"", false, true},
     KeySpec{"prefixes", Type::array, "[\"10.9.0.0/24\"]"},
     KeySpec{"allowed_addresses", Type::array, "[\"10.0.5.50\"]"},
+    KeySpec{"dhcp", Type::table, "{ mask = 24 }"},
+    KeySpec{"shared", Type::boolean, "true"},
     KeySpec{"limits", Type::table, "{ egress = { bits = \"100M\" } }"},
 };
 
@@ -110,6 +113,8 @@ Declared read_guest(Diagnosis& diagnosis, const Node& table) {
   }
   read_addresses(declared);
   if (const auto* limits = reader.find("limits")) load_limits(diagnosis, *limits, guest.limits);
+  if (const auto* dhcp = reader.find("dhcp")) load_guest_dhcp(diagnosis, *dhcp, guest.dhcp);
+  if (const auto* shared = reader.find("shared")) guest.shared = shared->boolean;
   return declared;
 }
 
@@ -222,7 +227,7 @@ void load_guests(Diagnosis& diagnosis, const Node& array, Known known, Config& c
       continue;
     }
     auto declared = read_guest(diagnosis, item);
-    if (!declared.guest.address && !declared.unread.contains(Field::address)) {
+    if (!declared.guest.address && !declared.guest.shared && !declared.unread.contains(Field::address)) {
       without_address.push_back(std::move(declared));
       continue;
     }

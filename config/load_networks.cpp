@@ -206,7 +206,7 @@ void read_snat(const TableReader& reader, Loaded& loaded) {
   }
 }
 
-Loaded load_network(Diagnosis& diagnosis, const Member& member, std::string name) {
+Loaded load_network(Diagnosis& diagnosis, const Member& member, std::string name, Reserving& reserving) {
   const TableReader reader{diagnosis, member.value, "network " + name, kNetworkKeys};
   Loaded loaded;
   auto& network = loaded.network;
@@ -224,7 +224,7 @@ Loaded load_network(Diagnosis& diagnosis, const Member& member, std::string name
   read_domain(reader, network);
   read_mtu(reader, network);
   read_snat(reader, loaded);
-  if (const auto* dhcp = reader.find("dhcp")) load_dhcp(diagnosis, *dhcp, loaded.prefix_known, network);
+  if (const auto* dhcp = reader.find("dhcp")) load_dhcp(diagnosis, *dhcp, loaded.prefix_known, reserving, network);
   if (const auto* limits = reader.find("limits")) load_limits(diagnosis, *limits, network.limits);
   return loaded;
 }
@@ -269,7 +269,7 @@ void report_snat(Diagnosis& diagnosis, const std::vector<Loaded>& all) {
 
 }  // namespace
 
-bool load_networks(Diagnosis& diagnosis, const Node& table, Config& config) {
+bool load_networks(Diagnosis& diagnosis, const Node& table, Reserving& reserving, Config& config) {
   const auto before = diagnosis.count();
   std::vector<Loaded> all;
   for (const auto& member : table.members) {
@@ -282,7 +282,7 @@ bool load_networks(Diagnosis& diagnosis, const Node& table, Config& config) {
     if (!name) diagnosis.add(member.at, name.error());
     const bool twice = name && std::ranges::any_of(all, [&](const Loaded& l) { return l.network.name == *name; });
     if (twice) diagnosis.add(member.at, "network " + *name + " stands twice, in other letter case; name it once");
-    all.push_back(load_network(diagnosis, member, name.value_or(member.key)));
+    all.push_back(load_network(diagnosis, member, name.value_or(member.key), reserving));
   }
   report_overlaps<network_v4>(
       diagnosis, all, [](const Loaded& l) { return l.prefix_known ? std::optional{l.network.prefix} : std::nullopt; },

@@ -2,6 +2,7 @@
 // The parts of parse_config(), one per table of the file.
 #pragma once
 
+#include "config/load_reservations.h"
 #include "config/table_reader.h"
 
 namespace vrouter::config {
@@ -9,10 +10,11 @@ namespace vrouter::config {
 void load_host(Diagnosis& diagnosis, const Node& table, Host& host);
 
 // False: a network is wrong, so what is said about guests' addresses would only be its echo.
-[[nodiscard]] bool load_networks(Diagnosis& diagnosis, const Node& table, Config& config);
+[[nodiscard]] bool load_networks(Diagnosis& diagnosis, const Node& table, Reserving& reserving, Config& config);
 
 // `prefix_known` is false where network.prefix could not be read: nothing is then compared with it.
-void load_dhcp(Diagnosis& diagnosis, const Node& table, bool prefix_known, Network& network);
+void load_dhcp(Diagnosis& diagnosis, const Node& table, bool prefix_known, Reserving& reserving, Network& network);
+void load_dhcp_groups(Diagnosis& diagnosis, const Node& table, const Reserving& reserving, Config& config);
 
 // Needs the networks, for a gateway is no upstream.
 void load_dns(Diagnosis& diagnosis, const Node& table, Config& config);

@@ -60,6 +60,11 @@ class Resolver {
       if (named.contains(guest.name)) guests_.insert(guest.name);
       if (guest.has_more_addresses()) more_.add(guest);
     }
+    for (const auto& [name, network] : config.networks) {
+      for (const auto& reserved : network.dhcp.reservations) {
+        if (named.contains(reserved.name)) guests_.insert(reserved.name);
+      }
+    }
     more_.normalise();
   }
 

@@ -75,7 +75,7 @@ bool is_policy(const std::filesystem::path& file, const std::string& text) {
     for (const auto* key : {"groups", "sets", "rules", "expect"}) {
       if (member.key == key) return true;
     }
-    for (const auto* key : {"host", "networks", "dns", "guests"}) {
+    for (const auto* key : {"host", "networks", "dns", "dhcp", "guests"}) {
       if (member.key == key) return false;
     }
   }

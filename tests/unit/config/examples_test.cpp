@@ -33,12 +33,24 @@ TEST(Examples, FullHasTheDefaultsItClaims) {
   auto network = config->networks.at("default");
   ASSERT_TRUE(network.pool && network.dhcp.range);
   EXPECT_EQ(network.dhcp.relays.size(), 1U);
-  EXPECT_EQ(network.dhcp.options.size(), 3U);
+  EXPECT_EQ(network.dhcp.options.size(), 17U);
+  EXPECT_EQ(network.dhcp.boot->files.size(), 7U);
+  EXPECT_EQ(network.dhcp.exclude.size(), 2U);
+  EXPECT_EQ(network.dhcp.reservations.size(), 2U);
+  EXPECT_EQ(config->dhcp_groups.size(), 1U);
+  EXPECT_EQ(config->guests.front().dhcp.mask, 24);
+  EXPECT_TRUE(config->guests.back().shared);
   // What the comments say is no default is taken away; the rest must be.
   network.pool.reset();
   EXPECT_TRUE(network.limits.egress_bits && network.limits.ingress_packets);
   network.limits = {.new_connections = network.limits.new_connections, .connections = network.limits.connections};
-  network.dhcp = {.lease_time = network.dhcp.lease_time, .options = {}, .range = {}, .relays = {}};
+  auto& dhcp = network.dhcp;
+  dhcp.options.clear();
+  dhcp.boot.reset();
+  dhcp.range.reset();
+  dhcp.exclude.clear();
+  dhcp.reservations.clear();
+  dhcp.relays.clear();
   network.declared_at = {};
   EXPECT_EQ(network, default_network());
   auto host = config->host;

@@ -81,7 +81,7 @@ TEST(LoadGuests, RefusesWhatOneGuestCantBe) {
         "f:4:23: 80-90/tcp takes a port that this guest publishes already; publish each host port once"}},
       {"[[guests]]\ntap = \"tap0\"\naddress = \"10.0.5.2\"\nephemeral = true\n",
        {"f:4:1: unknown key 'ephemeral' in [[guests]]; it may have name, tap, address, address6, mac, network, groups, "
-        "publish, floating, snat, prefixes, allowed_addresses or limits"}},
+        "publish, floating, snat, prefixes, allowed_addresses, dhcp, shared or limits"}},
       {"[host]\nuplinks = [\"tap0\"]\n[[guests]]\ntap = \"tap0\"\naddress = \"10.0.5.2\"\n",
        {"f:4:7: tap0 is an uplink of the host; name the guest's own TAP"}},
   };

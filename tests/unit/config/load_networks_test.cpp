@@ -75,7 +75,7 @@ dhcp = { lease_time = "2h", range = "10.1.2.0-10.1.2.255", relays = ["192.0.2.7"
   EXPECT_EQ(network.dhcp.range->first.to_string(), "10.1.2.0");
   EXPECT_EQ(network.dhcp.relays.front().to_string(), "192.0.2.7");
   const std::vector<RawDhcpOption> options{
-      {42, {192, 0, 2, 1, 192, 0, 2, 2}}, {66, {'b', 'o', 'o', 't'}}, {43, {1, 255}}};
+      {42, {192, 0, 2, 1, 192, 0, 2, 2}}, {43, {1, 255}}, {66, {'b', 'o', 'o', 't'}}};
   EXPECT_EQ(network.dhcp.options, options);
 }
 
@@ -195,18 +195,25 @@ TEST(LoadNetworks, RefusesWhatDhcpCantBe) {
       {"range = \"10.0.5.9-10.0.5.255\"",
        {"f:2:9: dhcp range 10.0.5.9-10.0.5.255 includes the first or last address of 10.0.5.0/24; write a range "
         "without them"}},
-      {"relays = [\"0.0.0.0\"]", {"f:2:11: 0.0.0.0 is no relay's address; name one relay"}},
-      {"relays = [\"192.0.2.1\", \"192.0.2.1\"]", {"f:2:24: 192.0.2.1 stands twice in relays; name it once"}},
+      {"range = \"10.0.5.8-10.0.5.9\"\nrelays = [\"0.0.0.0\"]",
+       {"f:3:11: 0.0.0.0 is no relay's address; name one relay"}},
+      {"range = \"10.0.5.8-10.0.5.9\"\nrelays = [\"192.0.2.1\", \"192.0.2.1\"]",
+       {"f:3:24: 192.0.2.1 stands twice in relays; name it once"}},
       {"lease = \"1h\"",
-       {"f:2:1: unknown key 'lease' in dhcp of network default; it may have lease_time, options, range or relays"}},
+       {"f:2:1: unknown key 'lease' in dhcp of network default; it may have lease_time, range, "
+        "exclude, reservations, relays, identity, quarantine, probe, leases_per_port, bootp, dns, ntp, log, netbios, "
+        "search, captive_portal, wpad, tftp_server, tftp_addresses, capwap, posix_timezone, tzdb_timezone, ipv6_only, "
+        "vendor, static_routes, options or boot"}},
       {"options = [42]",
        {"f:2:12: options holds tables, not an integer; write { code = 42, addresses = [\"192.0.2.1\"] }"}},
       {"options = [{ hex = \"00\" }]", {"f:2:12: a DHCP option needs its number; write code = 42"}},
       {"options = [{ code = 256, hex = \"00\" }]", {"f:2:21: 256 is no DHCP option; write a number of 1 to 254"}},
       {"options = [{ code = 42 }]",
-       {"f:2:12: a DHCP option needs one value; write just one of addresses, text or hex"}},
+       {"f:2:12: a DHCP option needs one value; write just one of addresses, text, hex, u8, u16, u32, bool or "
+        "domains"}},
       {"options = [{ code = 42, hex = \"00\", text = \"x\" }]",
-       {"f:2:12: a DHCP option needs one value; write just one of addresses, text or hex"}},
+       {"f:2:12: a DHCP option needs one value; write just one of addresses, text, hex, u8, u16, u32, bool or "
+        "domains"}},
       {"options = [{ code = 42, hex = \"0\" }]",
        {"f:2:31: '0' is no row of hex bytes; write two digits for each, such as 0104c0000201"}},
       {"options = [{ code = 42, hex = \"0x\" }]",
@@ -216,9 +223,9 @@ TEST(LoadNetworks, RefusesWhatDhcpCantBe) {
       {"options = [{ code = 42, addresses = [\"x\"] }]",
        {"f:2:38: 'x' is no IPv4 address; write one such as 10.0.5.2"}},
       {"options = [{ code = 66, text = \"a\" }, { code = 66, text = \"b\" }]",
-       {"f:2:48: DHCP option 66 stands twice; write it once"}},
+       {"f:2:39: DHCP option 66 stands twice: here and at f:2:12; write it once"}},
       {"options = [{ code = 66, txt = \"a\" }]",
-       {"f:2:12: a DHCP option needs one value; write just one of addresses, text or hex",
+       {"f:2:12: a DHCP option needs one value; write just one of addresses, text, hex, u8, u16, u32, bool or domains",
         "f:2:25: unknown key 'txt' in dhcp.options; did you mean text?"}},
   };
   for (const auto& c : kCases) {
@@ -236,11 +243,13 @@ TEST(LoadNetworks, RefusesDhcpOptionsThatTheServerMakes) {
   const auto problems_with = [](int code) {
     return problems_of(fmt::format("[networks.default.dhcp]\noptions = [{{ code = {}, hex = \"00\" }}]\n", code));
   };
-  std::vector<int> own{0, 1, 3, 12, 26, 28, 82, 121, 249, 255};
+  std::vector<int> own{0, 1, 3, 12, 26, 28, 80, 81, 82, 121, 249, 255};
   for (int code = 50; code <= 61; ++code) own.push_back(code);
   for (const int code : own) {
-    EXPECT_THAT(problems_with(code), testing::ElementsAre(testing::MatchesRegex(fmt::format(
-                                         "f:2:21: DHCP option {} can't be set here, for .*; leave it out", code))));
+    EXPECT_THAT(
+        problems_with(code),
+        testing::ElementsAre(testing::MatchesRegex(fmt::format(
+            "f:2:21: DHCP option {} can't be set here, for .*; (leave it out|write static_routes for more)", code))));
   }
   for (const int code : {2, 6, 15, 42, 49, 62, 119, 254}) EXPECT_THAT(problems_with(code), testing::IsEmpty()) << code;
 }

@@ -68,7 +68,7 @@ TEST(ParseConfig, SaysWhereTheTomlIsBroken) {
 TEST(ParseConfig, RefusesUnknownKeysAndWrongTypes) {
   const BadFile kCases[] = {
       {"[hots]\n", {"f:1:2: unknown key 'hots' in the file; did you mean host?"}},
-      {"[zzz]\n", {"f:1:2: unknown key 'zzz' in the file; it may have host, networks, dns or guests"}},
+      {"[zzz]\n", {"f:1:2: unknown key 'zzz' in the file; it may have host, networks, dhcp, dns or guests"}},
       {"[host]\nuplink = [\"eth0\"]\n", {"f:2:1: unknown key 'uplink' in [host]; did you mean uplinks?"}},
       {"[host]\nFORWARDING = \"global\"\n", {"f:2:1: unknown key 'FORWARDING' in [host]; did you mean forwarding?"}},
       {"[host]\nfrowarding = \"global\"\n", {"f:2:1: unknown key 'frowarding' in [host]; did you mean forwarding?"}},
