@@ -103,10 +103,12 @@ TEST(Print, AGuestWithItsLeaseAndWarnings) {
   view.why = "the route collides";
   view.lease = control::LeaseView{.guest = "web1",
                                   .tap = "tap0",
+                                  .network = "default",
                                   .address = boost::asio::ip::make_address_v4("10.0.5.2"),
                                   .client = {},
                                   .client_id = "",
                                   .host_name = "debian",
+                                  .dns_name = "",
                                   .expires_in = std::chrono::seconds{90}};
   view.traffic = control::Traffic{2048, 3, 10, 1};
   view.warnings = {"first", "second"};
