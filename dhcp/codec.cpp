@@ -108,6 +108,7 @@ std::optional<MessageType> client_message_type(std::uint8_t value) noexcept {
     case MessageType::release:
     case MessageType::inform:
       return type;
+    case MessageType::bootp:
     case MessageType::offer:
     case MessageType::ack:
     case MessageType::nak:

@@ -17,8 +17,8 @@
 
 namespace vrouter::dhcp {
 
-// RFC 2132, 9.6.
-enum class MessageType : std::uint8_t { discover = 1, offer, request, decline, ack, nak, release, inform };
+// RFC 2132, 9.6. `bootp` is a message without that option: its sender knows RFC 951 only.
+enum class MessageType : std::uint8_t { bootp = 0, discover, offer, request, decline, ack, nak, release, inform };
 
 // RFC 2132 unless said otherwise; only those that we read or write.
 namespace option {
@@ -68,11 +68,13 @@ inline constexpr std::size_t kMaxReply = 1472;    // one Ethernet frame of 1500 
 struct Request {
   MessageType type = MessageType::discover;
   std::uint32_t transaction = 0;
+  std::uint8_t hops = 0;
   std::uint16_t seconds = 0;
   std::uint16_t flags = 0;
-  address_v4 client_address;  // ciaddr
-  address_v4 relay_address;   // giaddr
-  MacAddress hardware;        // chaddr, an Ethernet station's
+  address_v4 client_address;       // ciaddr
+  address_v4 relay_address;        // giaddr
+  MacAddress hardware;             // chaddr, an Ethernet station's
+  std::uint16_t source_port = 68;  // UDP's: not in the message, for whoever received it to say
   std::optional<address_v4> requested_address;
   std::optional<address_v4> server_identifier;
   std::optional<std::uint16_t> max_message_size;
@@ -82,6 +84,12 @@ struct Request {
   BoundedBytes<kMaxOption> user_class;
   BoundedBytes<kMaxDnsLabel> host_name;  // sanitised: one lower-case label (RFC 1123), or empty
   std::bitset<256> parameters;           // option 55
+  // What a relay says (RFC 3046); counts only with a relay_address.
+  BoundedBytes<kMaxOption> relay_agent;        // option 82 as sent, whole
+  std::optional<address_v4> link_selection;    // sub-option 5: the client's subnet, when giaddr's isn't (RFC 3527)
+  std::optional<address_v4> server_override;   // sub-option 11: what option 54 is to say (RFC 5107)
+  bool relay_source_port = false;              // sub-option 19: reply to source_port, not to 67 (RFC 8357)
+  std::optional<address_v4> subnet_selection;  // option 118 (RFC 3011)
 
   [[nodiscard]] bool wants_broadcast() const noexcept { return (flags & 0x8000) != 0; }
   bool operator==(const Request&) const = default;

@@ -218,6 +218,58 @@ TEST(Relayed, FromAGuestIsDropped) {
   }
 }
 
+Request relayed(RequestBytes bytes) {
+  bytes.giaddr = ip("10.9.0.1");
+  return decode_request(bytes.bytes()).value_or(Request{});
+}
+
+void expect_to_relay(const SentReply& sent, MessageType type, std::uint16_t flags) {
+  EXPECT_EQ(sent.type, type);
+  EXPECT_EQ(sent.to, ip("10.9.0.1"));
+  EXPECT_EQ(sent.port, 67);
+  EXPECT_TRUE(sent.routed);
+  EXPECT_EQ(sent.message.relay_address, ip("10.9.0.1"));
+  EXPECT_EQ(sent.message.flags, flags);
+}
+
+TEST(Relayed, EveryReplyGoesToTheRelayAndARefusalIsToBeBroadcastThere) {
+  const auto b = binding();
+  const Terms terms{&b.settings, ip("10.0.5.77"), "n77"};
+  expect_to_relay(offer(relayed(discover()), terms), MessageType::offer, 0);
+  expect_to_relay(acknowledge(relayed(selecting("10.0.5.77")), terms), MessageType::ack, 0);
+  expect_to_relay(acknowledge(relayed(renewing("10.0.5.77")), terms), MessageType::ack, 0);  // not to ciaddr
+  expect_to_relay(refuse(relayed(init_reboot("10.0.5.9")), b.settings), MessageType::nak, 0x8000);
+  EXPECT_EQ(acknowledge(relayed(selecting("10.0.5.77")), terms).message.your_address, ip("10.0.5.77"));
+}
+
+TEST(Relayed, AnInformIsAnsweredPastTheRelay) {  // RFC 2131, 4.3.5
+  const auto b = binding();
+  const auto request = relayed(RequestBytes{8});
+  const auto sent = acknowledge_inform(request, {&b.settings, ip("10.0.5.77"), ""}, ip("10.0.5.77"));
+  EXPECT_EQ(sent.to, ip("10.0.5.77"));
+  EXPECT_EQ(sent.port, 68);
+  EXPECT_TRUE(sent.routed);
+}
+
+TEST(BehindARelay, ARenewalIsAnsweredByTheHostsRoutes) {
+  const auto b = binding();
+  const auto request = decode_request(renewing("10.0.5.77").bytes()).value_or(Request{});
+  auto sent = acknowledge(request, {&b.settings, ip("10.0.5.77"), "", true});
+  EXPECT_EQ(sent.to, ip("10.0.5.77"));
+  EXPECT_EQ(sent.port, 68);
+  EXPECT_TRUE(sent.routed);
+  sent = acknowledge(request, {&b.settings, ip("10.0.5.77"), ""});
+  EXPECT_FALSE(sent.routed);
+}
+
+TEST(Rapid, CommitIsSaidOnlyWhereAnAckAnswersADiscover) {
+  const auto b = binding();
+  const Terms terms{&b.settings, ip("10.0.5.77"), ""};
+  const auto request = decode_request(discover().add(80, {}).bytes()).value_or(Request{});
+  EXPECT_TRUE(acknowledge(request, terms).message.options.find(80));
+  EXPECT_FALSE(offer(request, terms).message.options.find(80));
+}
+
 TEST(PinnedMac, OthersAreDropped) {
   auto pinned = binding();
   pinned.pinned_mac = kGuestMac;
