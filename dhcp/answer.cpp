@@ -6,141 +6,19 @@
 #include "dhcp/answer.h"
 
 #include <algorithm>
-#include <array>
 
-#include "base/wire_writer.h"
+#include "dhcp/reply_options.h"
 
 namespace vrouter::dhcp {
 namespace {
 
 constexpr std::size_t kMinMaxMessage = 576;  // RFC 2131, 2: what every client takes, as an IP datagram
 constexpr std::size_t kIpAndUdp = 28;
-constexpr std::uint16_t kMinMtu = 68;  // RFC 2132, 5.1
-constexpr unsigned kHostMask = 32;
 constexpr std::uint16_t kRelayPort = 67;  // RFC 2131, 4.1
 constexpr std::uint16_t kBroadcastFlag = 0x8000;
+constexpr std::uint32_t kForEver = 0xffffffff;  // RFC 2131, 3.3
+constexpr std::uint32_t kShortestWish = 60;     // seconds: no client makes us busy with renewals
 const address_v4 kLimitedBroadcast = address_v4::broadcast();
-
-// Options of the network that would break the protocol, or contradict what the answer means.
-bool is_protocols_own(std::uint8_t code) noexcept {
-  constexpr std::array kOwn{option::kPad,
-                            option::kRequestedAddress,
-                            option::kLeaseTime,
-                            option::kOverload,
-                            option::kMessageType,
-                            option::kServerIdentifier,
-                            option::kMaxMessageSize,
-                            option::kParameterRequestList,
-                            option::kClientIdentifier,
-                            option::kRapidCommit,
-                            option::kRelayAgent,
-                            option::kEnd};
-  return std::ranges::find(kOwn, code) != kOwn.end();
-}
-
-// Boot ROMs know no option 121, and iPXE before 2024 broadcasts every unicast frame under a /32: they get the
-// network's mask. Neither speaks to a sibling guest.
-bool is_boot_rom(const Request& request) noexcept {
-  const auto vendor = request.vendor_class.text();
-  return vendor.starts_with("PXEClient") || vendor.starts_with("HTTPClient") ||
-         request.user_class.text().find("iPXE") != std::string_view::npos;
-}
-
-address_v4 mask_of(unsigned prefix_length) noexcept {
-  return address_v4{prefix_length == 0 ? 0u : ~std::uint32_t{0} << (kHostMask - std::min(prefix_length, kHostMask))};
-}
-
-// A /31 or /32 has no directed broadcast (RFC 3021). Left out, dhcpcd would work out the guest's own address.
-address_v4 broadcast_of(const address_v4& address, unsigned prefix_length) noexcept {
-  if (prefix_length >= kHostMask - 1) return kLimitedBroadcast;
-  return address_v4{address.to_uint() | ~mask_of(prefix_length).to_uint()};
-}
-
-// The default route through a gateway outside the guest's own /32. The gateway's host route comes first:
-// dhclient-script adds them in this order and the default needs the other.
-std::array<std::uint8_t, 14> routes_via(const address_v4& gateway) noexcept {
-  std::array<std::uint8_t, 14> bytes{};
-  WireWriter out{bytes};
-  out.u8(kHostMask);
-  out.u32(gateway.to_uint());
-  out.u32(0);  // on the link
-  out.u8(0);   // 0.0.0.0/0
-  out.u32(gateway.to_uint());
-  return bytes;
-}
-
-// Collects the options of one reply, those of the network in place of ours.
-class Composer {
- public:
-  Composer(const Settings& settings, OptionList& out) : settings_{settings}, out_{out} {}
-
-  // Where the network says its own, it stands in our place, so that a small reply keeps it as long as ours.
-  template <typename Value>
-  void best(std::uint8_t code, const Value& value) {
-    if (const auto* option = configured(code)) {
-      out_.add(code, option->value);
-    } else {
-      put(code, value);
-    }
-  }
-  void the_networks_rest() {
-    for (const auto& option : settings_.options) {
-      if (!is_protocols_own(option.code) && !out_.find(option.code)) out_.add(option.code, option.value);
-    }
-  }
-  [[nodiscard]] const config::RawDhcpOption* configured(std::uint8_t code) const {
-    const auto it = std::ranges::find(settings_.options, code, &config::RawDhcpOption::code);
-    return it == settings_.options.end() ? nullptr : &*it;
-  }
-
- private:
-  void put(std::uint8_t code, const address_v4& value) { out_.add(code, value); }
-  void put(std::uint8_t code, std::uint16_t value) { out_.add_u16(code, value); }
-  void put(std::uint8_t code, std::span<const std::uint8_t> value) { out_.add(code, value); }
-
-  const Settings& settings_;
-  OptionList& out_;
-};
-
-std::span<const std::uint8_t> bytes_of(std::string_view text) noexcept {
-  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): characters as bytes
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
-// What the client's interface is to be configured with; the order decides what survives a small reply.
-void add_configuration(const Request& request, const Terms& terms, OptionList& out) {
-  const auto& settings = *terms.settings;
-  Composer options{settings, out};
-  const bool routed = settings.addressing == config::Addressing::routed && !is_boot_rom(request);
-  const unsigned prefix_length = routed ? kHostMask : settings.prefix_length;
-  const auto routes = routes_via(settings.gateway);
-  options.best(option::kSubnetMask, mask_of(prefix_length));
-  options.best(option::kRouter, settings.gateway);
-  if (routed) options.best(option::kClasslessRoutes, std::span<const std::uint8_t>{routes});
-  options.best(option::kDnsServer, settings.gateway);
-  // RFC 6842: the client's own identifier, so that it knows the answer is its own.
-  if (!request.client_id.empty()) out.add(option::kClientIdentifier, request.client_id.span());
-  options.best(option::kInterfaceMtu, std::max(settings.mtu, kMinMtu));
-  if (!settings.domain.empty()) options.best(option::kDomainName, bytes_of(settings.domain));
-  if (!terms.host_name.empty()) options.best(option::kHostName, bytes_of(terms.host_name));
-  options.best(option::kBroadcast, broadcast_of(terms.address, prefix_length));
-  if (routed) {
-    // Windows' number for the same; it must not say other routes than those the network configured.
-    const auto* configured = options.configured(option::kClasslessRoutes);
-    options.best(option::kMicrosoftRoutes,
-                 configured ? std::span<const std::uint8_t>{configured->value} : std::span<const std::uint8_t>{routes});
-  }
-  if (const auto search = encode_domain(settings.domain); !search.empty()) {
-    options.best(option::kDomainSearch, search.span());
-  }
-  options.the_networks_rest();
-}
-
-// RFC 2131, 4.4.5: T1 at half, T2 at seven eighths.
-void add_lease_timers(std::uint64_t lease, OptionList& out) {
-  out.add_u32(option::kRenewalTime, static_cast<std::uint32_t>(lease / 2));
-  out.add_u32(option::kRebindingTime, static_cast<std::uint32_t>(lease * 7 / 8));
-}
 
 std::size_t cap_of(const Request& request, const Settings& settings) {
   const std::size_t client = std::max<std::size_t>(request.max_message_size.value_or(0), kMinMaxMessage);
@@ -150,13 +28,18 @@ std::size_t cap_of(const Request& request, const Settings& settings) {
 
 void start(SentReply& sent, const Request& request, const Settings& settings, MessageType type) {
   sent.type = type;
-  sent.cap = cap_of(request, settings);
   sent.to = kLimitedBroadcast;
   auto& reply = sent.message;
   reply.transaction = request.transaction;
   reply.flags = request.flags;
   reply.relay_address = request.relay_address;
   reply.hardware = request.hardware;
+  reply.relay_agent = request.relay_agent;
+  if (type == MessageType::bootp) {
+    sent.cap = kMinReply;  // RFC 951, 3: all that its clients have room for
+    return;
+  }
+  sent.cap = cap_of(request, settings);
   reply.options.add_u8(option::kMessageType, static_cast<std::uint8_t>(type));
   reply.options.add(option::kServerIdentifier, server_identifier(request, settings));
 }
@@ -168,6 +51,14 @@ bool goes_to_relay(SentReply& sent, const Request& request) {
   sent.port = request.relay_source_port && request.source_port != 0 ? request.source_port : kRelayPort;
   sent.routed = true;
   return true;
+}
+
+// To a client that has its address by unicast; a ciaddr counts only when it is the client's: nobody else's address is
+// sent to.
+void address(SentReply& sent, const Request& request, const Terms& terms) {
+  if (goes_to_relay(sent, request) || request.client_address != terms.address) return;
+  sent.to = terms.address;
+  sent.routed = terms.behind_relay;
 }
 
 // OFFER, and the ACK to a REQUEST or to a DISCOVER with rapid commit.
@@ -184,12 +75,9 @@ void grant(SentReply& sent, const Request& request, const Terms& terms, MessageT
   if (acknowledged && request.type == MessageType::discover) {
     reply.options.add(option::kRapidCommit, std::span<const std::uint8_t>{});
   }
-  add_configuration(request, terms, reply.options);
+  add_configuration(request, terms, reply);
   add_lease_timers(lease, reply.options);
-  // A ciaddr counts only when it is the client's: nobody else's address is sent to.
-  if (goes_to_relay(sent, request) || request.client_address != terms.address) return;
-  sent.to = terms.address;
-  sent.routed = terms.behind_relay;
+  address(sent, request, terms);
 }
 
 void write_refusal(SentReply& sent, const Request& request, const Settings& settings) {
@@ -203,7 +91,7 @@ void write_refusal(SentReply& sent, const Request& request, const Settings& sett
 void write_inform(SentReply& sent, const Request& request, const Terms& terms, const address_v4& to) {
   start(sent, request, *terms.settings, MessageType::ack);
   sent.message.client_address = request.client_address;
-  add_configuration(request, terms, sent.message.options);
+  add_configuration(request, terms, sent.message);
   if (to == request.relay_address && goes_to_relay(sent, request)) return;
   sent.to = to;  // past the relay: RFC 2131, 4.3.5
   sent.routed = terms.behind_relay || !request.relay_address.is_unspecified();
@@ -248,6 +136,20 @@ Answer answer_inform(const Request& request, const Binding& binding, const addre
   return result;
 }
 
+Answer answer_bootp(const Request& request, const Binding& binding) {
+  if (!binding.settings.bootp) return std::unexpected(Drop::bootp);
+  const auto terms = terms_of(binding);
+  Answer result;
+  auto& sent = result->reply.emplace();
+  start(sent, request, binding.settings, MessageType::bootp);
+  sent.message.client_address = request.client_address;
+  sent.message.your_address = binding.address;
+  add_bootp_configuration(terms, sent.message);
+  address(sent, request, terms);
+  result->lease = LeaseState::bound;
+  return result;
+}
+
 // Neither has a reply. A static binding stays as it is; what the client said is only reported.
 Answer note(const Request& request, const Binding& binding, const address_v4& about, LeaseState state) {
   if (!request.server_identifier || !is_for_us(request, binding.settings) || about != binding.address)
@@ -267,9 +169,11 @@ bool is_for_us(const Request& request, const Settings& settings) noexcept {
          *request.server_identifier == server_identifier(request, settings);
 }
 
-std::uint32_t lease_seconds(const Request&, const Settings& settings) noexcept {
-  constexpr std::chrono::seconds kInfinite{0xffffffff};
-  return static_cast<std::uint32_t>(std::clamp(settings.lease_time, std::chrono::seconds{1}, kInfinite).count());
+std::uint32_t lease_seconds(const Request& request, const Settings& settings) noexcept {
+  if (request.type == MessageType::bootp) return kForEver;
+  const auto configured = static_cast<std::uint32_t>(
+      std::clamp(settings.lease_time, std::chrono::seconds{1}, std::chrono::seconds{kForEver}).count());
+  return std::min(configured, std::max(request.lease_time.value_or(kForEver), kShortestWish));
 }
 
 SentReply offer(const Request& request, const Terms& terms) {
@@ -311,7 +215,7 @@ Answer answer(const Request& request, const Binding& binding, const address_v4& 
     case MessageType::decline:
       return note(request, binding, request.requested_address.value_or(address_v4{}), LeaseState::declined);
     case MessageType::bootp:
-      return std::unexpected(Drop::bootp);
+      return answer_bootp(request, binding);
     case MessageType::offer:
     case MessageType::ack:
     case MessageType::nak:

@@ -46,7 +46,8 @@ struct Terms {
 // Whether the request is meant for us: it says our identifier, or none.
 [[nodiscard]] bool is_for_us(const Request& request, const Settings& settings) noexcept;
 
-// The lease time as it is sent: at least a second, 0xffffffff means for ever (RFC 2132, 9.2).
+// The lease time as it is sent: the network's, or less if the client wishes so (option 51), but no wish goes below a
+// minute. At least a second; 0xffffffff means for ever (RFC 2132, 9.2), which is also what BOOTP knows.
 [[nodiscard]] std::uint32_t lease_seconds(const Request& request, const Settings& settings) noexcept;
 
 [[nodiscard]] SentReply offer(const Request& request, const Terms& terms);
