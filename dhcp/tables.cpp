@@ -21,6 +21,12 @@ std::string_view name(LeaseState state) noexcept {
   std::abort();
 }
 
+bool is_for(const config::Reservation& reservation, const Client& client) noexcept {
+  if (reservation.mac && *reservation.mac != client.hardware) return false;
+  if (!reservation.client_id.empty() && reservation.client_id != client.client_id) return false;
+  return reservation.mac || !reservation.client_id.empty();
+}
+
 Statistics operator+(Statistics a, const Statistics& b) {
   for (const auto counter : kCounters) a.*counter += b.*counter;
   for (const auto& [network, counts] : b.networks) {

@@ -143,6 +143,7 @@ void add_arp(const Guest& guest, std::vector<Element>& out) {
     if (allowed.is_v4()) addresses.push_back(bytes_of(allowed.to_v4()));
   }
   out.push_back(element(Family::arp, "taps", tap));
+  if (guest.shared) out.push_back(element(Family::arp, "shared", tap));
   if (guest.mac) {
     const auto mac = bytes_of(*guest.mac);
     out.push_back(element(Family::arp, "macs", concat({tap, mac, mac})));
@@ -196,6 +197,16 @@ void add_networks(const config::Config& config, std::vector<Element>& out) {
   }
 }
 
+// Where answers of DHCP go that go to no TAP.
+void add_relays(const config::Config& config, std::vector<Element>& out) {
+  std::set<address_v4> relays;
+  for (const auto& [name, network] : config.networks) {
+    relays.insert(network.dhcp.relays.begin(), network.dhcp.relays.end());
+    if (!network.dhcp.relays.empty()) out.push_back(interval("relayed4", network.prefix));
+  }
+  for (const auto& relay : relays) out.push_back(inet("relays4", bytes_of(relay)));
+}
+
 void add_constants(std::vector<Element>& out) {
   for (const auto number : std::initializer_list<std::uint16_t>{67, 547})
     out.push_back(inet("server_ports", network_order(number)));
@@ -222,6 +233,7 @@ Ruleset compile(const config::Config& config, const Surroundings& surroundings, 
   if (surroundings.users) add_output(*surroundings.users, ruleset.tables.front());
   add_limits(profiles, ruleset.tables.front());
   std::vector<Element> elements;
+  if (surroundings.users) add_relays(config, elements);
   add_constants(elements);
   add_networks(config, elements);
   for (const auto& name : surroundings.guarded_interfaces) elements.push_back(inet("guarded4", bytes_of(name)));
@@ -249,6 +261,17 @@ std::vector<Element> compile_guest(const Guest& guest, const Network& network, c
   if (guest.has_more_addresses()) elements.push_back(inet("tap_id", tap, host_order(profile)));
   add_arp(guest, elements);
   add_limit_elements(guest, network, elements);
+  std::ranges::sort(elements);
+  return elements;
+}
+
+std::vector<Element> compile_lessee(const Guest& lessee, const Network& network, const Profiles& profiles) {
+  std::vector<Element> elements;
+  if (!lessee.address || !lessee.mac) return elements;
+  add_address(lessee, *lessee.address, std::optional{network.gateway}, profiles.of(lessee, network), elements);
+  const auto mac = bytes_of(*lessee.mac);
+  elements.push_back(
+      element(Family::arp, "pinned4", concat({bytes_of(lessee.tap), mac, mac, bytes_of(*lessee.address)})));
   std::ranges::sort(elements);
   return elements;
 }

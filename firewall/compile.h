@@ -63,6 +63,11 @@ class CompileCache {
 [[nodiscard]] std::vector<Element> compile_guest(const config::Guest& guest, const config::Network& network,
                                                  const Profiles& profiles = {});
 
+// Those of a client that has its address by lease, behind a shared guest's TAP: what it needs besides that guest's own.
+// It is a guest of that TAP with an address and a MAC, which are pinned to one another.
+[[nodiscard]] std::vector<Element> compile_lessee(const config::Guest& lessee, const config::Network& network,
+                                                  const Profiles& profiles = {});
+
 // The servers that the DNS process may ask, for a ruleset compiled with `users`. Tell the kernel of a new one before
 // the process, and take an old one back after it. What repeats is named once; sorted.
 [[nodiscard]] std::vector<Element> upstream_elements(const std::vector<address>& servers);

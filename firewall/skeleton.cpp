@@ -21,21 +21,18 @@
 #include <boost/asio/ip/address.hpp>
 
 #include "firewall/denials.h"
+#include "firewall/skeleton_words.h"
 #include "firewall/words.h"
 
 namespace vrouter::firewall {
 namespace {
 
-constexpr std::int32_t kRaw = -300, kMangle = -150, kDstNat = -100, kFilter = 0, kSrcNat = 100;  // NF_IP_PRI_*
 // NF_CT_STATE_BIT, in the order of ip_conntrack_info
 constexpr std::uint32_t kRelated = 1U << 2, kEstablishedRelated = 1U << 1 | kRelated;
 constexpr std::uint32_t kInvalid = NF_CT_STATE_INVALID_BIT;
 
 using namespace words;
 
-Bytes ip4(const char* text) {
-  return bytes_of(boost::asio::ip::make_address_v4(text));
-}
 Bytes ip6(const char* text) {
   return bytes_of(boost::asio::ip::make_address_v6(text));
 }
@@ -57,8 +54,6 @@ Compare answered_there() {
 AnyBit translated() {
   return {Field::ct_status, IPS_DST_NAT};
 }
-
-const Verdict kAccept = accept(), kDrop = drop(), kReturn = back();
 
 std::vector<Set> inet_sets() {
   using enum Type;
@@ -114,7 +109,6 @@ std::vector<Set> inet_sets() {
 
 // Be a TAP open to it for the host's own sake (CVE-2020-8558).
 constexpr const char* kLoopback = "loopback is this host's alone";
-constexpr const char* kNotAdopted = "TAP of a guest that vrouter has not adopted: closed";
 
 Chain raw_pre() {
   return {"raw_pre",
@@ -414,80 +408,6 @@ Table inet_table() {
   append(egress_chains());
   append(ingress_chains());
   append(input_chains());
-  return table;
-}
-
-// A child that was taken over holds sockets on port 53, which connect(2) would turn against guests and 127.0.0.1: it
-// may answer, and begin only what goes to an upstream. Before NAT, so that what it asked for is judged and not where
-// somebody's rules sent it (Docker's own resolver is reached by such). Drop, not reject: a datagram then fails at once
-// with EPERM, which is what the forwarder goes by, and whoever scans waits for each answer.
-void add_output(const ServiceUsers& users, Table& inet) {
-  using enum Field;
-  const auto socket_of = [](uid_t user) { return is(skuid, host_order<std::uint32_t>(user)); };
-  const Compare on_loopback = is(oifname, {'l', 'o', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
-  constexpr std::uint32_t kEstablished = 1U << 1;
-  inet.sets.push_back(set("upstreams4", {Type::ipv4_addr}));
-  inet.sets.push_back(set("upstreams6", {Type::ipv6_addr}));
-  inet.chains.push_back({"service_out",
-                         Base{ChainType::filter, Hook::output, kMangle},
-                         {
-                             rule("what the DNS process sends", {socket_of(users.dns), go("dns_out")}),
-                             rule("what the DHCP process sends", {socket_of(users.dhcp), go("dhcp_out")}),
-                         }});
-  inet.chains.push_back(
-      {"dns_out",
-       std::nullopt,
-       {
-           rule("answers to guests", {to_guest(), state(kEstablished), in({l4proto, th_sport}, "services"), kAccept}),
-           rule("answers to this host",
-                {on_loopback, state(kEstablished), in({l4proto, th_sport}, "services"), kAccept}),
-           rule("questions", {in({ip_daddr}, "upstreams4"), in({l4proto, th_dport}, "services"), kAccept}),
-           rule("questions", {in({ip6_daddr}, "upstreams6"), in({l4proto, th_dport}, "services"), kAccept}),
-           rule("nothing else", {kDrop}),
-       }});
-  inet.chains.push_back({"dhcp_out",
-                         std::nullopt,
-                         {
-                             rule("answers to guests", {to_guest(), port(udp_sport, 67), port(udp_dport, 68), kAccept}),
-                             rule("nothing else", {kDrop}),
-                         }});
-}
-
-// ARP has a table of its own: `inet` doesn't see it. A pinned guest's frame and its ARP must both say the same MAC.
-Table arp_table() {
-  constexpr auto iifname = Field::iifname, ether_saddr = Field::ether_saddr;
-  constexpr auto arp_saddr_ether = Field::arp_saddr_ether, arp_saddr_ip = Field::arp_saddr_ip;
-  const auto probe = [] {
-    constexpr std::uint16_t kRequest = 1;  // RFC 826
-    return std::vector<Statement>{is(Field::arp_operation, network_order(kRequest)), is(arp_saddr_ip, ip4("0.0.0.0"))};
-  };
-  auto loose_probe = probe(), pinned_probe = probe();
-  loose_probe.insert(loose_probe.end(), {in({iifname}, "loose"), kAccept});
-  pinned_probe.insert(pinned_probe.end(), {in({iifname, ether_saddr, arp_saddr_ether}, "macs"), kAccept});
-  Table table{
-      Family::arp,
-      {set("taps", {Type::ifname}), set("loose", {Type::ifname}),
-       set("macs", {Type::ifname, Type::ether_addr, Type::ether_addr}), set("spoof4", {Type::ifname, Type::ipv4_addr}),
-       set("pinned4", {Type::ifname, Type::ether_addr, Type::ether_addr, Type::ipv4_addr})},
-      {{"input",
-        Base{ChainType::filter, Hook::input, kFilter},
-        {
-            rule("what a guest sends", {from_guest(), go("guest_in")}),
-            rule(kNotAdopted, {in({iifname}, "taps"), go("not_adopted")}),
-        }},
-       {"not_adopted", std::nullopt, {counted_from(kNotAdopted), rule(kNotAdopted, {kDrop})}},
-       {"guest_in",
-        std::nullopt,
-        {
-            rule("its own address", {in({iifname, arp_saddr_ip}, "spoof4"), kAccept}),
-            rule("its own address, its pinned MAC",
-                 {in({iifname, ether_saddr, arp_saddr_ether, arp_saddr_ip}, "pinned4"), kAccept}),
-            rule("is this address free? (RFC 5227)", std::move(loose_probe)),
-            rule("is this address free? (RFC 5227)", std::move(pinned_probe)),
-            counted_from("not its own address or MAC"),
-            rule("not its own address or MAC", {kDrop}),
-        }}}};
-  for (auto& set : arp_denial_sets()) table.sets.push_back(std::move(set));
   return table;
 }
 

@@ -39,7 +39,6 @@ struct RangeView {
   std::uint64_t bound = 0;       // had by somebody now
   std::uint64_t resting = 0;     // declined, or found in use: nobody gets them for a while
   std::uint64_t unanswered = 0;  // requests left without an answer, since it had no address free
-  [[nodiscard]] std::uint64_t free() const noexcept { return size - bound - resting; }
   bool operator==(const RangeView&) const = default;
 };
 

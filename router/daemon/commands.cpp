@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
+#include <iterator>
 
 #include "firewall/prove.h"
 #include "router/daemon/conntrack_limit.h"
@@ -115,7 +116,7 @@ Attempt<> Router::refuse_if_stopped() const {
 Attempt<> Router::check_link(const config::Guest& guest) const {
   auto host = desired_host(config_, resolve_uplinks());
   host.uplinks6 = resolve_uplinks(InternetFamily::ipv6);
-  if (auto why = unfit(host, guest.tap, plane_.observed())) {
+  if (auto why = unfit(host, guest.tap, plane_.observed(), guest.shared)) {
     return std::unexpected(std::move(*why));
   }
   if (guest.address6) {
@@ -232,6 +233,7 @@ asio::awaitable<Attempt<>> Router::bring_in(config::Guest guest) {
     if (auto answering = co_await answer_for(guest); !answering) done = std::unexpected(answering.error());
   }
   if (done) {
+    if (guest.shared) bring_back_lessees(guest.tap);
     serve(guest);
     // What others had under way to its prefix, say, leads to it from now on.
     std::vector<std::string> unended;
@@ -264,10 +266,13 @@ asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   if (plane_.observed().link(guest.tap) != nullptr) static_cast<void>(plane_.look_at(desire(guest)));
   // While the rules still lead there.
   if (auto silent = stop_answering_for(guest); !silent) co_return silent;
-  if (auto changed = plane_.change(elements_of(guest), {}); !changed) {
+  auto elements = elements_of(guest);
+  if (guest.shared) std::ranges::move(leave_lessees(guest.tap), std::back_inserter(elements));
+  if (auto changed = plane_.change(elements, {}); !changed) {
     co_return std::unexpected(changed.error().to_string());
   }
   services_.remove(guest);
+  if (guest.shared) offer_pool(guest.network);
   services_.flush();
   failures_.erase(guest.tap);
   guest_problems_.erase(guest.tap);

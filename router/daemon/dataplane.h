@@ -76,6 +76,10 @@ class Dataplane {
   [[nodiscard]] std::shared_ptr<const firewall::Ruleset> snapshot() const noexcept { return rules_; }
   [[nodiscard]] Result<std::vector<Listener>> listeners() { return ports_.net->listeners(); }
   [[nodiscard]] Result<LinkTraffic> traffic(const std::string& link) { return ports_.net->traffic(link); }
+  // Has the kernel ask by ARP who has that address; the answer is news of a neighbour.
+  [[nodiscard]] Result<void> solicit(std::uint32_t ifindex, const address_v4& address) {
+    return ports_.net->solicit(ifindex, address);
+  }
   [[nodiscard]] firewall::NftPort& nft() noexcept { return *ports_.nft; }
 
  private:

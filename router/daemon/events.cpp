@@ -51,6 +51,7 @@ void Router::on_event(const KernelEvent& event) {
     if (guest != nullptr && guest->create_tap) affected.links.push_back(gone->name);
   }
   if (stopped_) return;
+  if (const auto* heard = std::get_if<NeighbourChanged>(&event)) on_neighbour(heard->neighbour);
   if (const auto* changed = std::get_if<LinkChanged>(&event);
       changed != nullptr && (changed->link.kind == "bridge" || changed->link.master != 0)) {
     look_at_bridges_soon();

@@ -85,6 +85,7 @@ firewall::Topology Router::topology() {
     around_guests_.emplace(guests_.revision(), std::move(guests));
   }
   auto topology = around_guests_->second;
+  for (const auto& lessee : lessees()) topology.add(lessee);
   for (const auto& [name, network] : config_.networks) topology.add(network);
   for (const auto& [tap, guest] : guests_.all()) add_held(guest, config_.host, plane_.observed(), topology);
   for (const auto& [index, addresses] : plane_.observed().addresses()) {

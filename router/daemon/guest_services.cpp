@@ -28,8 +28,8 @@ GuestServices::GuestServices(boost::asio::io_context& io, std::filesystem::path 
 }
 
 std::expected<std::unique_ptr<dhcp::Server>, KernelError> GuestServices::make_dhcp() {
-  if (spawner_ == nullptr) return dhcp::Server::open(io_, {.event = handlers_.lease});
-  auto remote = RemoteDhcp::open(io_, *spawner_, told_bindings_, {.event = handlers_.lease});
+  if (spawner_ == nullptr) return dhcp::Server::open(io_, handlers_.dhcp);
+  auto remote = RemoteDhcp::open(io_, *spawner_, told_bindings_, handlers_.dhcp);
   if (!remote) return std::unexpected(remote.error());
   remote_dhcp_ = remote->get();
   return std::move(*remote);
@@ -122,8 +122,7 @@ void GuestServices::flush() {
   if (silent_) return;
   const auto due = tables_.take();
   const auto& [bindings, hosts] = due;
-  if (dhcp_ && (bindings.snapshot || !bindings.upserts.empty() || !bindings.removed_ifindexes.empty()))
-    dhcp_->apply(bindings);
+  if (dhcp_ && !bindings.empty()) dhcp_->apply(bindings);
   if (hosts.snapshot || !hosts.upserts.empty() || !hosts.removed.empty()) dns_->apply(hosts);
   if (hosts.snapshot) listeners_->want(dns::listen_addresses(tables_.zones()));
 }

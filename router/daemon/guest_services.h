@@ -30,7 +30,7 @@ namespace vrouter::router {
 class GuestServices {
  public:
   struct Handlers {
-    dhcp::Server::EventSink lease;
+    dhcp::Server::Handlers dhcp;
     // The servers that DNS may ask from now on; called before it is told of new ones, and after it left old ones.
     std::function<void(std::vector<address>)> admit;
   };
@@ -40,10 +40,20 @@ class GuestServices {
   // Zones and upstreams from the configuration; guests follow by put(). Forgets the guests told before. `ipv6`: the
   // networks whose IPv6 gateway is on this host.
   void configure(const config::Config& config, const std::set<std::string>& ipv6);
-  void put(const config::Guest& guest, const config::Network& network, const std::optional<TapIdentity>& tap) {
-    tables_.put(guest, network, tap);
+  void put(const config::Guest& guest, const config::Network& network, const std::optional<TapIdentity>& tap,
+           config::ClientDhcp told) {
+    tables_.put(guest, network, tap, std::move(told));
   }
   void remove(const config::Guest& guest) { tables_.remove(guest); }
+  // Leases of ranges, gathered likewise.
+  [[nodiscard]] GuestTables& tables() noexcept { return tables_; }
+  [[nodiscard]] const GuestTables& tables() const noexcept { return tables_; }
+  void committed(const std::vector<dhcp::CommitResult>& results) {
+    if (dhcp_) dhcp_->committed(results);
+  }
+  void heard(const dhcp::Probe& probe, const MacAddress& by) {
+    if (dhcp_) dhcp_->heard(probe, by);
+  }
   // Sends what put() and remove() gathered since configure() as one snapshot, then each change as a delta.
   void flush();
   // Serves nobody, listens nowhere and has no process.

@@ -1,15 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/daemon/guest_tables.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace vrouter::router {
+
+namespace {
+
+// No interface has a slash in its name.
+std::string lessee_key(const address_v4& address) {
+  return "lease/" + address.to_string();
+}
+
+}  // namespace
 
 void GuestTables::begin(std::vector<dns::Zone> zones) {
   zones_ = std::move(zones);
   bindings_.clear();
   ifindexes_.clear();
   hosts_.clear();
+  named_.clear();
+  pools_.clear();
   bindings_due_ = {};
   hosts_due_ = {};
   snapshot_due_ = true;
@@ -29,32 +42,80 @@ void GuestTables::erase_binding(const std::string& tap) {
   bindings_.erase(told);
 }
 
-void GuestTables::put(const config::Guest& guest, const config::Network& network,
-                      const std::optional<TapIdentity>& tap) {
-  auto binding = tap ? binding_for(guest, network, *tap) : std::nullopt;
-  const auto told = bindings_.find(guest.tap);
-  if (told != bindings_.end() && (!binding || binding->ifindex != told->second.ifindex)) erase_binding(guest.tap);
+void GuestTables::put(const config::Guest& guest, const config::Network& network, const std::optional<TapIdentity>& tap,
+                      config::ClientDhcp told) {
+  auto binding = tap ? binding_for(guest, network, *tap, std::move(told)) : std::nullopt;
+  const auto known = bindings_.find(guest.tap);
+  if (known != bindings_.end() && (!binding || binding->ifindex != known->second.ifindex)) erase_binding(guest.tap);
   if (binding && (!bindings_.contains(guest.tap) || bindings_.at(guest.tap) != *binding)) {
     bindings_due_.upserts.push_back(*binding);
     ifindexes_.insert_or_assign(binding->ifindex, guest.tap);
     bindings_.insert_or_assign(guest.tap, std::move(*binding));
   }
   auto host = host_for(guest, tap);
-  const auto known = hosts_.find(guest.tap);
+  if (const auto named = named_.find({host.network, host.name}); named != named_.end() && named->second != guest.tap)
+    remove_host(std::string{named->second});
+  put_host(guest.tap, std::move(host));
+}
+
+void GuestTables::put_host(const std::string& key, dns::Host host) {
+  const auto known = hosts_.find(key);
   if (known != hosts_.end() && known->second == host) return;
+  if (known != hosts_.end() && (known->second.name != host.name || known->second.network != host.network))
+    remove_host(key);
+  named_[{host.network, host.name}] = key;
   hosts_due_.upserts.push_back(host);
-  hosts_.insert_or_assign(guest.tap, std::move(host));
+  hosts_.insert_or_assign(key, std::move(host));
+}
+
+void GuestTables::remove_host(const std::string& key) {
+  const auto known = hosts_.find(key);
+  if (known == hosts_.end()) return;
+  const auto& gone = known->second;
+  std::erase_if(hosts_due_.upserts,
+                [&](const dns::Host& due) { return due.network == gone.network && due.name == gone.name; });
+  hosts_due_.removed.push_back(gone);
+  named_.erase({gone.network, gone.name});
+  hosts_.erase(known);
 }
 
 void GuestTables::remove(const config::Guest& guest) {
   erase_binding(guest.tap);
-  if (const auto known = hosts_.find(guest.tap); known != hosts_.end()) {
-    const auto& gone = known->second;
-    std::erase_if(hosts_due_.upserts,
-                  [&](const dns::Host& due) { return due.network == gone.network && due.name == gone.name; });
-    hosts_due_.removed.push_back(gone);
-    hosts_.erase(known);
-  }
+  remove_host(guest.tap);
+}
+
+void GuestTables::put_lessee(const address_v4& address, dns::Host host) {
+  const auto key = lessee_key(address);
+  const auto named = named_.find({host.network, host.name});
+  if (host.name.empty() || (named != named_.end() && named->second != key)) return remove_host(key);
+  put_host(key, std::move(host));
+}
+
+void GuestTables::remove_lessee(const address_v4& address) {
+  remove_host(lessee_key(address));
+}
+
+std::string GuestTables::name_of_lessee(const address_v4& address) const {
+  const auto known = hosts_.find(lessee_key(address));
+  return known == hosts_.end() ? std::string{} : known->second.name;
+}
+
+void GuestTables::put_pool(dhcp::Pool pool) {
+  const auto known = pools_.find(pool.network);
+  if (known != pools_.end() && known->second == pool) return;
+  std::erase_if(bindings_due_.pools, [&](const dhcp::Pool& due) { return due.network == pool.network; });
+  bindings_due_.pools.push_back(pool);
+  pools_.insert_or_assign(pool.network, std::move(pool));
+}
+
+void GuestTables::remove_pool(const std::string& network) {
+  if (pools_.erase(network) == 0) return;
+  std::erase_if(bindings_due_.pools, [&](const dhcp::Pool& due) { return due.network == network; });
+  bindings_due_.removed_pools.push_back(network);
+}
+
+void GuestTables::put_leases(std::vector<dhcp::Lease> leases) {
+  std::ranges::move(leases, std::back_inserter(bindings_due_.leases));
 }
 
 GuestTables::Due GuestTables::take() {
@@ -67,6 +128,8 @@ dhcp::Update GuestTables::bindings() const {
   dhcp::Update update{.snapshot = true, .upserts = {}, .removed_ifindexes = {}};
   update.upserts.reserve(bindings_.size());
   for (const auto& [tap, binding] : bindings_) update.upserts.push_back(binding);
+  for (const auto& [network, pool] : pools_) update.pools.push_back(pool);
+  if (all_leases_) update.leases = all_leases_();
   return update;
 }
 

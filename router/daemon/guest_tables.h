@@ -3,10 +3,12 @@
 // and what it reports is held against it.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "config/model.h"
@@ -21,8 +23,22 @@ class GuestTables {
   // Forgets everybody: what follows, up to the next take(), goes out as one snapshot.
   void begin(std::vector<dns::Zone> zones);
   // A guest as it is now: with its TAP it is served, without it only its name is known.
-  void put(const config::Guest& guest, const config::Network& network, const std::optional<TapIdentity>& tap);
+  // `told`: what DHCP tells it, config::merged_dhcp().
+  void put(const config::Guest& guest, const config::Network& network, const std::optional<TapIdentity>& tap,
+           config::ClientDhcp told);
   void remove(const config::Guest& guest);
+
+  // Who has an address by lease, as the DNS is to know it; unless somebody else has that name. A guest takes a name
+  // from whoever has it by lease.
+  void put_lessee(const address_v4& address, dns::Host host);
+  void remove_lessee(const address_v4& address);
+  [[nodiscard]] std::string name_of_lessee(const address_v4& address) const;  // empty: none
+  // The ranges are gathered as guests are: those that go, and those that come or change.
+  void put_pool(dhcp::Pool pool);
+  void remove_pool(const std::string& network);
+  void put_leases(std::vector<dhcp::Lease> leases);
+  // Every lease there is, for a service that starts anew.
+  void read_leases_by(std::function<std::vector<dhcp::Lease>()> all) { all_leases_ = std::move(all); }
 
   struct Due {
     dhcp::Update bindings;
@@ -38,11 +54,16 @@ class GuestTables {
 
  private:
   void erase_binding(const std::string& tap);
+  void put_host(const std::string& key, dns::Host host);
+  void remove_host(const std::string& key);
 
   std::vector<dns::Zone> zones_;
-  std::map<std::string, dhcp::Binding> bindings_;        // by TAP
-  std::unordered_map<unsigned, std::string> ifindexes_;  // of the bindings
-  std::map<std::string, dns::Host> hosts_;               // by TAP
+  std::map<std::string, dhcp::Binding> bindings_;                     // by TAP
+  std::unordered_map<unsigned, std::string> ifindexes_;               // of the bindings
+  std::map<std::string, dns::Host> hosts_;                            // by TAP, or by lessee_key()
+  std::map<std::pair<std::string, std::string>, std::string> named_;  // network and name: whose key that is
+  std::map<std::string, dhcp::Pool> pools_;                           // by network
+  std::function<std::vector<dhcp::Lease>()> all_leases_;
   bool snapshot_due_ = true;
   dhcp::Update bindings_due_;
   dns::Update hosts_due_;

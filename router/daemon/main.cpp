@@ -2,15 +2,19 @@
 // vrouterd: forks its spawner, makes its control socket, gives up what privilege it no longer needs, and only then
 // reads the files, opens the state and the kernel, brings the host into the desired state, and serves. Stopping leaves
 // the data plane as it is; `vrouter teardown` is what gives the host back.
+#include <net/if.h>
+
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 
 #include "config/load.h"
 #include "router/control/server.h"
@@ -71,6 +75,11 @@ config::Guest without_lost_groups(config::Guest guest, const config::Policy& pol
   return guest;
 }
 
+std::string name_of_link(unsigned ifindex) {
+  std::array<char, IF_NAMESIZE> name{};
+  return ::if_indextoname(ifindex, name.data()) == nullptr ? std::string{} : std::string{name.data()};
+}
+
 std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
   config::Files files{paths.config, paths.policy_dir};
   auto config = files.load();
@@ -91,6 +100,11 @@ std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
     return std::unexpected(problems +
                            "\nchange the file back and start vrouterd; then its commands can remove those guests");
   }
+  state::LeaseStore::Options lease_options;
+  lease_options.sync = std::getenv("VROUTER_BENCH_NO_FSYNC") == nullptr;  // `./dev bench dhcp` only
+  lease_options.link_name = name_of_link;
+  auto leases = state::LeaseStore::open_anyhow(paths.leases(), std::move(lease_options));
+  if (!leases) return std::unexpected(leases.error().message);
   auto ports = Dataplane::open_ports();
   if (!ports)
     return std::unexpected(ports.error().to_string() +
@@ -98,6 +112,7 @@ std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
   return Router::Parts{paths,
                        std::move(*config),
                        std::move(*store),
+                       std::move(*leases),
                        std::move(*ports),
                        nullptr,
                        std::nullopt,

@@ -19,7 +19,7 @@ class Monitors::Queue final : public control::Feed {
  public:
   Queue(boost::asio::io_context& io, std::string tap, std::string notice, std::function<void()> gone)
       : tap_{std::move(tap)}, gone_{std::move(gone)}, more_{io, boost::asio::steady_timer::time_point::max()} {
-    waiting_.push_back({std::nullopt, 0, std::move(notice)});
+    waiting_.push_back({.packet = std::nullopt, .lease = std::nullopt, .missed = 0, .notice = std::move(notice)});
   }
   ~Queue() override { gone_(); }
   Queue(const Queue&) = delete;
@@ -43,16 +43,25 @@ class Monitors::Queue final : public control::Feed {
 
   void put(const PacketView& packet) {
     if (closed_ || (!tap_.empty() && packet.in != tap_ && packet.out != tap_)) return;
-    if (waiting_.size() >= kMaxWaitingPackets) {
-      ++missed_;
-      return;
-    }
-    waiting_.push_back({packet, std::exchange(missed_, 0), {}});
-    more_.cancel();
+    put(MonitorView{.packet = packet, .lease = std::nullopt, .missed = 0, .notice = {}});
+  }
+  void put(const control::LeaseView& lease, std::chrono::microseconds now) {
+    if (closed_ || (!tap_.empty() && lease.tap != tap_)) return;
+    put(MonitorView{.packet = std::nullopt, .lease = lease, .lease_time = now, .missed = 0, .notice = {}});
   }
   void put_missed(std::uint64_t packets) { missed_ += packets; }
 
  private:
+  void put(MonitorView told) {
+    if (waiting_.size() >= kMaxWaitingPackets) {
+      ++missed_;
+      return;
+    }
+    told.missed = std::exchange(missed_, 0);
+    waiting_.push_back(std::move(told));
+    more_.cancel();
+  }
+
   std::string tap_;
   std::function<void()> gone_;
   boost::asio::steady_timer more_;
@@ -102,6 +111,16 @@ void Monitors::forget_closed() {
 void Monitors::tell(const PacketView& packet) {
   for (const auto& weak : queues_) {
     if (const auto queue = weak.lock()) queue->put(packet);
+  }
+}
+
+void Monitors::tell_lease(const std::function<control::LeaseView()>& make) {
+  forget_closed();
+  if (queues_.empty()) return;
+  const auto lease = make();
+  const auto now = std::chrono::floor<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch());
+  for (const auto& queue : queues_) {
+    if (const auto open = queue.lock()) open->put(lease, now);
   }
 }
 

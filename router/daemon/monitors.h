@@ -29,6 +29,8 @@ class Monitors {
   // Of one TAP, or with an empty one of all. The first message is there at once and holds `notice`.
   [[nodiscard]] control::Result<std::shared_ptr<control::Feed>> open(std::string tap, std::string notice);
   void tell(const control::PacketView& packet);
+  // To those of all guests, and of the lease's TAP; made only if somebody listens.
+  void tell_lease(const std::function<control::LeaseView()>& make);
   // So many could be told to nobody.
   void tell_missed(std::uint64_t packets);
 

@@ -15,6 +15,7 @@ struct Paths {
 
   [[nodiscard]] std::filesystem::path socket() const { return runtime_dir / "vrouter.sock"; }
   [[nodiscard]] std::filesystem::path database() const { return state_dir / "vrouter.db"; }
+  [[nodiscard]] std::filesystem::path leases() const { return state_dir / "leases.db"; }
 };
 
 }  // namespace vrouter::router

@@ -284,6 +284,8 @@ asio::awaitable<void> Router::finish_reload(const Before& before, control::Reloa
     change.damaged = 0;
     commit_later(change);
   }
+  if (lease_store_ && !lease_store_->aside().empty())
+    lease_store_->forget_damage(io_, [this](const state::Committed& done) { heard_of_leases(done); });
   if (!failed_.empty()) retry_later();
   start_repair();
   spawn([this] { return fit_conntrack(); });

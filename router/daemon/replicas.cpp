@@ -1,24 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/daemon/replicas.h"
 
+#include <utility>
+
 namespace vrouter::router {
 
-dhcp::Settings settings_of(const config::Network& network) {
+dhcp::Settings settings_of(const config::Network& network, config::ClientDhcp told) {
   return {.network = network.name,
           .gateway = network.gateway,
           .addressing = network.addressing,
           .prefix_length = static_cast<std::uint8_t>(network.prefix.prefix_length()),
-          .mask = std::nullopt,
+          .mask = told.mask,
           .domain = network.domain,
           .mtu = network.mtu,
           .lease_time = network.dhcp.lease_time,
-          .options = network.dhcp.options,
-          .boot = network.dhcp.boot.value_or(config::NetworkBoot{}),
+          .options = std::move(told.options),
+          .boot = std::move(told.boot).value_or(config::NetworkBoot{}),
           .bootp = network.dhcp.bootp};
 }
 
 std::optional<dhcp::Binding> binding_for(const config::Guest& guest, const config::Network& network,
-                                         const TapIdentity& tap) {
+                                         const TapIdentity& tap, config::ClientDhcp told) {
   if (!guest.address) return std::nullopt;
   return dhcp::Binding{.guest = guest.name,
                        .tap = guest.tap,
@@ -26,7 +28,7 @@ std::optional<dhcp::Binding> binding_for(const config::Guest& guest, const confi
                        .pinned_mac = guest.mac,
                        .address = *guest.address,
                        .host_name = guest.name,
-                       .settings = settings_of(network)};
+                       .settings = settings_of(network, std::move(told))};
 }
 
 dns::Zone zone_for(const config::Network& network, bool ipv6) {

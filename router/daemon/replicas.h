@@ -17,11 +17,11 @@ struct TapIdentity {
   unsigned ifindex = 0;
 };
 
-// What the network itself says, without its groups and guests.
-[[nodiscard]] dhcp::Settings settings_of(const config::Network& network);
+// `told`: config::merged_dhcp() of the client.
+[[nodiscard]] dhcp::Settings settings_of(const config::Network& network, config::ClientDhcp told);
 // None for a guest without an IPv4 address: DHCPv4 has nothing for it.
 [[nodiscard]] std::optional<dhcp::Binding> binding_for(const config::Guest& guest, const config::Network& network,
-                                                       const TapIdentity& tap);
+                                                       const TapIdentity& tap, config::ClientDhcp told);
 
 // `ipv6`: its IPv6 gateway is on this host, so that guests may ask there.
 [[nodiscard]] dns::Zone zone_for(const config::Network& network, bool ipv6);

@@ -9,6 +9,7 @@
 #include <boost/asio/detached.hpp>
 #include <cerrno>
 
+#include "config/merged_dhcp.h"
 #include "firewall/origin.h"
 #include "router/daemon/log.h"
 #include "router/reconcile/originals.h"
@@ -40,7 +41,9 @@ Router::Router(asio::io_context& io, Parts parts)
       services_{io,
                 paths_.resolv_conf,
                 parts.spawner,
-                {.lease = [this](const dhcp::LeaseEvent& event) { on_lease(event); },
+                {.dhcp = {.event = [this](const dhcp::LeaseEvent& event) { on_lease(event); },
+                          .commit = [this](std::vector<dhcp::Commit> commits) { on_commits(std::move(commits)); },
+                          .probe = [this](const dhcp::Probe& probe) { on_probe(probe); }},
                  .admit = [this](const std::vector<address>& servers) { admit_upstreams(servers); }}},
       gate_{io},
       files_{parts.files ? std::move(*parts.files) : config::Files{paths_.config, paths_.policy_dir}},
@@ -58,7 +61,9 @@ Router::Router(asio::io_context& io, Parts parts)
       bridge_timer_{io},
       confirm_timer_{io},
       leases_{disk_.loaded().leases},
-      lease_timer_{io} {
+      lease_timer_{io},
+      lease_store_{std::move(parts.leases)},
+      lease_end_{io} {
   const auto take = [this](const LoggedPacket& logged) { on_packet(logged); };
   if (!parts.packet_log) {
     packet_log_problem_ = "what the firewall refuses can't be shown: " + parts.packet_log.error().to_string() +
@@ -87,19 +92,21 @@ void Router::adopt_config(config::Config config) {
   }
   config_ = std::move(config);
   guests_ = std::move(guests);
+  use_pools();
   enter_profiles();
 }
 
 void Router::adopt_policy(config::Config config) {
   config_ = std::move(config);
   // Mostly rules tell guests apart as before, and those are the same.
-  if (entered_ != guests_.revision() || !firewall::Profiles{config_}.reads_as(profiles_)) enter_profiles();
+  if (profiles_entered_ != guests_.revision() || !firewall::Profiles{config_}.reads_as(profiles_)) enter_profiles();
 }
 
 void Router::enter_profiles() {
   profiles_ = firewall::Profiles{config_};
   for (const auto& [tap, guest] : guests_.all()) profiles_.add(guest, network_of(guest));
-  entered_ = guests_.revision();
+  for (const auto& lessee : lessees()) profiles_.add(lessee, network_of(lessee));
+  profiles_entered_ = guests_.revision();
 }
 
 const config::Network& Router::network_of(const config::Guest& guest) const {
@@ -109,6 +116,7 @@ const config::Network& Router::network_of(const config::Guest& guest) const {
 DesiredGuest Router::desire(const config::Guest& guest) const {
   auto desired = desired_guest(guest, network_of(guest));
   desired.owner = uid_of(guest.owner);
+  if (guest.shared) desired.lessees = lessees_behind(guest.tap);
   return desired;
 }
 
@@ -186,6 +194,9 @@ firewall::Ruleset Router::desired_rules() {
     const auto* known = guests_.by_tap(tap);
     if (known != nullptr && !keeps_out(tap)) rules.insert(elements_of(*known));
   }
+  for (const auto& lessee : lessees()) {
+    if (desired_.guests.contains(lessee.tap) && !keeps_out(lessee.tap)) rules.insert(elements_of_lessee(lessee));
+  }
   return rules;
 }
 
@@ -193,7 +204,9 @@ firewall::Ruleset Router::desired_rules() {
 // bridge's port is closed all the same, and ready for the moment it leaves.
 bool Router::keeps_out(const std::string& tap) const {
   const auto* link = plane_.observed().link(tap);
-  return link != nullptr && link->master == 0 && unfit(desired_.host, tap, plane_.observed()).has_value();
+  const auto* guest = guests_.by_tap(tap);
+  const bool shared = guest != nullptr && guest->shared;
+  return link != nullptr && link->master == 0 && unfit(desired_.host, tap, plane_.observed(), shared).has_value();
 }
 
 Attempt<> Router::put_rules(const std::string& tap) {
@@ -275,8 +288,10 @@ void Router::serve(const config::Guest& guest) {
 }
 
 void Router::offer(const config::Guest& guest) {
+  if (guest.shared) offer_pool(guest.network);
   const auto* link = adopted_link(guest.tap);
-  services_.put(guest, network_of(guest), link == nullptr ? std::nullopt : std::optional{TapIdentity{link->index}});
+  services_.put(guest, network_of(guest), link == nullptr ? std::nullopt : std::optional{TapIdentity{link->index}},
+                config::merged_dhcp(config_, network_of(guest), guest));
 }
 
 // --- carrying it out -----------------------------------------------------------------------------------------------
@@ -389,7 +404,8 @@ Attempt<> Router::apply_all(const FullPlan& plan, bool repairs) {
     if (auto served = run(part, repair ? tap : ""); !served) fail_link(tap, served.error());
     if (!part.problems.empty()) {
       guest_problems_[tap] = part.problems;
-      if (unfit(desired_.host, tap, plane_.observed())) failures_[tap] = part.problems.front();
+      if (unfit(desired_.host, tap, plane_.observed(), desired_.guests.at(tap).shared))
+        failures_[tap] = part.problems.front();
     }
   }
   keep(run(plan.host.stale, repairs ? "host" : ""));

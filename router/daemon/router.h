@@ -9,6 +9,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -23,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/token_bucket.h"
 #include "config/guests.h"
 #include "config/load.h"
 #include "firewall/compile.h"
@@ -36,6 +38,7 @@
 #include "router/daemon/disk.h"
 #include "router/daemon/gate.h"
 #include "router/daemon/guest_services.h"
+#include "router/daemon/lease_book.h"
 #include "router/daemon/mending.h"
 #include "router/daemon/monitors.h"
 #include "router/daemon/paths.h"
@@ -43,9 +46,14 @@
 #include "router/kernel/events.h"
 #include "router/processes/packet_log.h"
 #include "router/reconcile/diff.h"
+#include "router/state/lease_store.h"
 #include "router/state/store.h"
 
 namespace vrouter::router {
+
+// Of leases of ranges: a bridge full of guests that boot is told one by one, a storm behind a relay in numbers.
+inline constexpr unsigned kLeaseLines = 200;
+inline constexpr unsigned kLeaseLinesPerSecond = 10;
 
 // A sentence for the operator.
 template <typename T = void>
@@ -57,6 +65,7 @@ class Router final : public control::Service {
     Paths paths;
     config::Config config;
     std::unique_ptr<state::Store> store;
+    std::unique_ptr<state::LeaseStore> leases = nullptr;
     Dataplane::Ports ports;
     Spawner* spawner = nullptr;                            // none: DHCP and DNS are served in this process
     std::optional<firewall::ServiceUsers> users;           // with a spawner: whom its children run as
@@ -183,6 +192,40 @@ class Router final : public control::Service {
   void write_leases_after(BootClock::duration rest);
   void tell_state(const config::Guest& guest);
 
+  // --- leases.cpp: who has addresses of networks' ranges
+  void use_pools();
+  [[nodiscard]] std::vector<unsigned> links_of(const std::string& network) const;
+  void offer_pool(const std::string& network);
+  void follow_links();
+  [[nodiscard]] std::string link_of(const dhcp::Lease& lease) const;  // empty: behind a relay
+  // The client as a guest of its link, as rules and routes see it; nothing: it is behind no link of ours.
+  [[nodiscard]] std::optional<config::Guest> lessee_of(const dhcp::Lease& lease) const;
+  [[nodiscard]] std::vector<config::Guest> lessees() const;
+  [[nodiscard]] std::map<address_v4, MacAddress> lessees_behind(const std::string& tap) const;
+  [[nodiscard]] std::vector<firewall::Element> elements_of_lessee(const config::Guest& lessee) const;
+  void enter_all_lessees();
+  void name_lessee(const dhcp::Lease& lease);
+  void on_commits(std::vector<dhcp::Commit> commits);
+  void on_written(const std::vector<dhcp::Commit>& commits, const state::Committed& done);
+  void heard_of_leases(const state::Committed& done);
+  void end_leases(std::vector<dhcp::Lease> ended);
+  bool enter_leases(const std::vector<dhcp::Lease>& leases);  // false: the kernel refused
+  [[nodiscard]] std::vector<firewall::Element> leave_lessees(const std::string& tap);
+  void bring_back_lessees(const std::string& tap);
+  void wait_for_lease_end();
+  void tell_lease(const dhcp::Lease& lease);
+  void on_probe(const dhcp::Probe& probe);
+  void on_neighbour(const Neighbour& neighbour);
+  // lease_start.cpp
+  void load_leases();
+  void rebuild_leases();
+  [[nodiscard]] unsigned absent_link(const std::string& name);
+  [[nodiscard]] std::string lease_damage() const;
+  [[nodiscard]] std::vector<std::string> range_warnings() const;
+  [[nodiscard]] control::LeaseView view_of(const dhcp::Lease& lease) const;
+  [[nodiscard]] std::vector<control::RangeView> range_views() const;
+  [[nodiscard]] std::vector<std::string> lease_problems() const;
+
   // --- tables.cpp: the rules, when others change them
   void mend_rules_after(BootClock::duration rest);
   void mend_rules();
@@ -301,7 +344,7 @@ class Router final : public control::Service {
   config::GuestTable guests_;  // every guest that holds a name, those being added too
   std::optional<std::pair<std::uint64_t, firewall::Topology>> around_guests_;  // of that revision of theirs
   firewall::Profiles profiles_;                                                // of those guests
-  std::uint64_t entered_ = 0;  // GuestTable::revision() when all of them were entered into these
+  std::uint64_t profiles_entered_ = 0;  // GuestTable::revision() when all of them were entered into these
   firewall::CompileCache compiled_, proved_;
   std::set<std::pair<firewall::ProfileId, bool>> kinds_proved_;  // with an IPv6 address or without
   Desired desired_;                                              // of the kernel: guests whose rules are in
@@ -378,6 +421,17 @@ class Router final : public control::Service {
   boost::asio::steady_timer lease_timer_;
   std::map<std::string, BootTime> lease_logged_;  // by TAP: a client that asks without end must not fill the log
   std::map<std::string, dhcp::LeaseEvent> lease_events_;  // by TAP, since start
+
+  std::unique_ptr<state::LeaseStore> lease_store_;  // none: nobody gets a lease of a range
+  LeaseBook book_;
+  std::map<std::string, unsigned> shared_links_;  // by TAP of shared guests: its number when it was last there
+  std::map<address_v4, config::Guest> entered_;   // whose elements, routes and neighbours are in force
+  std::map<std::pair<unsigned, address_v4>, BootTime> probes_;  // until when an answer counts
+  boost::asio::basic_waitable_timer<BootClock> lease_end_;
+  std::optional<BootTime> lease_end_set_to_;
+  std::string lease_problem_;
+  TokenBucket<kLeaseLines, kLeaseLinesPerSecond> lease_log_;
+  std::uint64_t leases_unlogged_ = 0;
 };
 
 }  // namespace vrouter::router

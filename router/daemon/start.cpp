@@ -53,6 +53,7 @@ std::set<address> answered_for_before(const Originals& originals, const DesiredH
 
 Attempt<> Router::start() {
   if (auto watching = begin_watching(); !watching) return watching;
+  load_leases();
   if (auto clear = check_collisions(); !clear) return clear;
   // No daemon would be worse than a policy that does what its own tests deny: guests need DHCP and DNS.
   if (const auto failed = failed_expectations(config_, guests_, proved_); !failed.empty()) {
@@ -121,6 +122,7 @@ Attempt<> Router::begin_rules(std::optional<std::string> trouble) {
     if (!installed) trouble = told(installed.error());
     // Even where nothing was missing: the daemon before may have been killed when it had just put rules back.
     if (installed) {
+      enter_all_lessees();
       forget_untranslated();
       spawn([this] { return cut_what_slipped_in(); });
     }
@@ -212,6 +214,7 @@ asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
   }
   const auto installed = plane_.install(desired_rules());
   if (!installed) co_return std::unexpected(told(installed.error()));
+  enter_all_lessees();
   if (*installed) forget_untranslated();
   spawn([this] { return cut_what_slipped_in(); });  // the rules may have been others for a while all the same
   rules_are_in();

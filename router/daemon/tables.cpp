@@ -96,6 +96,12 @@ void Router::begin_services() {
   }
   if (services_wait_) return;
   services_.configure(config_, networks_with_ipv6());
+  for (const auto& [name, network] : config_.networks) {
+    if (network.dhcp.range) offer_pool(name);
+  }
+  for (const auto& [address, lease] : book_.all()) {
+    if (lease.state == dhcp::LeaseState::bound) name_lessee(lease);
+  }
   for (const auto& [tap, guest] : guests_.all()) offer(guest);
   services_.flush();
 }

@@ -44,15 +44,18 @@ std::optional<LeaseView> Router::lease_view(const std::string& tap) const {
   const auto known = leases_.find(tap);
   const auto event = lease_events_.find(tap);
   if (known == leases_.end() && event == lease_events_.end()) return std::nullopt;
+  const auto* guest = guests_.by_tap(tap);
   LeaseView shown;
   if (event != lease_events_.end()) {
     const auto& e = event->second;
     shown = {.guest = e.guest,
              .tap = e.tap,
+             .network = guest == nullptr ? std::string{} : guest->network,
              .address = e.address,
              .client = e.client,
              .client_id = hex(e.client_id),
              .host_name = e.host_name,
+             .dns_name = {},
              .state = e.state,
              .expires_in = std::nullopt};
     const auto left = std::chrono::duration_cast<std::chrono::seconds>(e.expires - BootClock::now());
@@ -67,10 +70,12 @@ std::optional<LeaseView> Router::lease_view(const std::string& tap) const {
   const auto& lease = known->second;
   shown = {.guest = lease.guest,
            .tap = lease.tap,
+           .network = guest == nullptr ? std::string{} : guest->network,
            .address = lease.address,
            .client = lease.client,
            .client_id = hex(lease.client_id),
            .host_name = lease.host_name,
+           .dns_name = {},
            .state = dhcp::LeaseState::bound,
            .expires_in = std::nullopt};
   const auto left = std::chrono::duration_cast<std::chrono::seconds>(lease.expires - std::chrono::system_clock::now());
@@ -153,6 +158,7 @@ control::Answer<std::vector<LeaseView>> Router::list_leases() {
   for (const auto& [tap, guest] : guests_.all()) {
     if (auto lease = lease_view(tap)) shown.push_back(std::move(*lease));
   }
+  for (const auto& [address, lease] : book_.all()) shown.push_back(view_of(lease));
   co_return shown;
 }
 
@@ -168,6 +174,7 @@ std::vector<std::string> Router::problems() const {
   if (holding()) all.push_back(damage());
   if (!files_problem_.empty()) all.push_back(files_problem_);
   if (!disk_.problem().empty()) all.push_back(disk_.problem());
+  for (auto& problem : lease_problems()) all.push_back(std::move(problem));
   for (const auto& [tap, failure] : failures_) all.push_back(who(tap) + ": " + failure);
   if (!rules_problem_.empty()) all.push_back(rules_problem_);
   const auto services = services_.problems();
@@ -206,6 +213,8 @@ control::Answer<control::StatusView> Router::status() {
   const auto* tracked = plane_.observed().sysctl(kConntrackMax);
   if (!conntrack_warning_.empty() && tracked != nullptr && !conntrack_suffices(*tracked, guests_.size()))
     shown.warnings.push_back(conntrack_warning_);
+  std::ranges::move(range_warnings(), std::back_inserter(shown.warnings));
+  shown.ranges = range_views();
   shown.version = kVersion;
   shown.kernel = kernel_release();
   shown.uptime = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - started_);

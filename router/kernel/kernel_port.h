@@ -45,6 +45,8 @@ class KernelPort {
   // `state` is dynamic (written as NUD_STALE: the next packet makes the kernel ask) or permanent.
   [[nodiscard]] virtual Result<void> put_neighbour(const Neighbour& neighbour) = 0;
   [[nodiscard]] virtual Result<void> remove_neighbour(const Neighbour& neighbour) = 0;
+  // One that isn't known yet is asked for by ARP at once.
+  [[nodiscard]] virtual Result<void> solicit(std::uint32_t ifindex, const address_v4& address) = 0;
 };
 
 // The real one: a NETLINK_ROUTE socket in the network namespace of the calling thread.

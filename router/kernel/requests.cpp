@@ -190,4 +190,16 @@ NlMessage neighbour_request(const Neighbour& neighbour, bool put) {
   return message_or_null(rtnl_neigh_build_add_request(object.get(), NLM_F_CREATE | NLM_F_REPLACE, &message), message);
 }
 
+NlMessage solicit_request(std::uint32_t ifindex, const address& address) {
+  const NeighbourObject object{rtnl_neigh_alloc()};
+  const auto destination = nl_address(address);
+  if (!object || !destination) return {};
+  rtnl_neigh_set_ifindex(object.get(), static_cast<int>(ifindex));
+  rtnl_neigh_set_family(object.get(), family_of(address));
+  if (rtnl_neigh_set_dst(object.get(), destination.get()) < 0) return {};
+  rtnl_neigh_set_flags(object.get(), NTF_USE);
+  nl_msg* message = nullptr;
+  return message_or_null(rtnl_neigh_build_add_request(object.get(), NLM_F_CREATE, &message), message);
+}
+
 }  // namespace vrouter::router

@@ -101,6 +101,10 @@ class RtnetlinkKernel final : public KernelPort {
     const auto message = neighbour_request(neighbour, true);
     return requests_.change(message.get(), "add neighbour " + neighbour.address.to_string() + where(neighbour.ifindex));
   }
+  Result<void> solicit(std::uint32_t ifindex, const address_v4& address) override {
+    const auto message = solicit_request(ifindex, address);
+    return requests_.change(message.get(), "ask for " + address.to_string() + where(ifindex));
+  }
   Result<void> remove_neighbour(const Neighbour& neighbour) override {
     const auto message = neighbour_request(neighbour, false);
     return requests_.change(message.get(),

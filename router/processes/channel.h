@@ -20,8 +20,8 @@
 
 namespace vrouter::router {
 
-// The largest verb is a binding with every DHCP option that a file may name.
-inline constexpr std::size_t kMaxMessage = 64 << 10;
+// The largest verb is a pool with every DHCP option that a file may name, and all that it excludes.
+inline constexpr std::size_t kMaxMessage = 128 << 10;
 
 struct Message {
   std::vector<std::uint8_t> bytes;  // the verb, then its body; 1 to kMaxMessage

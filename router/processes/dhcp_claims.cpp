@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/processes/dhcp_claims.h"
 
+#include <algorithm>
+
 #include "dhcp/answer.h"
 #include "dhcp/codec.h"
 
@@ -26,6 +28,13 @@ std::optional<std::string> nonsense(const dhcp_verbs::Lease& claim, BootTime now
   return std::nullopt;
 }
 
+// A client may wish for less. BOOTP knows no end.
+std::uint32_t longest_lease(const dhcp::Settings& settings) {
+  if (settings.bootp) return kForEver;
+  return static_cast<std::uint32_t>(
+      std::clamp(settings.lease_time, std::chrono::seconds{1}, std::chrono::seconds{kForEver}).count());
+}
+
 // What is wrong with it by what the child was told of the interface.
 std::optional<std::string> contradiction(const dhcp_verbs::Lease& claim, const dhcp::Binding* binding, BootTime now) {
   if (binding == nullptr) return "there is no guest on that interface";
@@ -33,7 +42,7 @@ std::optional<std::string> contradiction(const dhcp_verbs::Lease& claim, const d
   if (binding->pinned_mac && *binding->pinned_mac != claim.client)
     return "the client there is " + binding->pinned_mac->to_string();
   if (claim.state != LeaseState::bound) return std::nullopt;
-  const auto seconds = dhcp::lease_seconds(*binding);
+  const auto seconds = longest_lease(binding->settings);
   const auto last = seconds == kForEver ? BootTime::max() : now + kClockSlack + std::chrono::seconds{seconds};
   if (claim.expires > last) return "it is to last longer than " + std::to_string(seconds) + " s";
   return std::nullopt;
@@ -64,6 +73,16 @@ std::expected<std::optional<dhcp::LeaseEvent>, std::string> check_lease(const dh
                           .client_id = claim.client_id,
                           .host_name = claim.host_name,
                           .expires = claim.expires};
+}
+
+std::optional<std::string> nonsense_in(const dhcp::Lease& lease) {
+  const auto& client = lease.client;
+  if (lease.state == LeaseState::offered) return "a lease was offered for keeps";
+  if (client.hardware.is_group() || client.hardware.is_zero())
+    return client.hardware.to_string() + " is no station's address";
+  if (client.client_id.size() == 1) return "a client identifier has 1 byte";
+  if (!is_host_name(lease.host_name)) return "the host name is no DNS label";
+  return std::nullopt;
 }
 
 }  // namespace vrouter::router

@@ -26,4 +26,8 @@ inline constexpr std::chrono::seconds kClockSlack{1};
                                                                                       Knowledge knowledge,
                                                                                       BootTime now);
 
+// What no honest child says of any lease of a range, whatever the tables are; nothing: it may be. Who may have what is
+// judged by whoever holds them.
+[[nodiscard]] std::optional<std::string> nonsense_in(const dhcp::Lease& lease);
+
 }  // namespace vrouter::router

@@ -3,11 +3,16 @@
 // ever waits for the other, whatever guests send: what can't be sent now is kept short (LeaseOutbox) or sent later.
 #include "router/processes/dhcp_job.h"
 
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <iterator>
 #include <memory>
-#include <optional>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "dhcp/server.h"
+#include "router/processes/dhcp_orders.h"
 #include "router/processes/dhcp_verbs.h"
 #include "router/processes/job_line.h"
 #include "router/processes/lease_outbox.h"
@@ -38,44 +43,35 @@ class DhcpJob {
     std::visit([&](auto& o) { carry_out(o, std::move(message.fd)); }, *order);
   }
 
-  void carry_out(const verbs::Socket&, UniqueFd fd) {
+  void carry_out(verbs::Socket&, UniqueFd fd) {
     if (server_) return line_.fail("a second socket came");
     if (!fd)
       return line_.fail("the socket came without its descriptor: the daemon has none to spare; raise LimitNOFILE=");
     auto server = dhcp::Server::open(line_.io(), std::move(fd),
-                                     {.event = [this](const dhcp::LeaseEvent& event) { report_lease(event); }});
+                                     {.event = [this](const dhcp::LeaseEvent& event) { report_lease(event); },
+                                      .commit = [this](std::vector<dhcp::Commit> commits) { commit(commits); },
+                                      .probe = [this](const dhcp::Probe& probe) { send(verbs::Ask{probe}); }});
     if (!server) return line_.fail(server.error().to_string());
     server_ = std::move(*server);
   }
 
-  void carry_out(const verbs::Begin&, const UniqueFd&) {
-    snapshot_ = dhcp::Update{.snapshot = true, .upserts = {}, .removed_ifindexes = {}};
+  void carry_out(verbs::Committed& committed, const UniqueFd&) {
+    if (server_) server_->committed(committed.results);
   }
 
-  void carry_out(verbs::Bind& bind, const UniqueFd&) {
-    if (snapshot_) {
-      snapshot_->upserts.push_back(std::move(bind.binding));
-      return;
-    }
-    dhcp::Update update;
-    update.upserts.push_back(std::move(bind.binding));
-    apply(update);
+  void carry_out(verbs::Heard& heard, const UniqueFd&) {
+    if (server_) server_->heard(heard.probe, heard.by);
   }
 
-  void carry_out(const verbs::Unbind& unbind, const UniqueFd&) {
-    if (snapshot_) return line_.fail("an unbind came within a snapshot");
-    apply({.snapshot = false, .upserts = {}, .removed_ifindexes = {unbind.ifindex}});
-  }
-
-  void carry_out(const verbs::End&, const UniqueFd&) {
-    if (!snapshot_) return line_.fail("a snapshot ended that never began");
-    apply(*std::exchange(snapshot_, std::nullopt));
-  }
-
-  void apply(const dhcp::Update& update) {
+  // All others are parts of the tables.
+  template <typename Part>
+  void carry_out(Part& part, const UniqueFd&) {
+    auto update = tables_.take(std::move(part));
+    if (!update) return line_.fail(update.error());
+    if (!*update) return;
     if (!server_) return line_.fail("a table came before the socket");
-    server_->apply(update);
-    leases_.apply(update);
+    server_->apply(**update);
+    leases_.apply(**update);
   }
 
   // --- what the daemon is told ---
@@ -91,11 +87,39 @@ class DhcpJob {
                  .expires = event.expires});
   }
 
+  // What the line doesn't take is refused, so that its clients ask again.
+  void commit(std::span<dhcp::Commit> commits) {
+    while (!commits.empty()) {
+      const auto part = commits.first(std::min(commits.size(), verbs::kMaxLeases));
+      commits = commits.subspan(part.size());
+      verbs::Commits message{{std::make_move_iterator(part.begin()), std::make_move_iterator(part.end())}};
+      if (send(message)) continue;
+      std::vector<dhcp::CommitResult> refused;
+      for (const auto& one : message.commits) refused.push_back({one.id, false});
+      boost::asio::post(line_.io(), [this, refused = std::move(refused)] {
+        if (server_) server_->committed(refused);
+      });
+    }
+  }
+
+  // Networks whose counters changed, as many as one message takes; the rest follow with the next.
   bool report_statistics() {
     if (!server_) return false;
-    const auto statistics = server_->statistics();
+    auto statistics = server_->statistics();
     if (statistics == reported_) return false;
-    if (send(statistics)) reported_ = statistics;
+    dhcp::Statistics changed = statistics;
+    changed.networks.clear();
+    for (const auto& [network, counts] : statistics.networks) {
+      if (changed.networks.size() == verbs::kMaxNetworks) break;
+      if (const auto told = reported_.networks.find(network);
+          told == reported_.networks.end() || told->second != counts) {
+        changed.networks.emplace(network, counts);
+      }
+    }
+    if (!send(changed)) return true;
+    for (auto& [network, counts] : changed.networks) reported_.networks.insert_or_assign(network, counts);
+    changed.networks = std::move(reported_.networks);
+    reported_ = std::move(changed);
     return true;
   }
 
@@ -104,7 +128,7 @@ class DhcpJob {
   JobLine line_;  // first: the rest lives on its loop
   std::uint64_t orders_ = 0;
   std::unique_ptr<dhcp::Server> server_;
-  std::optional<dhcp::Update> snapshot_;  // what came since Begin
+  UpdateReader tables_;
   LeaseOutbox leases_{[this](const verbs::Lease& lease) { return send(lease); }};
   dhcp::Statistics reported_;
 };

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "router/processes/dhcp_claims.h"
+#include "router/processes/dhcp_orders.h"
 
 namespace vrouter::router {
 
@@ -43,6 +44,8 @@ bool RemoteDhcp::send(const verbs::Order& order, UniqueFd fd) {
 
 void RemoteDhcp::on_started() {
   of_the_dead_ = statistics();
+  of_the_dead_commits_ += std::exchange(last_commit_, 0);
+  under_way_ = 0;
   last_reported_ = {};
   orders_ = 0;
   sending_.reset();
@@ -60,15 +63,11 @@ void RemoteDhcp::on_drained() {
 void RemoteDhcp::send_table() {
   while (!in_step()) {
     if (!sending_) {
-      sending_ = Sending{table_.snapshot(), 0};
+      sending_ = Sending{orders_of(table_.snapshot()), 0};
       behind_ = false;
     }
-    const auto& bindings = sending_->table.upserts;
-    for (auto& next = sending_->next; next < bindings.size() + 2; ++next) {
-      const bool sent = next == 0                 ? send(verbs::Begin{})
-                        : next <= bindings.size() ? send(verbs::Bind{bindings[next - 1]})
-                                                  : send(verbs::End{});
-      if (!sent) return;
+    for (auto& next = sending_->next; next < sending_->orders.size(); ++next) {
+      if (!send(sending_->orders[next])) return;
     }
     sending_.reset();
   }
@@ -85,25 +84,84 @@ void RemoteDhcp::apply(const dhcp::Update& update) {
     behind_ = true;
     return send_table();
   }
-  for (const auto ifindex : update.removed_ifindexes) {
-    if (!behind_ && !send(verbs::Unbind{ifindex})) behind_ = true;
+  for (const auto& order : orders_of(update)) {
+    if (!behind_ && !send(order)) behind_ = true;
   }
-  for (const auto& binding : update.upserts) {
-    if (!behind_ && !send(verbs::Bind{binding})) behind_ = true;
+}
+
+// Those of a child that is dead are nobody's. What the line doesn't take the child gives up by itself.
+void RemoteDhcp::committed(const std::vector<dhcp::CommitResult>& results) {
+  verbs::Committed message;
+  const auto flush = [&] {
+    if (!message.results.empty()) static_cast<void>(send(message));
+    message.results.clear();
+  };
+  for (const auto& result : results) {
+    if (result.id <= of_the_dead_commits_) continue;
+    if (under_way_ != 0) --under_way_;
+    message.results.push_back({result.id - of_the_dead_commits_, result.done});
+    if (message.results.size() == verbs::kMaxLeases) flush();
   }
+  flush();
+}
+
+void RemoteDhcp::heard(const dhcp::Probe& probe, const MacAddress& by) {
+  static_cast<void>(send(verbs::Heard{probe, by}));
 }
 
 // --- up ------------------------------------------------------------------------------------------------------------
 
 std::expected<void, std::string> RemoteDhcp::on_message(std::span<const std::uint8_t> bytes) {
-  const auto report = verbs::decode_report(bytes);
+  auto report = verbs::decode_report(bytes);
   if (!report) return std::unexpected(report.error());
-  if (const auto* lease = std::get_if<verbs::Lease>(&*report)) return on_lease(*lease);
-  last_reported_ = std::get<dhcp::Statistics>(*report);
+  return std::visit([this](auto& one) { return on_report(one); }, *report);
+}
+
+std::expected<void, std::string> RemoteDhcp::on_report(dhcp::Statistics& statistics) {
+  auto networks = std::exchange(last_reported_.networks, {});
+  for (auto& [network, counts] : statistics.networks) networks.insert_or_assign(network, counts);
+  if (networks.size() > kMostNetworks) return std::unexpected("it counts for more networks than there can be");
+  last_reported_ = std::move(statistics);
+  last_reported_.networks = std::move(networks);
   return {};
 }
 
-std::expected<void, std::string> RemoteDhcp::on_lease(const verbs::Lease& claim) {
+std::expected<void, std::string> RemoteDhcp::on_report(verbs::Commits& commits) {
+  std::vector<dhcp::Commit> taken;
+  std::vector<dhcp::CommitResult> too_many;
+  taken.reserve(commits.commits.size());
+  for (auto& commit : commits.commits) {
+    // Those that the line didn't take are missing.
+    if (commit.id <= last_commit_ || commit.id - last_commit_ > kMostSkipped)
+      return std::unexpected("its commits don't rise");
+    if (auto why = nonsense_in(commit.lease)) return std::unexpected(std::move(*why));
+    last_commit_ = commit.id;
+    commit.id += of_the_dead_commits_;
+    if (under_way_ < kMostCommits) {
+      ++under_way_;
+      taken.push_back(std::move(commit));
+    } else {
+      too_many.push_back({commit.id, false});
+    }
+  }
+  if (!too_many.empty()) {
+    under_way_ += too_many.size();
+    committed(too_many);
+  }
+  if (handlers_.commit && !taken.empty()) handlers_.commit(std::move(taken));
+  return {};
+}
+
+std::expected<void, std::string> RemoteDhcp::on_report(verbs::Ask& ask) {
+  if (!probe_allowance_.take(clock_())) {
+    ++dropped_.too_many;
+  } else if (handlers_.probe) {
+    handlers_.probe(ask.probe);
+  }
+  return {};
+}
+
+std::expected<void, std::string> RemoteDhcp::on_report(const verbs::Lease& claim) {
   if (claim.orders > orders_) return std::unexpected("it claims to have read what it was never sent");
   const auto now = clock_();
   const auto knowledge = in_step() && claim.orders == orders_ ? Knowledge::all : Knowledge::maybe_less;
@@ -122,8 +180,6 @@ std::expected<void, std::string> RemoteDhcp::on_lease(const verbs::Lease& claim)
   return {};
 }
 
-void RemoteDhcp::committed(const std::vector<dhcp::CommitResult>&) {}
-void RemoteDhcp::heard(const dhcp::Probe&, const MacAddress&) {}
 
 dhcp::Statistics RemoteDhcp::statistics() const {
   return of_the_dead_ + last_reported_;

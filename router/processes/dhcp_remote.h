@@ -39,6 +39,15 @@ inline constexpr unsigned kLeasesPerSecond = 1;
 inline constexpr unsigned kLeaseBurstOfAll = 65'536;
 inline constexpr unsigned kLeasesPerSecondOfAll = 500;
 
+// Leases of ranges that wait for the disk: ten times what a second of a busy /16 brings.
+inline constexpr std::size_t kMostCommits = 131'072;
+// Between two that reached the daemon: more than a child can have made while nobody read its line.
+inline constexpr std::uint64_t kMostSkipped = std::uint64_t{1} << 32;
+// Questions by ARP: each costs a change of the rules and a frame to a shared link.
+inline constexpr unsigned kProbeBurst = 512;
+inline constexpr unsigned kProbesPerSecond = 200;
+inline constexpr std::size_t kMostNetworks = 65'536;
+
 // The DHCP service in a process of its own, seen from the daemon.
 class RemoteDhcp final : public dhcp::Server {
  public:
@@ -72,14 +81,17 @@ class RemoteDhcp final : public dhcp::Server {
  private:
   // A snapshot on its way. One larger than the line's queue goes out in parts, each when the one before was read.
   struct Sending {
-    dhcp::Update table;
-    std::size_t next = 0;  // 0: Begin; then the bindings; then End
+    std::vector<dhcp_verbs::Order> orders;
+    std::size_t next = 0;
   };
 
   void on_started();
   void on_drained();
   std::expected<void, std::string> on_message(std::span<const std::uint8_t> bytes);
-  std::expected<void, std::string> on_lease(const dhcp_verbs::Lease& claim);
+  std::expected<void, std::string> on_report(const dhcp_verbs::Lease& claim);
+  std::expected<void, std::string> on_report(dhcp::Statistics& statistics);
+  std::expected<void, std::string> on_report(dhcp_verbs::Commits& commits);
+  std::expected<void, std::string> on_report(dhcp_verbs::Ask& ask);
   void send_table();
   [[nodiscard]] bool send(const dhcp_verbs::Order& order, UniqueFd fd = {});
   [[nodiscard]] bool in_step() const noexcept { return !behind_ && !sending_; }
@@ -94,6 +106,10 @@ class RemoteDhcp final : public dhcp::Server {
   std::uint64_t orders_ = 0;                                                             // sent to this child
   std::unordered_map<unsigned, TokenBucket<kLeaseBurst, kLeasesPerSecond>> allowances_;  // by ifindex
   TokenBucket<kLeaseBurstOfAll, kLeasesPerSecondOfAll> allowance_;
+  TokenBucket<kProbeBurst, kProbesPerSecond> probe_allowance_;
+  // Commits are numbered on from child to child, so that the results of a dead one's reach nobody.
+  std::uint64_t of_the_dead_commits_ = 0, last_commit_ = 0;
+  std::size_t under_way_ = 0;
   dhcp::Statistics of_the_dead_, last_reported_;
   Dropped dropped_;
   std::unique_ptr<Supervisor> supervisor_;  // last: its handlers use the rest

@@ -17,14 +17,20 @@
 
 namespace vrouter::router::dhcp_verbs {
 
-inline constexpr std::size_t kMaxLabel = 63;         // RFC 1035, 2.3.4: names of guests and of hosts
-inline constexpr std::size_t kMaxTap = 15;           // IFNAMSIZ without its zero
-inline constexpr std::size_t kMaxDomain = 253;       // RFC 1035, 2.3.4, as text
-inline constexpr std::size_t kMaxOptions = 234;      // one of each code that a network may set
-inline constexpr std::size_t kMaxOptionValue = 255;  // its length is one byte (RFC 2132, 2)
-inline constexpr std::size_t kMaxBootFile = 255;     // likewise, as option 67
-inline constexpr std::size_t kMaxBootFiles = 8;      // of architectures
-inline constexpr std::size_t kMaxClientId = 255;     // likewise
+inline constexpr std::size_t kMaxLabel = 63;          // RFC 1035, 2.3.4: names of guests and of hosts
+inline constexpr std::size_t kMaxTap = 15;            // IFNAMSIZ without its zero
+inline constexpr std::size_t kMaxDomain = 253;        // RFC 1035, 2.3.4, as text
+inline constexpr std::size_t kMaxOptions = 234;       // one of each code that a network may set
+inline constexpr std::size_t kMaxOptionValue = 255;   // its length is one byte (RFC 2132, 2)
+inline constexpr std::size_t kMaxBootFile = 255;      // likewise, as option 67
+inline constexpr std::size_t kMaxBootFiles = 8;       // of architectures
+inline constexpr std::size_t kMaxLeases = 100;        // in one message; more go in several
+inline constexpr std::size_t kMaxNetworks = 100;      // in one message of statistics; more go in several
+inline constexpr std::size_t kMaxRanges = 1024;       // excluded of one pool
+inline constexpr std::size_t kMaxReservations = 100;  // in one message; more go in several
+inline constexpr std::size_t kMaxLinks = 8192;        // of one pool
+inline constexpr std::size_t kMaxRelays = 256;        // of one pool
+inline constexpr std::size_t kMaxClientId = 255;      // likewise
 
 // --- down ----------------------------------------------------------------------------------------------------------
 
@@ -45,7 +51,38 @@ struct Unbind {  // never between Begin and End
 struct End {
   bool operator==(const End&) const = default;
 };
-using Order = std::variant<Socket, Begin, Bind, Unbind, End>;
+struct PutPool {  // its reservations come apart, since there may be thousands; it holds once all of them have come
+  dhcp::Pool pool;
+  std::uint32_t reservations = 0;
+  bool operator==(const PutPool&) const = default;
+};
+struct Reserve {  // of the pool that came last
+  std::vector<config::Reservation> reservations;
+  bool operator==(const Reserve&) const = default;
+};
+struct DropPool {  // never between Begin and End
+  std::string network;
+  bool operator==(const DropPool&) const = default;
+};
+struct PutLeases {  // of pools that came before
+  std::vector<dhcp::Lease> leases;
+  bool operator==(const PutLeases&) const = default;
+};
+struct DropLeases {  // never between Begin and End
+  std::vector<address_v4> addresses;
+  bool operator==(const DropLeases&) const = default;
+};
+struct Committed {
+  std::vector<dhcp::CommitResult> results;
+  bool operator==(const Committed&) const = default;
+};
+struct Heard {
+  dhcp::Probe probe;
+  MacAddress by;
+  bool operator==(const Heard&) const = default;
+};
+using Order =
+    std::variant<Socket, Begin, Bind, Unbind, End, PutPool, Reserve, DropPool, PutLeases, DropLeases, Committed, Heard>;
 
 // --- up ------------------------------------------------------------------------------------------------------------
 
@@ -62,7 +99,17 @@ struct Lease {
   BootTime expires{};
   bool operator==(const Lease&) const = default;
 };
-using Report = std::variant<Lease, dhcp::Statistics>;
+// Leases of pools that are to be written.
+struct Commits {
+  std::vector<dhcp::Commit> commits;
+  bool operator==(const Commits&) const = default;
+};
+struct Ask {  // by ARP
+  dhcp::Probe probe;
+  bool operator==(const Ask&) const = default;
+};
+// With the counters of those networks that have changed: the others are as they were.
+using Report = std::variant<Lease, dhcp::Statistics, Commits, Ask>;
 
 // What exceeds the bounds above isn't decoded; the config loader lets none of it in.
 [[nodiscard]] std::vector<std::uint8_t> encode(const Order& order);

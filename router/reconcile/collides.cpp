@@ -73,6 +73,8 @@ std::optional<std::string> collides(const config::Network& network, const Prefix
 
 std::optional<std::string> collides(const config::Network& network, const Observed& observed,
                                     std::uint8_t route_protocol, const Originals& originals) {
+  // Where relays are, this host may be a station among others, and has routes there.
+  if (!network.dhcp.relays.empty()) return std::nullopt;
   return collides(network, network.prefix, observed, route_protocol, originals);
 }
 

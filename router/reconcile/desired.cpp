@@ -19,6 +19,7 @@ DesiredGuest desired_guest(const config::Guest& guest, const config::Network& ne
   desired.prefixes.insert(desired.prefixes.end(), guest.prefixes4.begin(), guest.prefixes4.end());
   desired.prefixes.insert(desired.prefixes.end(), guest.prefixes6.begin(), guest.prefixes6.end());
   desired.allowed = guest.allowed_addresses;
+  desired.shared = guest.shared;
   desired.loopback_published = std::ranges::any_of(guest.publish, &config::Publish::on_loopback);
   return desired;
 }
@@ -33,6 +34,7 @@ DesiredHost desired_host(const config::Config& config, std::vector<std::string> 
   desired.route_protocol = config.host.route_protocol;
   for (const auto& [name, network] : config.networks) {
     DesiredNetwork wanted{name, network.prefix, network.gateway};
+    wanted.relayed = !network.dhcp.relays.empty();
     if (ipv6.contains(name)) {
       wanted.prefix6 = network.prefix6;
       wanted.gateway6 = network.gateway6;

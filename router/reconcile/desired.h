@@ -42,6 +42,7 @@ struct DesiredNetwork {
   // Only where a guest of the network has an IPv6 address: no other host is touched.
   std::optional<network_v6> prefix6{};
   std::optional<address_v6> gateway6{};
+  bool relayed = false;  // some of it is elsewhere, behind relays: routes to it are the operator's
   bool operator==(const DesiredNetwork&) const = default;
 };
 

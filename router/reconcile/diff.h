@@ -53,8 +53,9 @@ struct FullPlan {
 // CreateTap, or nothing where something of that name exists.
 [[nodiscard]] Plan create_guest_tap(const DesiredGuest& guest, const Observed& observed);
 // Why the interface of that name can't be a guest's: no TAP, an uplink, a bridge's port. Nothing where there is none.
+// One that several clients share may be a bridge.
 [[nodiscard]] std::optional<std::string> unfit(const DesiredHost& host, const std::string& tap,
-                                               const Observed& observed);
+                                               const Observed& observed, bool shared = false);
 
 // Why this host can serve no guest with an IPv6 address, as a sentence with the remedy. What has to do with IPv6 is
 // left out of every plan meanwhile, and guests with such an address have it as a problem.
@@ -75,6 +76,12 @@ enum class Leave { as_found, down };
 // garbage collector. Empty where the entry says so already, the guest is pinned or its TAP is down. (What the kernel
 // learned by ARP itself diff_guest() marks so.)
 [[nodiscard]] Plan remember_neighbour(const DesiredGuest& guest, const MacAddress& mac, const Observed& observed);
+
+// One client's route and neighbour on a shared link; empty where the link isn't adopted. O(log clients).
+[[nodiscard]] Plan admit_lessee(const DesiredHost& host, const DesiredGuest& guest, const address_v4& address,
+                                const MacAddress& mac, const Observed& observed);
+[[nodiscard]] Plan dismiss_lessee(const DesiredHost& host, const DesiredGuest& guest, const address_v4& address,
+                                  const Observed& observed);
 
 // Teardown: all that is ours goes, all originals come back.
 [[nodiscard]] Plan restore(const Originals& originals, const Observed& observed, std::uint8_t route_protocol);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 #include <utility>
 
 #include "router/reconcile/diff.h"
@@ -55,8 +56,16 @@ bool is_ours(const InterfaceAddress& address) {
   return address.noprefixroute || is_link_local(address);
 }
 
-std::optional<std::string> unfit_link(const Link& link, const DesiredHost& host, const Observed& observed) {
-  if ((link.kind != "tun" && link.kind != "veth") || !link.ethernet) {
+std::optional<std::string> unfit_link(const Link& link, const DesiredHost& host, const Observed& observed,
+                                      bool shared) {
+  const bool kind = link.kind == "tun" || link.kind == "veth" || (shared && link.kind == "bridge");
+  if (link.kind == "bridge" && !shared) {
+    return fmt::format(
+        "{} is a bridge, which several clients share; give their network a dhcp range and declare it with "
+        "shared = true (--shared), or name the TAP device that the guest's VMM opens",
+        link.name);
+  }
+  if (!kind || !link.ethernet) {
     return fmt::format("{} is no TAP{}; name the TAP device that the guest's VMM opens", link.name,
                        link.kind.empty() ? "" : " (it is a " + link.kind + " device)");
   }
@@ -103,8 +112,9 @@ class GuestDiff {
         forget_elsewhere(wanted);
         put_route(wanted);
       }
-      if (guest_.address) put_neighbour(*guest_.address);
-      if (ipv6_) put_neighbour(*guest_.address6);
+      if (guest_.address) put_neighbour(*guest_.address, guest_.mac);
+      if (ipv6_) put_neighbour(*guest_.address6, guest_.mac);
+      for (const auto& [its, mac] : guest_.lessees) put_neighbour(its, mac);
     }
     write_down_original();
     return std::move(plan_);
@@ -216,12 +226,12 @@ class GuestDiff {
   }
 
   void remove_old_routes() {
-    const auto wanted = routes_of(host_, guest_, link_, observed_, ipv6_);
+    std::set<Observed::RouteKey> wanted;
+    for (const Route& route : routes_of(host_, guest_, link_, observed_, ipv6_)) wanted.insert(Observed::key_of(route));
     for (const Route& route : observed_.routes_on(link_.index)) {
       if (route.protocol != host_.route_protocol) continue;
       if (route.destination.network().is_v6() && !ipv6_) continue;  // gone with disable_ipv6
-      const auto replaced = [&](const Route& one) { return Observed::key_of(route) == Observed::key_of(one); };
-      if (std::ranges::any_of(wanted, replaced)) continue;
+      if (wanted.contains(Observed::key_of(route))) continue;
       const Neighbour* neighbour = observed_.neighbour(link_.index, route.destination.network());
       if (neighbour != nullptr) plan_.operations.emplace_back(RemoveNeighbour{*neighbour, link_.name});
       plan_.operations.emplace_back(RemoveRoute{route, link_.name});
@@ -248,13 +258,13 @@ class GuestDiff {
     plan_.operations.emplace_back(PutRoute{wanted, link_.name, before});
   }
 
-  void put_neighbour(const address& of_guest) {
+  void put_neighbour(const address& of_guest, const std::optional<MacAddress>& mac) {
     const Neighbour* known = observed_.neighbour(link_.index, of_guest);
     const bool usable = known != nullptr && known->state != NeighbourState::invalid && !known->mac.is_zero();
     Neighbour wanted{link_.index, of_guest, {}, NeighbourState::dynamic, true};
-    if (guest_.mac) {
-      if (usable && known->state == NeighbourState::permanent && known->mac == *guest_.mac) return;
-      wanted.mac = *guest_.mac;
+    if (mac) {
+      if (usable && known->state == NeighbourState::permanent && known->mac == *mac) return;
+      wanted.mac = *mac;
       wanted.state = NeighbourState::permanent;
       wanted.ext_learned = false;
     } else {
@@ -349,16 +359,17 @@ void restore_files(const Link& link, const LinkOriginal& original, bool down, co
 
 }  // namespace
 
-std::optional<std::string> unfit(const DesiredHost& host, const std::string& tap, const Observed& observed) {
+std::optional<std::string> unfit(const DesiredHost& host, const std::string& tap, const Observed& observed,
+                                 bool shared) {
   const Link* link = observed.link(tap);
-  return link == nullptr ? std::nullopt : unfit_link(*link, host, observed);
+  return link == nullptr ? std::nullopt : unfit_link(*link, host, observed, shared);
 }
 
 Plan diff_guest(const DesiredHost& host, const DesiredGuest& guest, const Observed& observed,
                 const Originals& originals) {
   const Link* link = observed.link(guest.tap);
   if (link == nullptr) return {};
-  if (auto problem = unfit_link(*link, host, observed)) {
+  if (auto problem = unfit_link(*link, host, observed, guest.shared)) {
     Plan plan;
     plan.problems.push_back(std::move(*problem));
     return plan;

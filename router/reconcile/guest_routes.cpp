@@ -15,6 +15,7 @@ class GuestRoutes {
   std::vector<Route> run() && {
     if (guest_.address) routes_.push_back(to_host(*guest_.address));
     if (ipv6_) routes_.push_back(to_host(*guest_.address6));
+    for (const auto& [its, mac] : guest_.lessees) routes_.push_back(lessee_route(host_, guest_, link_, its));
     for (const auto& prefix : guest_.prefixes) {
       const bool v6 = prefix.network().is_v6();
       if (v6 ? ipv6_ : guest_.address.has_value()) routes_.push_back(to_prefix(prefix));
@@ -70,6 +71,16 @@ class GuestRoutes {
 };
 
 }  // namespace
+
+Route lessee_route(const DesiredHost& host, const DesiredGuest& guest, const Link& link, const address_v4& its) {
+  Route route;
+  route.destination = Prefix{its, 32U};
+  route.protocol = host.route_protocol;
+  route.ifindex = link.index;
+  route.source = guest.gateway;
+  route.scope = kScopeLink;
+  return route;
+}
 
 std::vector<Route> routes_of(const DesiredHost& host, const DesiredGuest& guest, const Link& link,
                              const Observed& observed, bool ipv6) {

@@ -14,6 +14,10 @@ namespace vrouter::router {
 [[nodiscard]] std::vector<Route> routes_of(const DesiredHost& host, const DesiredGuest& guest, const Link& link,
                                            const Observed& observed, bool ipv6);
 
+// To one that has its address by lease, behind a shared link.
+[[nodiscard]] Route lessee_route(const DesiredHost& host, const DesiredGuest& guest, const Link& link,
+                                 const address_v4& its);
+
 // The route to the same place, with the same protocol number, that leads to a guest; none: there is none.
 [[nodiscard]] const Route* holder_of(const Route& route, const Observed& observed);
 

@@ -53,7 +53,7 @@ class HostDiff {
     const bool ipv6 = desired_.ipv6() && !why;
     for (const auto& network : desired_.networks) {
       gateways_.push_back({0, network.gateway, 32});
-      unreachable_.push_back(unreachable(network.prefix));
+      if (!network.relayed) unreachable_.push_back(unreachable(network.prefix));
       if (!ipv6) continue;
       // Nobody else is on lo to be asked whether the address is free.
       if (network.gateway6) gateways_.push_back({0, *network.gateway6, 128, 0, true, true});

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "router/daemon/lease_book.h"
+
+#include <algorithm>
+
+namespace vrouter::router {
+
+using dhcp::Lease;
+using dhcp::LeaseState;
+
+namespace {
+
+constexpr std::chrono::seconds kSlack{1};      // what a virtual machine's clock may do between two processors
+constexpr std::int64_t kForEver = 0xffffffff;  // RFC 2131, 3.3
+
+bool is_within(const std::vector<config::AddressRange>& ranges, const address_v4& address) {
+  return std::ranges::any_of(ranges, [&](const config::AddressRange& range) { return range.contains(address); });
+}
+
+bool for_anybody(const dhcp::Pool& pool, const address_v4& address) {
+  return pool.range.contains(address) && !is_within(pool.excluded, address);
+}
+
+// What excludes may overlap.
+std::uint64_t size_of(const dhcp::Pool& pool) {
+  auto excluded = pool.excluded;
+  std::ranges::sort(excluded, {}, &config::AddressRange::first);
+  std::uint64_t size = 0;
+  std::uint64_t next = pool.range.first.to_uint();
+  const std::uint64_t last = pool.range.last.to_uint();
+  for (const auto& range : excluded) {
+    const std::uint64_t from = range.first.to_uint(), to = range.last.to_uint();
+    if (from > last) break;
+    if (from > next) size += from - next;
+    next = std::max(next, to + 1);
+  }
+  return next <= last ? size + (last - next + 1) : size;
+}
+
+bool holds(const Lease& lease, BootTime now) {
+  return lease.state == LeaseState::bound && lease.expires > now;
+}
+
+bool rests(const Lease& lease, BootTime now) {
+  return lease.state == LeaseState::declined && lease.expires > now;
+}
+
+BootTime latest(BootTime now, std::chrono::seconds length) {
+  return length.count() >= kForEver ? BootTime::max() : now + length + kSlack;
+}
+
+}  // namespace
+
+std::vector<Lease> LeaseBook::use(std::vector<dhcp::Pool> pools) {
+  networks_.clear();
+  for (auto& pool : pools) {
+    auto& network = networks_[pool.network];
+    for (std::size_t i = 0; i < pool.reservations.size(); ++i) network.reserved[pool.reservations[i].address] = i;
+    network.use.size = size_of(pool);
+    network.pool = std::move(pool);
+  }
+  std::vector<Lease> outside;
+  auto before = std::exchange(leases_, {});
+  bound_.clear();
+  ends_.clear();
+  for (auto& [address, lease] : before) {
+    const auto network = networks_.find(lease.network);
+    const bool stays = network != networks_.end() &&
+                       (for_anybody(network->second.pool, address) || reserved(network->second, address) != nullptr);
+    if (stays) {
+      put(std::move(lease));
+    } else {
+      outside.push_back(std::move(lease));
+    }
+  }
+  return outside;
+}
+
+std::vector<dhcp::Pool> LeaseBook::pools() const {
+  std::vector<dhcp::Pool> all;
+  all.reserve(networks_.size());
+  for (const auto& [name, network] : networks_) all.push_back(network.pool);
+  return all;
+}
+
+const dhcp::Pool* LeaseBook::pool_of(const std::string& network) const {
+  const auto found = networks_.find(network);
+  return found == networks_.end() ? nullptr : &found->second.pool;
+}
+
+bool LeaseBook::set_links(const std::string& network, std::vector<unsigned> links) {
+  const auto found = networks_.find(network);
+  if (found == networks_.end() || found->second.pool.links == links) return false;
+  found->second.pool.links = std::move(links);
+  return true;
+}
+
+bool LeaseBook::load(Lease lease) {
+  const auto network = networks_.find(lease.network);
+  if (network == networks_.end()) return false;
+  if (!for_anybody(network->second.pool, lease.address) && reserved(network->second, lease.address) == nullptr)
+    return false;
+  put(std::move(lease));
+  return true;
+}
+
+const config::Reservation* LeaseBook::reserved(const Network& network, const address_v4& address) const {
+  const auto found = network.reserved.find(address);
+  return found == network.reserved.end() ? nullptr : &network.pool.reservations[found->second];
+}
+
+const config::Reservation* LeaseBook::reservation_of(const Lease& lease) const {
+  const auto network = networks_.find(lease.network);
+  if (network == networks_.end()) return nullptr;
+  const auto* its = reserved(network->second, lease.address);
+  return its != nullptr && dhcp::is_for(*its, lease.client) ? its : nullptr;
+}
+
+bool LeaseBook::is_for_anybody(const std::string& network, const address_v4& address) const {
+  const auto found = networks_.find(network);
+  return found != networks_.end() && for_anybody(found->second.pool, address);
+}
+
+std::vector<Lease> LeaseBook::move(unsigned from, unsigned to) {
+  std::vector<Lease> moved;
+  for (const auto& [address, lease] : leases_) {
+    if (lease.ifindex == from) moved.push_back(lease);
+  }
+  for (auto& lease : moved) {
+    lease.ifindex = to;
+    put(lease);
+  }
+  return moved;
+}
+
+std::optional<std::string> LeaseBook::refusal(const Lease& lease, BootTime now) const {
+  const auto found = networks_.find(lease.network);
+  if (found == networks_.end()) return "network " + lease.network + " has no range";
+  if (auto why = misplaced(found->second, lease)) return why;
+  if (auto why = untimely(found->second, lease, now)) return why;
+  return taken(found->second, lease, now);
+}
+
+std::optional<std::string> LeaseBook::misplaced(const Network& network, const Lease& lease) const {
+  const auto& pool = network.pool;
+  const auto* its = reserved(network, lease.address);
+  if (its != nullptr && lease.state == LeaseState::bound && !dhcp::is_for(*its, lease.client))
+    return "it is reserved for another client";
+  if (its == nullptr && !for_anybody(pool, lease.address)) return "it is not in the range of network " + lease.network;
+  if (lease.ifindex == 0 ? pool.relays.empty() : !std::ranges::binary_search(pool.links, lease.ifindex))
+    return "its client can't be where it is said to be";
+  return std::nullopt;
+}
+
+std::optional<std::string> LeaseBook::untimely(const Network& network, const Lease& lease, BootTime now) const {
+  const auto& pool = network.pool;
+  switch (lease.state) {
+    case LeaseState::bound:
+      if (lease.expires <= now) return "it is over already";
+      if (lease.expires > latest(now, pool.settings.lease_time)) return "it is to last longer than the network allows";
+      return std::nullopt;
+    case LeaseState::declined:
+      if (lease.expires > latest(now, pool.quarantine)) return "it is to rest longer than the network says";
+      return std::nullopt;
+    case LeaseState::released:
+      return std::nullopt;
+    case LeaseState::offered:
+    case LeaseState::expired:
+      break;
+  }
+  return "nobody asked for that";
+}
+
+std::optional<std::string> LeaseBook::taken(const Network&, const Lease& lease, BootTime now) const {
+  const auto known = leases_.find(lease.address);
+  const bool had = known != leases_.end() && holds(known->second, now);
+  const bool own = had && known->second.client == lease.client;
+  if (const auto held = held_.find(lease.address); held != held_.end() && held->second.client != lease.client)
+    return "it is on its way to another client";
+  switch (lease.state) {
+    case LeaseState::released:
+      if (!own || known->second.ifindex != lease.ifindex) return "its client doesn't have it";
+      return std::nullopt;
+    case LeaseState::declined:
+      if (had && !own) return "another client has it";
+      return std::nullopt;
+    case LeaseState::bound:
+    case LeaseState::offered:
+    case LeaseState::expired:
+      break;
+  }
+  if (had && !own) return "another client has it";
+  if (known != leases_.end() && rests(known->second, now)) return "it rests, since somebody else was found to use it";
+  return std::nullopt;
+}
+
+void LeaseBook::hold(const Lease& lease) {
+  auto& held = held_[lease.address];
+  held.client = lease.client;
+  ++held.times;
+}
+
+void LeaseBook::give_up(const Lease& lease) {
+  const auto held = held_.find(lease.address);
+  if (held != held_.end() && --held->second.times == 0) held_.erase(held);
+}
+
+LeaseBook::Kept LeaseBook::keep(const Lease& lease, BootTime now) {
+  give_up(lease);
+  Kept kept;
+  if (const auto known = leases_.find(lease.address); known != leases_.end()) kept.before = known->second;
+  if (lease.state == LeaseState::bound) {
+    const auto other = bound_.find({lease.network, lease.ifindex, lease.client});
+    if (other != bound_.end() && other->second != lease.address) {
+      if (auto ended = release(other->second, now)) kept.ended.push_back(std::move(*ended));
+    }
+  }
+  put(lease);
+  return kept;
+}
+
+std::optional<Lease> LeaseBook::release(const address_v4& address, BootTime now) {
+  const auto known = leases_.find(address);
+  if (known == leases_.end()) return std::nullopt;
+  auto lease = known->second;
+  if (lease.state != LeaseState::bound && lease.state != LeaseState::declined) return std::nullopt;
+  lease.state = LeaseState::released;
+  lease.expires = now;
+  put(lease);
+  return lease;
+}
+
+std::vector<Lease> LeaseBook::expire(BootTime now) {
+  std::vector<Lease> ended;
+  while (!ends_.empty() && ends_.begin()->first <= now) {
+    auto lease = leases_.at(ends_.begin()->second);
+    lease.state = LeaseState::expired;
+    put(lease);
+    ended.push_back(std::move(lease));
+  }
+  return ended;
+}
+
+std::optional<BootTime> LeaseBook::next_expiry() const {
+  if (ends_.empty()) return std::nullopt;
+  return ends_.begin()->first;
+}
+
+const Lease* LeaseBook::find(const address_v4& address) const {
+  const auto known = leases_.find(address);
+  return known == leases_.end() ? nullptr : &known->second;
+}
+
+LeaseBook::Use LeaseBook::use_of(const std::string& network) const {
+  const auto found = networks_.find(network);
+  return found == networks_.end() ? Use{} : found->second.use;
+}
+
+void LeaseBook::put(Lease lease) {
+  if (const auto known = leases_.find(lease.address); known != leases_.end()) take_out(known->second);
+  const bool timed = lease.state == LeaseState::bound || lease.state == LeaseState::declined;
+  if (timed && lease.expires != BootTime::max()) ends_.emplace(lease.expires, lease.address);
+  if (lease.state == LeaseState::bound) bound_[{lease.network, lease.ifindex, lease.client}] = lease.address;
+  count(lease, 1);
+  const auto address = lease.address;
+  leases_.insert_or_assign(address, std::move(lease));
+}
+
+void LeaseBook::take_out(const Lease& lease) {
+  ends_.erase({lease.expires, lease.address});
+  if (const auto bound = bound_.find({lease.network, lease.ifindex, lease.client});
+      bound != bound_.end() && bound->second == lease.address) {
+    bound_.erase(bound);
+  }
+  count(lease, -1);
+}
+
+void LeaseBook::count(const Lease& lease, std::int64_t by) {
+  const auto network = networks_.find(lease.network);
+  if (network == networks_.end() || !for_anybody(network->second.pool, lease.address)) return;
+  auto& use = network->second.use;
+  if (lease.state == LeaseState::bound) use.bound += static_cast<std::uint64_t>(by);
+  if (lease.state == LeaseState::declined) use.resting += static_cast<std::uint64_t>(by);
+}
+
+}  // namespace vrouter::router

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Who has which address of which network's range: the daemon's own truth, which the DHCP service's claims are held
+// against. Pure.
+//
+// A lease on its way to the disk holds its address already (hold()); it counts once the disk has it (keep()), and what
+// was before it comes back where that fails (give_up()). So no two clients are ever on their way to one address.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "dhcp/tables.h"
+
+namespace vrouter::router {
+
+class LeaseBook {
+ public:
+  // What the networks say. Leases of networks that have no pool any more, or outside of theirs, are handed back.
+  [[nodiscard]] std::vector<dhcp::Lease> use(std::vector<dhcp::Pool> pools);
+  [[nodiscard]] std::vector<dhcp::Pool> pools() const;
+  [[nodiscard]] const dhcp::Pool* pool_of(const std::string& network) const;
+  // The links of a network as they are now; true when they were others.
+  bool set_links(const std::string& network, std::vector<unsigned> links);
+
+  // As the disk has it, at a start. False: no pool has room for it.
+  bool load(dhcp::Lease lease);
+
+  // Why that can't be, in words for the log; nothing: it may be written. Clocks of two processes may differ by `slack`.
+  [[nodiscard]] std::optional<std::string> refusal(const dhcp::Lease& lease, BootTime now) const;
+  // Once refusal() has none.
+  void hold(const dhcp::Lease& lease);
+  // Those that end with it are handed back, ended: another lease of the same client.
+  struct Kept {
+    std::optional<dhcp::Lease> before;  // of that address
+    std::vector<dhcp::Lease> ended;
+  };
+  [[nodiscard]] Kept keep(const dhcp::Lease& lease, BootTime now);
+  void give_up(const dhcp::Lease& lease);
+
+  // Ends a lease, or an address's rest; nothing: it is neither bound nor does it rest.
+  [[nodiscard]] std::optional<dhcp::Lease> release(const address_v4& address, BootTime now);
+  // Ends those whose time is over, and gives back what has rested long enough: as they are from now on.
+  [[nodiscard]] std::vector<dhcp::Lease> expire(BootTime now);
+  [[nodiscard]] std::optional<BootTime> next_expiry() const;
+
+  [[nodiscard]] const dhcp::Lease* find(const address_v4& address) const;
+  [[nodiscard]] const std::map<address_v4, dhcp::Lease>& all() const noexcept { return leases_; }
+  // Of the addresses that anybody may get.
+  struct Use {
+    std::uint64_t size = 0, bound = 0, resting = 0;
+  };
+  [[nodiscard]] Use use_of(const std::string& network) const;
+  [[nodiscard]] bool is_for_anybody(const std::string& network, const address_v4& address) const;
+  // A link that has another number now: its leases, as they are from now on.
+  [[nodiscard]] std::vector<dhcp::Lease> move(unsigned from, unsigned to);
+  // Whom the address is kept for, if this is that client.
+  [[nodiscard]] const config::Reservation* reservation_of(const dhcp::Lease& lease) const;
+
+ private:
+  struct Network {
+    dhcp::Pool pool;
+    std::map<address_v4, std::size_t> reserved;  // which of the pool's reservations
+    Use use;
+  };
+  struct Held {
+    dhcp::Client client;
+    unsigned times = 0;  // on their way at once
+  };
+  [[nodiscard]] const config::Reservation* reserved(const Network& network, const address_v4& address) const;
+  [[nodiscard]] std::optional<std::string> misplaced(const Network& network, const dhcp::Lease& lease) const;
+  [[nodiscard]] std::optional<std::string> untimely(const Network& network, const dhcp::Lease& lease,
+                                                    BootTime now) const;
+  [[nodiscard]] std::optional<std::string> taken(const Network& network, const dhcp::Lease& lease, BootTime now) const;
+  void put(dhcp::Lease lease);
+  void take_out(const dhcp::Lease& lease);  // of what put() made of it
+  void count(const dhcp::Lease& lease, std::int64_t by);
+
+  std::map<std::string, Network> networks_;
+  std::map<address_v4, dhcp::Lease> leases_;
+  std::map<address_v4, Held> held_;
+  // One address for each client of a network on each of its links: clones on two bridges are two clients.
+  std::map<std::tuple<std::string, unsigned, dhcp::Client>, address_v4> bound_;
+  std::set<std::pair<BootTime, address_v4>> ends_;  // of what is bound or rests
+};
+
+}  // namespace vrouter::router

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Leases of networks' ranges. The DHCP service says what is to be, the book whether it may; then it goes to the disk,
+// then into rules, routes and names, and only then the client is told. So an acknowledged lease is never forgotten, and
+// a client that has heard of its address can use it.
+#include <algorithm>
+#include <boost/asio/use_awaitable.hpp>
+#include <iterator>
+#include <span>
+
+#include "config/merged_dhcp.h"
+#include "router/daemon/log.h"
+#include "router/daemon/router.h"
+#include "router/reconcile/diff.h"
+
+namespace vrouter::router {
+
+using dhcp::Lease;
+using dhcp::LeaseState;
+
+namespace {
+
+constexpr std::chrono::milliseconds kProbeFor{500};
+
+dhcp::Pool pool_of(const config::Config& config, const config::Network& network) {
+  const auto& said = network.dhcp;
+  return {.network = network.name,
+          .settings = settings_of(network, config::merged_dhcp(config, network, std::span<const std::string>{})),
+          .range = *said.range,
+          .excluded = said.exclude,
+          .reservations = said.reservations,
+          .identity = said.identity,
+          .links = {},
+          .relays = said.relays,
+          .quarantine = said.quarantine,
+          .probe = said.probe ? kProbeFor : std::chrono::milliseconds{0}};
+}
+
+// What of it is the same when nothing but its end has moved.
+bool only_renews(const Lease& before, const Lease& after) {
+  auto same = before;
+  same.expires = after.expires;
+  return same == after;
+}
+
+std::string text_of(const Lease& lease, const std::string& link) {
+  return lease.address.to_string() + " of network " + lease.network + ": " + std::string{dhcp::name(lease.state)} +
+         ", client " + lease.client.hardware.to_string() +
+         (lease.host_name.empty() ? "" : " (" + lease.host_name + ")") +
+         (link.empty() ? " behind a relay" : " on " + link);
+}
+
+}  // namespace
+
+// --- what the configuration says ------------------------------------------------------------------------------------
+
+void Router::use_pools() {
+  std::vector<dhcp::Pool> pools;
+  for (const auto& [name, network] : config_.networks) {
+    if (!network.dhcp.range) continue;
+    auto pool = pool_of(config_, network);
+    pool.links = links_of(name);
+    pools.push_back(std::move(pool));
+  }
+  const auto homeless = book_.use(std::move(pools));
+  if (homeless.empty() || !lease_store_) return;
+  std::vector<address_v4> erased;
+  std::ranges::transform(homeless, std::back_inserter(erased), &Lease::address);
+  log_warning(std::to_string(erased.size()) + " leases end, since no network's range has their addresses any more");
+  lease_store_->commit({}, std::move(erased), io_, [this](const state::Committed& done) { heard_of_leases(done); });
+  // Their rules and routes go with those of the files before.
+  for (const auto& lease : homeless) {
+    entered_.erase(lease.address);
+    services_.tables().remove_lessee(lease.address);
+  }
+}
+
+// Of shared guests that are adopted, by what the kernel calls them now.
+std::vector<unsigned> Router::links_of(const std::string& network) const {
+  std::vector<unsigned> links;
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (!guest.shared || guest.network != network) continue;
+    if (const auto* link = adopted_link(tap); link != nullptr) links.push_back(link->index);
+  }
+  std::ranges::sort(links);
+  return links;
+}
+
+void Router::offer_pool(const std::string& network) {
+  const auto* pool = book_.pool_of(network);
+  if (pool == nullptr) return services_.tables().remove_pool(network);
+  follow_links();
+  book_.set_links(network, links_of(network));
+  services_.tables().put_pool(*book_.pool_of(network));
+}
+
+// A link that was made anew has another number, and its clients are the same.
+void Router::follow_links() {
+  for (const auto& [tap, guest] : guests_.all()) {
+    if (!guest.shared) continue;
+    const auto* link = plane_.observed().link(tap);
+    if (link == nullptr) continue;
+    const auto [known, first] = shared_links_.try_emplace(tap, link->index);
+    if (first || known->second == link->index) continue;
+    services_.tables().put_leases(book_.move(known->second, link->index));
+    known->second = link->index;
+  }
+}
+
+// --- who has them ---------------------------------------------------------------------------------------------------
+
+std::string Router::link_of(const Lease& lease) const {
+  if (lease.ifindex == 0) return {};
+  const auto known = std::ranges::find(shared_links_, lease.ifindex, [](const auto& entry) { return entry.second; });
+  return known == shared_links_.end() ? std::string{} : known->first;
+}
+
+std::optional<config::Guest> Router::lessee_of(const Lease& lease) const {
+  const auto* guest = guests_.by_tap(link_of(lease));
+  if (guest == nullptr || !guest->shared || guest->network != lease.network || lease.state != LeaseState::bound)
+    return std::nullopt;
+  const auto* reserved = book_.reservation_of(lease);
+  config::Guest lessee;
+  lessee.name = reserved != nullptr && !reserved->name.empty() ? reserved->name : guest->name;
+  lessee.tap = guest->tap;
+  lessee.network = lease.network;
+  lessee.address = lease.address;
+  lessee.mac = lease.client.hardware;
+  lessee.groups = reserved != nullptr && !reserved->groups.empty() ? reserved->groups : guest->groups;
+  return lessee;
+}
+
+std::vector<config::Guest> Router::lessees() const {
+  std::vector<config::Guest> all;
+  for (const auto& [address, lease] : book_.all()) {
+    if (auto lessee = lessee_of(lease)) all.push_back(std::move(*lessee));
+  }
+  return all;
+}
+
+std::map<address_v4, MacAddress> Router::lessees_behind(const std::string& tap) const {
+  std::map<address_v4, MacAddress> all;
+  for (const auto& [address, lease] : book_.all()) {
+    if (lease.state == LeaseState::bound && lease.ifindex != 0 && link_of(lease) == tap)
+      all.emplace(address, lease.client.hardware);
+  }
+  return all;
+}
+
+std::vector<firewall::Element> Router::elements_of_lessee(const config::Guest& lessee) const {
+  return firewall::compile_lessee(lessee, network_of(lessee), profiles_);
+}
+
+// As reconciling everything has put them in, so that the next change knows what is there.
+void Router::enter_all_lessees() {
+  entered_.clear();
+  for (auto& lessee : lessees()) {
+    const auto address = *lessee.address;
+    if (desired_.guests.contains(lessee.tap)) entered_.emplace(address, std::move(lessee));
+  }
+}
+
+void Router::name_lessee(const Lease& lease) {
+  const auto* reserved = book_.reservation_of(lease);
+  dns::Host host{.network = lease.network,
+                 .name = reserved != nullptr && !reserved->name.empty() ? reserved->name : lease.host_name,
+                 .ifindex = lease.ifindex,
+                 .addresses = {lease.address}};
+  // Whatever a client calls itself, it can't be what somebody else is called by the operator.
+  if (reserved == nullptr && guests_.find(host.name) != nullptr) host.name.clear();
+  services_.tables().put_lessee(lease.address, std::move(host));
+}
+
+// --- from the service to the disk, and from there into force --------------------------------------------------------
+
+void Router::on_commits(std::vector<dhcp::Commit> commits) {
+  const auto now = BootClock::now();
+  std::vector<dhcp::CommitResult> refused;
+  std::vector<Lease> leases;
+  std::vector<dhcp::Commit> taken;
+  for (auto& commit : commits) {
+    auto why = !lease_store_ || stopped_ ? std::optional<std::string>{"leases can't be written"}
+                                         : book_.refusal(commit.lease, now);
+    if (why) {
+      log_debug("no lease of " + text_of(commit.lease, link_of(commit.lease)) + ": " + *why);
+      refused.push_back({commit.id, false});
+      continue;
+    }
+    book_.hold(commit.lease);
+    leases.push_back(commit.lease);
+    taken.push_back(std::move(commit));
+  }
+  if (!refused.empty()) services_.committed(refused);
+  if (taken.empty()) return;
+  lease_store_->commit(std::move(leases), {}, io_,
+                       [this, taken = std::move(taken)](const state::Committed& done) { on_written(taken, done); });
+}
+
+void Router::heard_of_leases(const state::Committed& done) {
+  if (done) {
+    if (!std::exchange(lease_problem_, {}).empty()) log_info("leases are written again");
+  } else if (lease_problem_ != done.error()) {
+    lease_problem_ = done.error();
+    log_error("a lease could not be written, so its client gets no answer: " + lease_problem_);
+  }
+}
+
+void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::Committed& done) {
+  heard_of_leases(done);
+  std::vector<dhcp::CommitResult> results;
+  results.reserve(commits.size());
+  if (!done) {
+    for (const auto& commit : commits) {
+      book_.give_up(commit.lease);
+      results.push_back({commit.id, false});
+    }
+    return services_.committed(results);
+  }
+  const auto now = BootClock::now();
+  std::vector<Lease> changed;
+  std::vector<Lease> ended;
+  for (const auto& commit : commits) {
+    auto kept = book_.keep(commit.lease, now);
+    if (!kept.before || !only_renews(*kept.before, commit.lease)) tell_lease(commit.lease);
+    changed.push_back(commit.lease);
+    std::ranges::move(kept.ended, std::back_inserter(ended));
+  }
+  if (!ended.empty()) end_leases(std::move(ended));
+  const bool in_force = enter_leases(changed);
+  for (const auto& commit : commits) results.push_back({commit.id, in_force});
+  services_.committed(results);
+  wait_for_lease_end();
+}
+
+// What the daemon itself ends: its time, the operator, another lease of the same client.
+void Router::end_leases(std::vector<Lease> ended) {
+  for (const auto& lease : ended) tell_lease(lease);
+  static_cast<void>(enter_leases(ended));
+  services_.tables().put_leases(ended);
+  services_.flush();
+  if (!lease_store_) return;
+  lease_store_->commit(std::move(ended), {}, io_, [this](const state::Committed& done) { heard_of_leases(done); });
+}
+
+// Rules, routes, neighbours and names as these leases say, by what differs from what is in force.
+bool Router::enter_leases(const std::vector<Lease>& leases) {
+  if (!rules_in_ || stopped_) return true;  // they come with the rules
+  std::vector<firewall::Element> before, after;
+  std::vector<Operation> operations;
+  std::vector<address> gone;
+  bool lacks = false;
+  for (const auto& lease : leases) {
+    const auto old = entered_.find(lease.address);
+    auto lessee = lessee_of(lease);
+    if (lessee && !desired_.guests.contains(lessee->tap)) lessee.reset();
+    if (lease.state == LeaseState::bound) {
+      name_lessee(lease);
+    } else {
+      services_.tables().remove_lessee(lease.address);
+    }
+    if (lessee && old != entered_.end() && old->second == *lessee) continue;
+    if (old != entered_.end()) {
+      std::ranges::move(elements_of_lessee(old->second), std::back_inserter(before));
+      if (const auto guest = desired_.guests.find(old->second.tap); guest != desired_.guests.end()) {
+        guest->second.lessees.erase(lease.address);
+        auto plan = dismiss_lessee(desired_.host, guest->second, lease.address, plane_.observed());
+        if (!lessee || lessee->tap != old->second.tap)
+          std::ranges::move(plan.operations, std::back_inserter(operations));
+      }
+      gone.emplace_back(lease.address);
+      entered_.erase(old);
+    }
+    if (!lessee) continue;
+    if (profiles_.lacks(*lessee, network_of(*lessee))) {
+      profiles_.add(*lessee, network_of(*lessee));
+      lacks = true;
+    }
+    std::ranges::move(elements_of_lessee(*lessee), std::back_inserter(after));
+    auto& guest = desired_.guests.at(lessee->tap);
+    guest.lessees.insert_or_assign(lease.address, *lessee->mac);
+    auto plan = admit_lessee(desired_.host, guest, lease.address, *lessee->mac, plane_.observed());
+    std::ranges::move(plan.operations, std::back_inserter(operations));
+    entered_.insert_or_assign(lease.address, std::move(*lessee));
+  }
+  services_.flush();
+  if (before.empty() && after.empty() && operations.empty()) return true;
+  if (auto changed = lacks ? plane_.restructure(skeleton(), before, after) : plane_.change(before, after); !changed) {
+    log_error("leases could not be put in force: " + changed.error().to_string());
+    for (const auto& lease : leases) entered_.erase(lease.address);
+    failed_.all = true;
+    retry_later();
+    return false;
+  }
+  if (lacks) plane_.release_former();
+  if (events_) events_->drain();
+  const auto applied = plane_.apply(operations);
+  if (applied.error) log_warning("a lease's route: " + applied.error->to_string());
+  if (!gone.empty()) {
+    conntrack_->flush(gone, [](const Result<void>& flushed) {
+      if (!flushed) log_warning(flushed.error().to_string());
+    });
+  }
+  return true;
+}
+
+// Those behind one link, before its guest goes: what is in force for them, to be taken out with it.
+std::vector<firewall::Element> Router::leave_lessees(const std::string& tap) {
+  std::vector<firewall::Element> elements;
+  std::vector<address> gone;
+  for (auto it = entered_.begin(); it != entered_.end();) {
+    if (it->second.tap != tap) {
+      ++it;
+      continue;
+    }
+    std::ranges::move(elements_of_lessee(it->second), std::back_inserter(elements));
+    services_.tables().remove_lessee(it->first);
+    gone.emplace_back(it->first);
+    it = entered_.erase(it);
+  }
+  if (!gone.empty()) {
+    conntrack_->flush(gone, [](const Result<void>& flushed) {
+      if (!flushed) log_warning(flushed.error().to_string());
+    });
+  }
+  return elements;
+}
+
+// And once it is served: its clients may still have their leases.
+void Router::bring_back_lessees(const std::string& tap) {
+  follow_links();
+  std::vector<Lease> leases;
+  for (const auto& [address, lease] : book_.all()) {
+    if (lease.state == LeaseState::bound && lease.ifindex != 0 && link_of(lease) == tap) leases.push_back(lease);
+  }
+  static_cast<void>(enter_leases(leases));
+}
+
+// --- time -----------------------------------------------------------------------------------------------------------
+
+void Router::wait_for_lease_end() {
+  const auto next = book_.next_expiry();
+  if (next == lease_end_set_to_) return;
+  lease_end_set_to_ = next;
+  if (!next) {
+    lease_end_.cancel();
+    return;
+  }
+  lease_end_.expires_at(*next);
+  lease_end_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    lease_end_set_to_.reset();
+    if (auto ended = book_.expire(BootClock::now()); !ended.empty()) end_leases(std::move(ended));
+    wait_for_lease_end();
+  });
+}
+
+// --- telling --------------------------------------------------------------------------------------------------------
+
+void Router::tell_lease(const Lease& lease) {
+  monitors_.tell_lease([&] { return view_of(lease); });
+  if (!lease_log_.take(BootClock::now())) {
+    ++leases_unlogged_;
+    return;
+  }
+  const auto others = std::exchange(leases_unlogged_, 0);
+  const auto text = "lease " + text_of(lease, link_of(lease)) +
+                    (others == 0 ? "" : "; and " + std::to_string(others) + " other changes of leases before it");
+  if (lease.state == LeaseState::declined) {
+    log_warning(text + ": somebody else was found to use this address, so it rests for a while");
+  } else {
+    log_info(text);
+  }
+}
+
+// Asked by the kernel, since the service may not send frames; the answer comes as news of a neighbour.
+void Router::on_probe(const dhcp::Probe& probe) {
+  const auto known = std::ranges::find(shared_links_, probe.ifindex, [](const auto& entry) { return entry.second; });
+  if (known == shared_links_.end() || stopped_) return;
+  const auto* guest = guests_.by_tap(known->first);
+  if (guest == nullptr || !book_.is_for_anybody(guest->network, probe.address)) return;
+  const auto* neighbour = plane_.observed().neighbour(probe.ifindex, probe.address);
+  const auto now = BootClock::now();
+  std::erase_if(probes_, [&](const auto& asked) { return asked.second < now; });
+  probes_.insert_or_assign({probe.ifindex, probe.address}, now + kProbeFor * 2);
+  if (neighbour != nullptr && neighbour->state == NeighbourState::permanent) return;
+  // What is known of an earlier answer would keep the kernel from asking at once.
+  if (neighbour != nullptr)
+    static_cast<void>(plane_.apply(std::vector<Operation>{RemoveNeighbour{*neighbour, known->first}}));
+  if (auto asked = plane_.solicit(probe.ifindex, probe.address); !asked) log_debug(asked.error().to_string());
+}
+
+void Router::on_neighbour(const Neighbour& neighbour) {
+  if (probes_.empty() || neighbour.mac.is_zero() || !neighbour.address.is_v4()) return;
+  if (neighbour.state == NeighbourState::invalid || neighbour.state == NeighbourState::permanent) return;
+  const auto asked = probes_.find({neighbour.ifindex, neighbour.address.to_v4()});
+  if (asked == probes_.end()) return;
+  probes_.erase(asked);
+  services_.heard({neighbour.ifindex, neighbour.address.to_v4()}, neighbour.mac);
+}
+
+}  // namespace vrouter::router
