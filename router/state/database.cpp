@@ -14,7 +14,6 @@ namespace {
 
 // "vrtr": file(1) and we ourselves tell our database from somebody else's (sqlite.org/fileformat.html, 1.3.15).
 constexpr int kApplicationId = 0x76727472;
-constexpr int kSchemaVersion = 1;
 constexpr auto kStopped = "stopped";
 constexpr auto kDamaged = "damaged";
 
@@ -47,19 +46,11 @@ CREATE TABLE IF NOT EXISTS guest_addresses (
 CREATE TABLE IF NOT EXISTS guest_limits (
   tap TEXT NOT NULL REFERENCES guests ON DELETE CASCADE, name TEXT NOT NULL, value INTEGER NOT NULL,
   PRIMARY KEY (tap, name)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS guest_dhcp (
+  tap TEXT NOT NULL REFERENCES guests ON DELETE CASCADE, kind TEXT NOT NULL, number INTEGER NOT NULL,
+  value BLOB NOT NULL, PRIMARY KEY (tap, kind, number)) STRICT, WITHOUT ROWID;
 )";
 constexpr auto kFloating = "floating", kSnat = "snat", kPrefix = "prefix", kAllowed = "allowed";
-
-// Whatever comes of it, the statement can be bound again: one that failed must not spoil the next change.
-void run(SQLite::Statement& statement) {
-  try {
-    statement.exec();
-  } catch (...) {
-    statement.tryReset();
-    throw;
-  }
-  statement.reset();
-}
 
 template <typename T>
 void bind_text(SQLite::Statement& statement, int index, const std::optional<T>& value) {
@@ -68,10 +59,6 @@ void bind_text(SQLite::Statement& statement, int index, const std::optional<T>& 
   } else {
     statement.bind(index);
   }
-}
-
-[[noreturn]] void bad_row(const std::string& table, const std::string& key, const std::string& what) {
-  throw Unreadable{"its table " + table + " holds " + what + " for " + key};
 }
 
 template <typename Make>
@@ -135,6 +122,20 @@ std::string uri_path(const std::string& file) {
 
 }  // namespace
 
+void run(SQLite::Statement& statement) {
+  try {
+    statement.exec();
+  } catch (...) {
+    statement.tryReset();
+    throw;
+  }
+  statement.reset();
+}
+
+void bad_row(const std::string& table, const std::string& key, const std::string& what) {
+  throw Unreadable{"its table " + table + " holds " + what + " for " + key};
+}
+
 Database::Statements::Statements(SQLite::Database& db)
     : remove_guest{db, "DELETE FROM guests WHERE tap = ?"},
       put_guest{db, "INSERT INTO guests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
@@ -142,6 +143,7 @@ Database::Statements::Statements(SQLite::Database& db)
       put_address{db, "INSERT INTO guest_addresses VALUES (?, ?, ?, ?)"},
       put_port{db, "INSERT INTO published VALUES (?, ?, ?, ?, ?, ?, ?)"},
       put_limit{db, "INSERT INTO guest_limits VALUES (?, ?, ?)"},
+      put_dhcp{db, "INSERT INTO guest_dhcp VALUES (?, ?, ?, ?)"},
       remove_original{db, "DELETE FROM originals WHERE key = ?"},
       put_original{db, "INSERT OR IGNORE INTO originals VALUES (?, ?, ?)"},
       remove_lease{db, "DELETE FROM leases WHERE tap = ?"},
@@ -190,9 +192,9 @@ void Database::check_schema() {
   if (db_.execAndGet("PRAGMA application_id").getInt() != kApplicationId) {
     throw Unreadable{"it is a database of another program"};
   }
-  if (version != kSchemaVersion) {
+  if (version < kSchemaVersion || version > kSharedSchemaVersion) {
     throw OtherVersion{"it has schema " + std::to_string(version) + " and this vrouter knows " +
-                       std::to_string(kSchemaVersion)};
+                       std::to_string(kSchemaVersion) + " to " + std::to_string(kSharedSchemaVersion)};
   }
   const std::string check = db_.execAndGet("PRAGMA quick_check(1)").getString();
   if (check != "ok") throw Unreadable{check};
@@ -278,6 +280,7 @@ void Database::put(const config::Guest& guest) {
     run(sql_->put_limit);
   }
   put_addresses(guest);
+  put_dhcp(guest);
 }
 
 void Database::put_addresses(const config::Guest& guest) {
@@ -319,6 +322,7 @@ Stored Database::load() {
   Stored stored;
   load_guests(stored);
   load_limits(stored);
+  load_dhcp(stored);
   load_leases(stored);
   SQLite::Statement originals{db_, "SELECT key, value FROM originals WHERE boot_id = ?"};
   originals.bind(1, boot_id_);
