@@ -15,6 +15,11 @@ _vrouter_taps() {
   done
 }
 
+# Those that `vrouter leases release` takes too: of a guest's own address it says what it is.
+_vrouter_leased() {
+  vrouter leases 2>/dev/null | tail -n +2 | cut -d' ' -f1
+}
+
 _vrouter() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word command=
   local commands="add-guest remove-guest guests show status leases publish unpublish change-guest ruleset explain rules monitor reload confirm check teardown"
@@ -45,6 +50,7 @@ _vrouter() {
       add-guest)
         options+=" --name --mac --network --group --publish --floating --snat --prefix --allow-address --limit --shared --dhcp-mask"
         options+=" --create-tap --owner --ephemeral --wait" ;;
+      leases) options+=" --network --watch" ;;
       monitor) options+=" --guest" ;;
       change-guest) options+=" --group --no-groups" ;;
       reload) options+=" --confirm" ;;
@@ -58,6 +64,9 @@ _vrouter() {
     add-guest) [[ $prev == add-guest ]] && mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_taps)" -- "$cur") ;;
     remove-guest | show | publish | unpublish | change-guest)
       [[ $prev == "$command" ]] && mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_guests)" -- "$cur") ;;
+    leases)
+      [[ $prev == leases ]] && mapfile -t COMPREPLY < <(compgen -W "release" -- "$cur")
+      [[ $prev == release ]] && mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_leased)" -- "$cur") ;;
     check) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

@@ -5,12 +5,12 @@ commands=(
   'add-guest:give the guest on a TAP its address, and the network with it'
   'remove-guest:take the network away from a guest and forget it'
   'guests:list the guests' 'show:show all that is known of one guest'
-  'status:show how vrouterd is' 'leases:list the DHCP leases'
+  'status:show how vrouterd is' 'leases:list the DHCP leases, or end one'
   'publish:make a port of a guest reachable' 'unpublish:close a published port'
   'change-guest:put a guest into other groups'
   'ruleset:print the rules in force' 'explain:say whether a connection passes, and which rules decide'
   "rules:list the policy's rules and what each has decided on"
-  'monitor:show what the firewall refuses, as it happens' 'reload:read the files again'
+  'monitor:show what the firewall refuses and what becomes of leases' 'reload:read the files again'
   'confirm:keep the files that wait to be confirmed'
   'check:check the configuration' 'teardown:remove all that vrouterd made')
 _arguments -C '--socket[control socket]:socket:_files' '--json[print what the socket returned]' \
@@ -28,6 +28,11 @@ case $state in
         local -a guests
         guests=(${(f)"$(vrouter guests 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})
         _describe guest guests ;;
+      leases)
+        local -a leased
+        [[ $words[2] == release ]] && leased=(${(f)"$(vrouter leases 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})
+        _arguments '--network[only those of this network]:network' '--watch[again whenever something changes]' \
+          '1:command:(release)' '2:address:($leased)' ;;
       monitor)
         local -a guests
         guests=(${(f)"$(vrouter guests 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})

@@ -7,11 +7,14 @@
 #include <cstdio>
 #include <ctime>
 
+#include "router/cli/print.h"
 #include "router/cli/run.h"
+#include "router/cli/table.h"
 
 namespace vrouter::router::cli {
 namespace {
 
+using control::LeaseView;
 using control::MonitorView;
 using control::PacketView;
 
@@ -35,10 +38,11 @@ std::string end(const std::string& guest, const std::string& interface, const st
 }
 
 bool print(const Request& request, const MonitorView& told, const std::string& json) {
-  if (!told.packet && told.missed == 0) {
+  if (!told.packet && !told.lease && told.missed == 0) {
     // For whoever waits, not for whoever reads the output on.
-    fmt::print(stderr, "vrouter: shows what the firewall refuses{}, as it happens; Ctrl-C ends it\n",
-               request.guest.empty() ? "" : fmt::format(" from or to {}", request.guest));
+    fmt::print(stderr,
+               "vrouter: shows what the firewall refuses and what becomes of leases{}, as it happens; Ctrl-C ends it\n",
+               request.guest.empty() ? "" : fmt::format(", of {} only", request.guest));
     if (!told.notice.empty()) fmt::print(stderr, "vrouter: warning: {}\n", told.notice);
     return true;
   }
@@ -47,6 +51,7 @@ bool print(const Request& request, const MonitorView& told, const std::string& j
   } else {
     if (told.missed != 0) fmt::print(stdout, "{} missed: more than could be told\n", told.missed);
     if (told.packet) fmt::print(stdout, "{}\n", packet_line(*told.packet));
+    if (told.lease) fmt::print(stdout, "{}\n", lease_line(*told.lease, told.lease_time));
   }
   return std::fflush(stdout) == 0;  // whoever reads the output on has ended
 }
@@ -59,6 +64,11 @@ std::string packet_line(const PacketView& packet) {
   return fmt::format("{} {:<6} {} {} -> {}  {}{}", clock_text(packet.time), packet.action, what,
                      end(packet.from_guest, packet.in, packet.source, packet.source_port),
                      end(packet.to_guest, packet.out, packet.destination, packet.destination_port), packet.rule, place);
+}
+
+std::string lease_line(const LeaseView& lease, std::chrono::microseconds time) {
+  return fmt::format("{} lease  {} {} {} {} {}", clock_text(time), dhcp::name(lease.state), lease.address.to_string(),
+                     lease.client.to_string(), printable(lease.host_name), interface_text(lease));
 }
 
 int monitor(const Request& request, control::Client& client) {

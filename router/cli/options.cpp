@@ -37,6 +37,8 @@ struct Words {
   int wait = 0, confirm = 0;
   std::string guest, port;
   std::string from, to, packet = "tcp/443";
+  std::string of_network, address;
+  bool watch = false;
   std::vector<std::string> files;
 };
 
@@ -76,6 +78,15 @@ void add_add_guest(CLI::App& app, Words& words) {
   command->add_flag("--wait{30}", words.wait, "Return when the guest is ready, or fail after SECONDS (--wait=SECONDS)");
 }
 
+void add_leases(CLI::App& app, Words& words) {
+  auto* command = app.add_subcommand("leases", "List the DHCP leases, or end one of a range");
+  auto* network = command->add_option("--network", words.of_network, "Only those of this network");
+  auto* watch = command->add_flag("--watch", words.watch, "Show them anew whenever something changes, until Ctrl-C");
+  auto* release = command->add_subcommand("release", "End the lease that somebody of a range has");
+  release->add_option("ADDRESS", words.address, "The address that becomes free")->required();
+  release->excludes(network)->excludes(watch);
+}
+
 void add_commands(CLI::App& app, Words& words) {
   add_add_guest(app, words);
   const auto with_guest = [&app, &words](const char* name, const char* help) {
@@ -87,7 +98,7 @@ void add_commands(CLI::App& app, Words& words) {
   app.add_subcommand("guests", "List the guests");
   with_guest("show", "Show all that is known of one guest");
   app.add_subcommand("status", "Show how vrouterd is, and what is wrong");
-  app.add_subcommand("leases", "List the DHCP leases");
+  add_leases(app, words);
   with_guest("publish", "Make a port of the guest reachable at the host's addresses")
       ->add_option("SPEC", words.port, kPortHelp)
       ->required();
@@ -103,7 +114,7 @@ void add_commands(CLI::App& app, Words& words) {
   explain->add_option("PACKET", words.packet, "PROTOCOL/PORT, such as tcp/443, or icmp/echo-request")
       ->capture_default_str();
   app.add_subcommand("rules", "List the policy's rules and what each has decided on");
-  app.add_subcommand("monitor", "Show what the firewall refuses, as it happens, until Ctrl-C")
+  app.add_subcommand("monitor", "Show what the firewall refuses and what becomes of leases, until Ctrl-C")
       ->add_option("--guest", words.guest, std::string{"Only from or to this one: "} + kGuestHelp);
   app.add_subcommand("reload", "Read the files again; apply them in one transaction or not at all")
       ->add_option("--confirm", words.confirm,
@@ -241,6 +252,8 @@ std::expected<Request, Leave> read_words(const CLI::App& app, const Words& words
   request.from = words.from;
   request.to = words.to;
   request.guest = words.guest;
+  request.network = words.of_network;
+  request.watch = words.watch;
   request.files.assign(words.files.begin(), words.files.end());
   request.config_file = words.config_file;
   request.policy_dir = words.policy_dir;
@@ -258,6 +271,10 @@ std::expected<Request, Leave> read_words(const CLI::App& app, const Words& words
                           control::kMostConfirm.count());
     }
     request.confirm_within = within;
+  }
+  if (said->get_name() == "leases" && !said->get_subcommands().empty()) {
+    request.command = Command::release_lease;
+    take(config::parse_address4(words.address), request.address, "ADDRESS", wrong);
   }
   if (request.command == Command::check) request.policy_dir_named = said->count("--policy-dir") > 0;
   if (request.command == Command::explain) take(config::parse_packet(words.packet), request.packet, "PACKET", wrong);
@@ -292,7 +309,11 @@ std::expected<Request, Leave> parse_command_line(int argc, const char* const* ar
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
     const auto said = app.get_subcommands();
-    return std::unexpected(Leave{kDone, said.empty() ? app.help() : said.front()->help(app.get_name())});
+    if (said.empty()) return std::unexpected(Leave{kDone, app.help()});
+    const auto inner = said.front()->get_subcommands();
+    if (inner.empty()) return std::unexpected(Leave{kDone, said.front()->help(app.get_name())});
+    const auto before = fmt::format("{} {}", app.get_name(), said.front()->get_name());
+    return std::unexpected(Leave{kDone, inner.front()->help(before)});
   } catch (const CLI::CallForVersion& version) {
     return std::unexpected(Leave{kDone, std::string{version.what()} + "\n"});
   } catch (const CLI::ParseError& error) {

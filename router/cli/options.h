@@ -20,6 +20,7 @@ enum class Command {
   show,
   status,
   leases,
+  release_lease,
   publish,
   unpublish,
   change_guest,
@@ -47,6 +48,9 @@ struct Request {
   std::optional<std::chrono::seconds> confirm_within;  // reload --confirm
   std::string guest;       // of remove-guest, show, publish, unpublish, change-guest; monitor: may be empty
   config::Publish port;    // publish, unpublish
+  std::string network;     // leases; empty: all
+  bool watch = false;      // leases
+  address_v4 address;      // release_lease
   std::string from, to;    // explain
   config::Service packet;  // explain
   std::vector<std::filesystem::path> files;  // check; empty: the installed ones

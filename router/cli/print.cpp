@@ -6,6 +6,7 @@
 
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include "config/specs.h"
 #include "router/cli/table.h"
@@ -88,6 +89,67 @@ std::string expiry(const LeaseView& lease) {
   return lease.expires_in->count() > 0 ? "in " + human_duration(*lease.expires_in) : "expired";
 }
 
+// "59m", "2d 3h", "5m ago": in a table, nobody needs the seconds of an hour.
+std::string rough_expiry(const LeaseView& lease) {
+  if (!lease.expires_in) return {};
+  const auto left = *lease.expires_in;
+  const bool ended = left.count() <= 0;
+  auto rough = std::chrono::abs(left);
+  if (rough >= std::chrono::minutes{1}) rough = std::chrono::floor<std::chrono::minutes>(rough);
+  if (!ended) return human_duration(rough);
+  return lease.state == dhcp::LeaseState::bound ? "expired" : human_duration(rough) + " ago";
+}
+
+Tone tone(const LeaseView& lease) {
+  switch (lease.state) {
+    case dhcp::LeaseState::bound:
+      return Tone::good;
+    case dhcp::LeaseState::declined:
+      return Tone::bad;
+    case dhcp::LeaseState::offered:
+    case dhcp::LeaseState::released:
+    case dhcp::LeaseState::expired:
+      return Tone::waiting;
+  }
+  std::unreachable();
+}
+
+// "discover 5, offer 5, no address 2"; what is 0 isn't worth its room.
+std::string counts_text(const dhcp::NetworkCounts& counts) {
+  using Counts = dhcp::NetworkCounts;
+  static constexpr std::array<std::pair<std::string_view, std::uint64_t Counts::*>, dhcp::kNetworkCounters.size()>
+      kNames{{{"discover", &Counts::discover},
+              {"offer", &Counts::offer},
+              {"request", &Counts::request},
+              {"ack", &Counts::ack},
+              {"nak", &Counts::nak},
+              {"inform", &Counts::inform},
+              {"release", &Counts::release},
+              {"decline", &Counts::decline},
+              {"bootp", &Counts::bootp},
+              {"conflicts", &Counts::conflicts},
+              {"no address", &Counts::no_address}}};
+  std::vector<std::string> parts;
+  for (const auto& [name, member] : kNames) {
+    if (counts.*member != 0) parts.push_back(fmt::format("{} {}", name, counts.*member));
+  }
+  return joined(parts);
+}
+
+// A line for each: "default 10.0.5.200-10.0.5.249: 12 used, 38 free".
+void add_ranges(Facts& facts, const std::vector<control::RangeView>& ranges) {
+  std::string label = "ranges";
+  for (const auto& range : ranges) {
+    // A reservation may lie outside, or among what is excluded, so that more are had than the range may give.
+    const auto had = range.bound + range.resting;
+    const auto free = range.size > had ? range.size - had : 0;
+    auto text = fmt::format("{} {}: {} used, {} free", range.network, range.range, range.bound, free);
+    if (range.resting != 0) text += fmt::format(", {} resting", range.resting);
+    if (range.unanswered != 0) text += fmt::format(", {} requests unanswered", range.unanswered);
+    facts.emplace_back(std::exchange(label, {}), Cell{text, free == 0 ? Tone::bad : Tone::plain});
+  }
+}
+
 // One fact over as many lines as it has sentences.
 void add_list(Facts& facts, const std::string& label, const std::vector<std::string>& sentences, Tone tone) {
   std::string once = label;
@@ -110,8 +172,11 @@ void add_services(Facts& facts, const StatusView& status) {
   facts.emplace_back(
       "dhcp", Cell{fmt::format("{} received, {} answered, {} dropped, {} send errors", dhcp.received, dhcp.answered,
                                dhcp.dropped_malformed + dhcp.dropped_unknown_interface + dhcp.dropped_rate_limited +
-                                   dhcp.dropped_foreign_mac + dhcp.dropped_not_ours,
+                                   dhcp.dropped_foreign_mac + dhcp.dropped_not_ours + dhcp.dropped_uncommitted,
                                dhcp.send_errors)});
+  for (const auto& [network, counts] : dhcp.networks) {
+    if (auto text = counts_text(counts); !text.empty()) facts.emplace_back("", Cell{network + ": " + text});
+  }
   const auto& dns = status.dns;
   facts.emplace_back(
       "dns", Cell{fmt::format("{} queries, {} answered here, {} forwarded, {} failed, {} dropped",
@@ -145,6 +210,16 @@ std::string repairs_text(const control::Repairs& repairs) {
 }
 
 }  // namespace
+
+std::string interface_text(const LeaseView& lease) {
+  return lease.tap.empty() ? "relay" : lease.tap;
+}
+
+std::string client_text(const LeaseView& lease) {
+  auto text = lease.client.to_string();
+  if (!lease.host_name.empty()) text += fmt::format(" ({})", printable(lease.host_name));
+  return text;
+}
 
 std::string human_duration(std::chrono::seconds duration) {
   struct Unit {
@@ -256,16 +331,17 @@ std::string rules_table(const std::vector<control::RuleView>& rules, bool colour
 std::string leases_table(const std::vector<LeaseView>& leases, bool colour) {
   std::vector<std::vector<Cell>> rows;
   for (const auto& lease : leases) {
-    const bool bound = lease.state == dhcp::LeaseState::bound;
-    rows.push_back({{lease.guest, Tone::plain},
-                    {lease.tap, Tone::plain},
-                    {lease.address.to_string(), Tone::plain},
+    rows.push_back({{lease.address.to_string(), Tone::plain},
+                    {std::string{dhcp::name(lease.state)}, tone(lease)},
+                    {rough_expiry(lease), Tone::plain},
                     {lease.client.to_string(), Tone::plain},
-                    {std::string{dhcp::name(lease.state)}, bound ? Tone::good : Tone::waiting},
-                    {expiry(lease), Tone::plain},
-                    {lease.host_name, Tone::plain}});
+                    {lease.host_name, Tone::plain},
+                    {lease.guest.empty() ? lease.dns_name : lease.guest, Tone::plain},
+                    {interface_text(lease), Tone::plain},
+                    {lease.network, Tone::plain}});
   }
-  return render_table({"GUEST", "TAP", "ADDRESS", "CLIENT", "STATE", "ENDS", "HOSTNAME"}, rows, colour);
+  return render_table({"ADDRESS", "STATE", "EXPIRES", "CLIENT", "HOSTNAME", "NAME", "INTERFACE", "NETWORK"}, rows,
+                      colour);
 }
 
 std::string status_facts(const StatusView& status, bool colour) {
@@ -292,6 +368,7 @@ std::string status_facts(const StatusView& status, bool colour) {
   facts.emplace_back("guests", Cell{fmt::format("{}, {} ready", status.guests, status.guests_ready),
                                     status.guests == status.guests_ready ? Tone::plain : Tone::waiting});
   facts.emplace_back("repairs", Cell{repairs_text(status.repairs)});
+  add_ranges(facts, status.ranges);
   add_services(facts, status);
   facts.emplace_back("kernel", Cell{status.kernel});
   std::vector<std::string> features;

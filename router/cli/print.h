@@ -18,6 +18,11 @@ namespace vrouter::router::cli {
 // "web1 on tap0 has 10.0.5.2 in network default: ready"
 [[nodiscard]] std::string guest_sentence(const control::GuestView& view);
 
+// Where its client is: "br0", or "relay".
+[[nodiscard]] std::string interface_text(const control::LeaseView& lease);
+// "52:54:00:12:34:56 (debian)"
+[[nodiscard]] std::string client_text(const control::LeaseView& lease);
+
 [[nodiscard]] std::string human_duration(std::chrono::seconds duration);  // "2d 3h", "59m 30s"
 [[nodiscard]] std::string human_bytes(std::uint64_t bytes);               // "1.5 MiB"
 

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "router/cli/check.h"
+#include "router/cli/leases.h"
 #include "router/cli/monitor.h"
 #include "router/cli/print.h"
 #include "router/cli/table.h"
@@ -87,8 +88,6 @@ int show_lists(const Request& request, Client& client) {
       return show(request, client.show_guest(request.guest), [=](const auto& g) { return guest_facts(g, colour); });
     case Command::status:
       return show(request, client.status(), [=](const auto& status) { return status_facts(status, colour); });
-    case Command::leases:
-      return show(request, client.list_leases(), [=](const auto& leases) { return leases_table(leases, colour); });
     case Command::rules:
       return show(request, client.rules(), [=](const auto& rules) { return rules_table(rules, colour); });
     default:
@@ -120,6 +119,12 @@ int reload(const Request& request, Client& client) {
 std::string groups_sentence(const Request& request) {
   const auto& groups = request.wanted.groups;
   return groups.empty() ? "in no group now; " : fmt::format("in {} now; ", fmt::join(groups, ", "));
+}
+
+std::string release_sentence(const control::LeaseView& lease) {
+  return fmt::format(
+      "the lease of {} has ended, which {} had; it isn't told, and has no network until it asks for an address again\n",
+      lease.address.to_string(), client_text(lease));
 }
 
 // Like `test`, it tells by its status: 0 allowed, 1 not.
@@ -161,10 +166,13 @@ int ask(const Request& request, Client& client) {
       return explain(request, client);
     case Command::monitor:
       return monitor(request, client);
+    case Command::leases:
+      return leases(request, client);
+    case Command::release_lease:
+      return show(request, client.release_lease(request.address), release_sentence);
     case Command::guests:
     case Command::show:
     case Command::status:
-    case Command::leases:
     case Command::rules:
     case Command::ruleset:
       return show_lists(request, client);

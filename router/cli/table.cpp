@@ -26,14 +26,6 @@ std::string_view escape(Tone tone) {
   std::unreachable();
 }
 
-// What comes from elsewhere must not steer the terminal.
-std::string printable(std::string_view text) {
-  if (text.empty()) return "-";
-  std::string clean{text};
-  std::ranges::replace_if(clean, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
-  return clean;
-}
-
 void append(std::string& out, const std::string& text, Tone tone, bool colour) {
   const auto start = colour ? escape(tone) : std::string_view{};
   out += start;
@@ -42,6 +34,13 @@ void append(std::string& out, const std::string& text, Tone tone, bool colour) {
 }
 
 }  // namespace
+
+std::string printable(std::string_view text) {
+  if (text.empty()) return "-";
+  std::string clean{text};
+  std::ranges::replace_if(clean, [](unsigned char c) { return c < 0x20 || c == 0x7f; }, '?');
+  return clean;
+}
 
 std::string render_table(const std::vector<std::string>& header, const std::vector<std::vector<Cell>>& rows,
                          bool colour) {

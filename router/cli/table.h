@@ -21,6 +21,9 @@ struct Cell {
 // "label  value" lines under one another; an entry with an empty label goes on with the one before.
 [[nodiscard]] std::string render_facts(const std::vector<std::pair<std::string, Cell>>& facts, bool colour);
 
+// What comes from elsewhere, so that it can't steer the terminal; empty is "-".
+[[nodiscard]] std::string printable(std::string_view text);
+
 // Colour is for people: a terminal, and no NO_COLOR in the environment (https://no-color.org).
 [[nodiscard]] bool wants_colour(int fd);
 

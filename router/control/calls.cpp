@@ -61,6 +61,9 @@ std::unexpected<WireError> wire_error(const Failure& failure) {
 object body(const GuestView& view) {
   return {{"guest", to_json(view)}};
 }
+object body(const LeaseView& view) {
+  return {{"lease", to_json(view)}};
+}
 object body(const StatusView& view) {
   return {{"status", to_json(view)}};
 }
@@ -143,6 +146,12 @@ awaitable<Outcome> change_guest(Service& service, object parameters, Peer peer) 
   co_return outcome(co_await service.change_guest(std::move(wanted->guest), std::move(wanted->groups), peer));
 }
 
+awaitable<Outcome> release_lease(Service& service, object parameters, Peer peer) {
+  const auto which = read_release_lease(parameters);
+  if (!which) co_return wire_error(which.error());
+  co_return outcome(co_await service.release_lease(*which, peer));
+}
+
 awaitable<Outcome> reload(Service& service, object parameters, Peer peer) {
   const auto within = read_reload(parameters);
   if (!within) co_return wire_error(within.error());
@@ -178,6 +187,7 @@ constexpr std::array kMethods{Method{"AddGuest", true, add_guest},
                               Method{"ShowGuest", false, show_guest},
                               Method{"GetStatus", false, without_parameters<&Service::status>},
                               Method{"ListLeases", false, without_parameters<&Service::list_leases>},
+                              Method{"ReleaseLease", true, release_lease},
                               Method{"Publish", true, publish},
                               Method{"Unpublish", true, unpublish},
                               Method{"GetRuleset", false, without_parameters<&Service::ruleset>},

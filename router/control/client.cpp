@@ -262,6 +262,10 @@ Asked<std::vector<LeaseView>> Client::list_leases() {
   return ask_many(*this, "io.vrouter.ListLeases", "leases", lease_from_json);
 }
 
+Asked<LeaseView> Client::release_lease(address_v4 which) {
+  return ask_one(*this, "io.vrouter.ReleaseLease", {{"address", which.to_string()}}, "lease", lease_from_json);
+}
+
 Asked<GuestView> Client::publish(const std::string& which, const config::Publish& port) {
   return ask_one(*this, "io.vrouter.Publish", {{"guest", which}, {"port", port.to_string()}}, "guest", guest_from_json);
 }

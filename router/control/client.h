@@ -19,7 +19,7 @@ namespace vrouter::router::control {
 enum class ClientFailure {
   no_daemon,  // nobody listens
   refused,    // the daemon said no, or the kernel did when the socket was opened
-  not_found,  // the daemon knows no such guest
+  not_found,  // the daemon knows no such guest or lease
   broken      // the daemon went away, took too long, or said what this client doesn't understand
 };
 
@@ -48,6 +48,7 @@ class Client {
   [[nodiscard]] Asked<GuestView> show_guest(const std::string& which);
   [[nodiscard]] Asked<StatusView> status();
   [[nodiscard]] Asked<std::vector<LeaseView>> list_leases();
+  [[nodiscard]] Asked<LeaseView> release_lease(address_v4 which);  // as it was
   [[nodiscard]] Asked<GuestView> publish(const std::string& which, const config::Publish& port);
   [[nodiscard]] Asked<GuestView> unpublish(const std::string& which, const config::Publish& port);
   [[nodiscard]] Asked<std::string> ruleset();

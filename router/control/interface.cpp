@@ -9,14 +9,20 @@ interface io.vrouter
 # Where a file declares something; lines and columns count from 1.
 type Place (file: string, line: int, column: int)
 
-# expires_in is in seconds; without it the end is not known. client_id is in hex.
+# With dynamic it is of a network's range; guest is then the name that a reservation gives, mostly "", dns_name what it
+# is called in the DNS, if it has a name there, and tap the link that it shares with others, "" behind a relay. Else it is
+# the guest's own. expires_in is in seconds: when bound or declined ends, of the other states negative, since when it has
+# ended; without it the end is not known. client_id is in hex.
 type Lease (
   guest: string,
   tap: string,
+  network: string,
+  dynamic: bool,
   address: string,
   client: string,
   client_id: ?string,
   host_name: ?string,
+  dns_name: ?string,
   state: (offered, bound, released, declined, expired),
   expires_in: ?int
 )
@@ -84,12 +90,26 @@ type Feature (name: string, present: bool, detail: ?string)
 # rtt_ms is smoothed; 0: it has answered nothing yet.
 type Upstream (server: string, asked: int, answered: int, timeouts: int, refused: int, rtt_ms: float)
 
+# no_address counts requests left without an answer, since the range has no free address; conflicts addresses of the
+# range that somebody else answered for.
+type DhcpCounts (
+  discover: int, request: int, inform: int, release: int, decline: int, bootp: int, offer: int, ack: int, nak: int,
+  no_address: int, conflicts: int
+)
+
+# dropped_uncommitted counts answers not given since their lease could not be written, or was refused. networks holds
+# those that clients have asked, by their names.
 type DhcpStatistics (
   received: int, answered: int, dropped_malformed: int, dropped_unknown_interface: int,
   dropped_rate_limited: int, dropped_foreign_mac: int,
-  dropped_not_ours: int, send_errors: int, discover: int, request: int, inform: int, release: int, decline: int,
-  offer: int, ack: int, nak: int
+  dropped_not_ours: int, send_errors: int, dropped_uncommitted: int, discover: int, request: int, inform: int,
+  release: int, decline: int, offer: int, ack: int, nak: int, networks: [string]DhcpCounts
 )
+
+# A network's range, such as "10.0.5.200-10.0.5.249". size counts the addresses that it may give, bound those that
+# somebody has, resting those that nobody gets for a while, being declined or found in use; the others are free.
+# unanswered counts requests left without an answer, since none was free.
+type Range (network: string, range: string, size: int, bound: int, resting: int, unanswered: int)
 
 type DnsStatistics (
   queries_udp: int, queries_tcp: int, answered_locally: int, forwarded: int, failed: int, dropped_malformed: int,
@@ -160,6 +180,7 @@ type Status (
   features: []Feature,
   repairs: Repairs,
   upstreams_from: []string,
+  ranges: []Range,
   dhcp: DhcpStatistics,
   dns: DnsStatistics
 )
@@ -204,6 +225,11 @@ method ListGuests() -> (guests: []Guest)
 method ShowGuest(guest: string) -> (guest: Guest)
 method GetStatus() -> (status: Status)
 method ListLeases() -> (leases: []Lease)
+
+# Ends the lease that somebody of a range has, as if its client had given it back; it is not told. The answer shows the
+# lease as it was. A guest's own address is refused: it has it by its TAP.
+method ReleaseLease(address: string) -> (lease: Lease)
+
 method Publish(guest: string, port: string) -> (guest: Guest)
 method Unpublish(guest: string, port: string) -> (guest: Guest)
 
@@ -229,10 +255,10 @@ method Explain(from: string, to: string, packet: string) -> (
 # The policy's rules in their order, then the groups' defaults.
 method ListRules() -> (rules: []Rule)
 
-# To be called with `more`: tells of packets as the firewall logs them, all that it refuses up to 10 a second and TAP.
-# The first message holds none and comes at once, with a notice where nothing may come; missed counts those before this
-# one that could not be told.
-method Monitor(guest: ?string) -> (packet: ?Packet, missed: int, notice: ?string)
+# To be called with `more`: tells of packets as the firewall logs them, all that it refuses up to 10 a second and TAP,
+# and of what becomes of leases, with lease_time in microseconds since 1970. The first message holds neither and comes at
+# once, with a notice where no packets may come; missed counts the packets before this one that could not be told.
+method Monitor(guest: ?string) -> (packet: ?Packet, lease: ?Lease, lease_time: ?int, missed: int, notice: ?string)
 
 # Reads the files again and applies them in one transaction or not at all. With confirm_within, in seconds, what held
 # before holds again unless Confirm is called in that time; without it the files are in force for good, those too that

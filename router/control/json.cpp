@@ -8,6 +8,7 @@
 #include "config/policy_specs.h"
 #include "config/specs.h"
 #include "router/control/fields.h"
+#include "router/control/json_dhcp.h"
 #include "router/control/json_guest.h"
 
 namespace vrouter::router::control {
@@ -95,26 +96,6 @@ Read<Traffic> traffic_from_json(const object& json) {
 
 // Names and members once, for both directions.
 template <typename Statistics, typename Visit>
-void each_dhcp_counter(Statistics& s, Visit visit) {
-  visit("received", s.received);
-  visit("answered", s.answered);
-  visit("dropped_malformed", s.dropped_malformed);
-  visit("dropped_unknown_interface", s.dropped_unknown_interface);
-  visit("dropped_rate_limited", s.dropped_rate_limited);
-  visit("dropped_foreign_mac", s.dropped_foreign_mac);
-  visit("dropped_not_ours", s.dropped_not_ours);
-  visit("send_errors", s.send_errors);
-  visit("discover", s.discover);
-  visit("request", s.request);
-  visit("inform", s.inform);
-  visit("release", s.release);
-  visit("decline", s.decline);
-  visit("offer", s.offer);
-  visit("ack", s.ack);
-  visit("nak", s.nak);
-}
-
-template <typename Statistics, typename Visit>
 void each_dns_counter(Statistics& s, Visit visit) {
   visit("queries_udp", s.queries_udp);
   visit("queries_tcp", s.queries_tcp);
@@ -125,20 +106,6 @@ void each_dns_counter(Statistics& s, Visit visit) {
   visit("dropped_unknown_source", s.dropped_unknown_source);
   visit("dropped_over_budget", s.dropped_over_budget);
   visit("mismatched_replies", s.mismatched_replies);
-}
-
-object to_json(const dhcp::Statistics& statistics) {
-  object json;
-  each_dhcp_counter(statistics, [&json](std::string_view field, std::uint64_t value) { json[field] = value; });
-  return json;
-}
-
-Read<dhcp::Statistics> dhcp_from_json(const object& json) {
-  Fields fields{json};
-  dhcp::Statistics statistics;
-  each_dhcp_counter(statistics,
-                    [&fields](std::string_view field, std::uint64_t& value) { value = fields.count(field); });
-  return fields.result(statistics);
 }
 
 template <typename Counts, typename Visit>
@@ -275,7 +242,8 @@ object to_json(const StatusView& status) {
               {"guests_ready", status.guests_ready},
               {"repairs", to_json(status.repairs)},
               {"upstreams_from", to_json(status.upstreams_from)},
-              {"dhcp", to_json(status.dhcp)},
+              {"ranges", ranges_to_json(status.ranges)},
+              {"dhcp", counters_to_json(status.dhcp)},
               {"dns", to_json(status.dns)}};
   set_unless_empty(json, "config_file", status.config_file);
   if (status.confirm_within) json["confirm_within"] = status.confirm_within->count();
@@ -312,7 +280,8 @@ Read<StatusView> status_from_json(const object& json) {
   }
   status.repairs = fields.optional_nested("repairs", repairs_from_json).value_or(Repairs{});
   status.upstreams_from = fields.texts("upstreams_from");
-  status.dhcp = fields.optional_nested("dhcp", dhcp_from_json).value_or(dhcp::Statistics{});
+  status.ranges = read_ranges(fields);
+  status.dhcp = fields.optional_nested("dhcp", counters_from_json).value_or(dhcp::Statistics{});
   status.dns = fields.optional_nested("dns", dns_from_json).value_or(dns::Statistics{});
   return fields.result(std::move(status));
 }

@@ -61,6 +61,7 @@ struct AskedToExplain {
   config::Service packet;
 };
 [[nodiscard]] Read<AskedToExplain> read_explain(const boost::json::object& parameters);
+[[nodiscard]] Read<address_v4> read_release_lease(const boost::json::object& parameters);
 [[nodiscard]] Read<std::string> read_monitor(const boost::json::object& parameters);  // the guest; empty: all
 [[nodiscard]] Read<void> refuse_all(const boost::json::object& parameters);           // for calls without parameters
 

@@ -33,14 +33,6 @@ array texts_of(const std::vector<T>& values) {
   return texts;
 }
 
-config::Parsed<dhcp::LeaseState> parse_lease_state(const std::string& text) {
-  using enum dhcp::LeaseState;
-  for (const auto state : {offered, bound, released, declined, expired}) {
-    if (dhcp::name(state) == text) return state;
-  }
-  return std::unexpected("\"" + text + "\" is no state of a lease");
-}
-
 std::string hex_of(const std::vector<std::uint8_t>& bytes) {
   return fmt::format("{:02x}", fmt::join(bytes, ""));
 }
@@ -263,32 +255,6 @@ Read<config::Guest> read_add_guest(const object& parameters) {
   if (const auto* limits = fields.object("limits")) refuse_unknown_limits(fields, *limits);
   if (const auto* dhcp = fields.object("dhcp")) refuse_unknown_dhcp(fields, *dhcp);
   return fields.result(std::move(guest));
-}
-
-object to_json(const LeaseView& lease) {
-  object json{{"guest", lease.guest},
-              {"tap", lease.tap},
-              {"address", lease.address.to_string()},
-              {"client", lease.client.to_string()},
-              {"state", dhcp::name(lease.state)}};
-  set_unless_empty(json, "client_id", lease.client_id);
-  set_unless_empty(json, "host_name", lease.host_name);
-  if (lease.expires_in) json["expires_in"] = lease.expires_in->count();
-  return json;
-}
-
-Read<LeaseView> lease_from_json(const object& json) {
-  Fields fields{json};
-  LeaseView lease;
-  lease.guest = fields.text("guest");
-  lease.tap = fields.text("tap");
-  lease.address = fields.parsed("address", config::parse_address4);
-  lease.client = fields.parsed("client", parse_mac_address);
-  lease.client_id = fields.optional_text("client_id").value_or("");
-  lease.host_name = fields.optional_text("host_name").value_or("");
-  lease.state = fields.parsed("state", parse_lease_state);
-  if (const auto seconds = fields.optional_number("expires_in")) lease.expires_in = std::chrono::seconds{*seconds};
-  return fields.result(std::move(lease));
 }
 
 }  // namespace vrouter::router::control

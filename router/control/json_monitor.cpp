@@ -68,6 +68,10 @@ Read<PacketView> packet_from_json(const object& json) {
 object to_json(const MonitorView& told) {
   object json{{"missed", told.missed}};
   if (told.packet) json["packet"] = packet_to_json(*told.packet);
+  if (told.lease) {
+    json["lease"] = to_json(*told.lease);
+    json["lease_time"] = told.lease_time.count();
+  }
   set_unless_empty(json, "notice", told.notice);
   return json;
 }
@@ -77,6 +81,8 @@ Read<MonitorView> monitor_from_json(const object& json) {
   MonitorView told;
   told.missed = fields.count("missed");
   told.packet = fields.optional_nested("packet", packet_from_json);
+  told.lease = fields.optional_nested("lease", lease_from_json);
+  told.lease_time = std::chrono::microseconds{fields.optional_number("lease_time").value_or(0)};
   told.notice = fields.optional_text("notice").value_or("");
   return fields.result(std::move(told));
 }

@@ -65,6 +65,8 @@ class Service {
   virtual Answer<GuestView> show_guest(std::string which) = 0;
   virtual Answer<StatusView> status() = 0;
   virtual Answer<std::vector<LeaseView>> list_leases() = 0;
+  // Ends the lease that somebody of a range has, as if its client had; the view is of the lease as it was.
+  virtual Answer<LeaseView> release_lease(address_v4 which, Peer peer) = 0;
   virtual Answer<GuestView> publish(std::string which, config::Publish port, Peer peer) = 0;
   virtual Answer<GuestView> unpublish(std::string which, config::Publish port, Peer peer) = 0;
   virtual Answer<std::string> ruleset() = 0;  // nft syntax

@@ -17,15 +17,30 @@
 namespace vrouter::router::control {
 
 struct LeaseView {
-  std::string guest;
-  std::string tap;
+  std::string guest;  // of a range: the name that its reservation gives; mostly empty
+  std::string tap;    // empty: behind a relay
+  std::string network;
+  bool dynamic = false;  // of a network's range; else it is the guest's own address
   address_v4 address;
   MacAddress client;      // chaddr
   std::string client_id;  // option 61 in hex; empty: none sent
   std::string host_name;  // as the client says; may be empty
+  std::string dns_name;   // of a range: what it is called in the DNS; empty: it has no name there
   dhcp::LeaseState state = dhcp::LeaseState::bound;
   std::optional<std::chrono::seconds> expires_in;  // empty: not known, such as after a restart
   bool operator==(const LeaseView&) const = default;
+};
+
+// How a network's range stands.
+struct RangeView {
+  std::string network;
+  std::string range;             // "10.0.5.200-10.0.5.249"
+  std::uint64_t size = 0;        // addresses that it may give, without what is excluded
+  std::uint64_t bound = 0;       // had by somebody now
+  std::uint64_t resting = 0;     // declined, or found in use: nobody gets them for a while
+  std::uint64_t unanswered = 0;  // requests left without an answer, since it had no address free
+  [[nodiscard]] std::uint64_t free() const noexcept { return size - bound - resting; }
+  bool operator==(const RangeView&) const = default;
 };
 
 // As the guest sees it: rx is what it received, which is the TAP's tx.
@@ -103,6 +118,7 @@ struct StatusView {
   Repairs repairs;
   std::optional<std::chrono::seconds> confirm_within;  // until then the files in force wait for `vrouter confirm`
   std::vector<std::string> upstreams_from;             // "/etc/resolv.conf" or "vrouter.toml"
+  std::vector<RangeView> ranges;
   dhcp::Statistics dhcp;
   dns::Statistics dns;  // its upstreams are the resolvers in use
 };
@@ -161,6 +177,9 @@ struct PacketView {
 // One message of a monitor. The first says nothing but that it has begun.
 struct MonitorView {
   std::optional<PacketView> packet;
+  // What became of a lease, static or of a range; with the time of telling, as a packet's.
+  std::optional<LeaseView> lease;
+  std::chrono::microseconds lease_time{};
   std::uint64_t missed = 0;  // packets before this one that it could not be told of
   std::string notice;        // why nothing may come; empty: nothing stands in the way
   bool operator==(const MonitorView&) const = default;

@@ -81,6 +81,7 @@ class Router final : public control::Service {
   control::Answer<control::GuestView> show_guest(std::string which) override;
   control::Answer<control::StatusView> status() override;
   control::Answer<std::vector<control::LeaseView>> list_leases() override;
+  control::Answer<control::LeaseView> release_lease(address_v4 which, control::Peer peer) override;
   control::Answer<control::GuestView> publish(std::string which, config::Publish port, control::Peer peer) override;
   control::Answer<control::GuestView> unpublish(std::string which, config::Publish port, control::Peer peer) override;
   control::Answer<std::string> ruleset() override;

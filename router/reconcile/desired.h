@@ -26,10 +26,12 @@ struct DesiredGuest {
   config::Addressing addressing = config::Addressing::routed;
   std::optional<MacAddress> mac;  // pinned: the neighbour is permanent
   bool create_tap = false;
-  std::optional<uid_t> owner;               // who may open a created TAP besides root
-  std::vector<Prefix> prefixes{};           // routed to it by way of its own address
-  std::vector<vrouter::address> allowed{};  // that it may have besides; whoever announced one last has its route
-  bool loopback_published = false;          // a port of its own is published on 127.0.0.0/8
+  std::optional<uid_t> owner;                  // who may open a created TAP besides root
+  std::vector<Prefix> prefixes{};              // routed to it by way of its own address
+  std::vector<vrouter::address> allowed{};     // that it may have besides; whoever announced one last has its route
+  bool loopback_published = false;             // a port of its own is published on 127.0.0.0/8
+  bool shared = false;                         // a bridge will do as well as a TAP
+  std::map<address_v4, MacAddress> lessees{};  // who have addresses behind it by lease: neighbours are permanent
   bool operator==(const DesiredGuest&) const = default;
 };
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/state/database.h"
 
-#include <sqlite3.h>
-
 #include <cstdint>
-#include <filesystem>
 #include <utility>
 
 #include "config/specs.h"
@@ -12,12 +9,13 @@
 namespace vrouter::router::state {
 namespace {
 
-// "vrtr": file(1) and we ourselves tell our database from somebody else's (sqlite.org/fileformat.html, 1.3.15).
-constexpr int kApplicationId = 0x76727472;
 constexpr auto kStopped = "stopped";
 constexpr auto kDamaged = "damaged";
 
-constexpr auto kSchema = R"(
+constexpr Schema kSchema{.application_id = 0x76727472,  // "vrtr"
+                         .version = kSchemaVersion,
+                         .last_version = kSharedSchemaVersion,
+                         .tables = R"(
 CREATE TABLE guests (
   tap TEXT PRIMARY KEY, name TEXT NOT NULL, network TEXT NOT NULL,
   address TEXT, address6 TEXT, mac TEXT,
@@ -35,7 +33,7 @@ CREATE TABLE leases (
   tap TEXT PRIMARY KEY, guest TEXT NOT NULL, address TEXT NOT NULL, client TEXT NOT NULL,
   client_id BLOB NOT NULL, host_name TEXT NOT NULL, expires INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE settings (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-)";
+)"};
 
 // Came later. Who knows nothing of it reads the rest all the same, so the schema's number stays; guests then have their
 // network's limits.
@@ -99,38 +97,7 @@ config::Protocol read_protocol(const std::string& tap, const SQLite::Column& col
   bad_row("published", tap, "protocol " + std::to_string(number));
 }
 
-// What a URI gives a meaning to (sqlite.org/uri.html).
-std::string uri_path(const std::string& file) {
-  std::string path;
-  for (const char c : file) {
-    switch (c) {
-      case '?':
-        path += "%3f";
-        break;
-      case '#':
-        path += "%23";
-        break;
-      case '%':
-        path += "%25";
-        break;
-      default:
-        path += c;
-    }
-  }
-  return path;
-}
-
 }  // namespace
-
-void run(SQLite::Statement& statement) {
-  try {
-    statement.exec();
-  } catch (...) {
-    statement.tryReset();
-    throw;
-  }
-  statement.reset();
-}
 
 void bad_row(const std::string& table, const std::string& key, const std::string& what) {
   throw Unreadable{"its table " + table + " holds " + what + " for " + key};
@@ -151,59 +118,19 @@ Database::Statements::Statements(SQLite::Database& db)
       put_setting{db, "INSERT OR REPLACE INTO settings VALUES (?, ?)"} {}
 
 Database::Database(const std::string& file, const std::string& boot_id)
-    : boot_id_{boot_id}, db_{file, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE} {
-  // Long enough for a person with sqlite3(1) to look; only the writer's thread would wait for them.
-  db_.setBusyTimeout(2000);
-  db_.exec("PRAGMA journal_mode = WAL");
-  db_.exec("PRAGMA synchronous = FULL");
-  db_.exec("PRAGMA foreign_keys = ON");
-  prepare_schema();
+    : boot_id_{boot_id}, db_{open_for_writing(file)} {
+  if (!make_schema(db_, kSchema)) {
+    SQLite::Statement forget{db_, "DELETE FROM originals WHERE boot_id <> ?"};
+    forget.bind(1, boot_id_);
+    forget.exec();
+  }
   db_.exec(kLaterSchema);
   sql_.emplace(db_);
 }
 
-// A write-ahead log that was left behind holds commits, and SQLite reads it where its index is there too. Without one
-// the file is all there is, and `immutable` keeps SQLite from looking for a place for such an index.
 Database::Database(const std::string& file, const std::string& boot_id, ReadOnly)
-    : boot_id_{boot_id},
-      db_{"file:" + uri_path(file) + (std::filesystem::exists(file + "-wal") ? "?mode=ro" : "?immutable=1"),
-          SQLite::OPEN_READONLY | SQLite::OPEN_URI} {
-  check_schema();
-}
-
-void Database::prepare_schema() {
-  const bool empty = db_.execAndGet("SELECT count(*) FROM sqlite_schema").getInt() == 0;
-  if (empty) {
-    begin();
-    db_.exec(kSchema);
-    db_.exec("PRAGMA application_id = " + std::to_string(kApplicationId));
-    db_.exec("PRAGMA user_version = " + std::to_string(kSchemaVersion));
-    commit();
-    return;
-  }
-  check_schema();
-  SQLite::Statement forget{db_, "DELETE FROM originals WHERE boot_id <> ?"};
-  forget.bind(1, boot_id_);
-  forget.exec();
-}
-
-void Database::check_schema() {
-  const int version = db_.execAndGet("PRAGMA user_version").getInt();
-  if (db_.execAndGet("PRAGMA application_id").getInt() != kApplicationId) {
-    throw Unreadable{"it is a database of another program"};
-  }
-  if (version < kSchemaVersion || version > kSharedSchemaVersion) {
-    throw OtherVersion{"it has schema " + std::to_string(version) + " and this vrouter knows " +
-                       std::to_string(kSchemaVersion) + " to " + std::to_string(kSharedSchemaVersion)};
-  }
-  const std::string check = db_.execAndGet("PRAGMA quick_check(1)").getString();
-  if (check != "ok") throw Unreadable{check};
-}
-
-void Database::roll_back() noexcept {
-  // SQLite itself has rolled back after some errors (full disk, I/O): then there is nothing left to do.
-  if (sqlite3_get_autocommit(db_.getHandle()) == 0)
-    sqlite3_exec(db_.getHandle(), "ROLLBACK", nullptr, nullptr, nullptr);
+    : boot_id_{boot_id}, db_{open_for_reading(file)} {
+  check_schema(db_, kSchema);
 }
 
 void Database::apply(const Change& change) {

@@ -5,24 +5,14 @@
 #include <SQLiteCpp/Database.h>
 #include <SQLiteCpp/Statement.h>
 
-#include <stdexcept>
+#include <optional>
 #include <string>
 
+#include "router/state/sqlite.h"
 #include "router/state/store.h"
 
 namespace vrouter::router::state {
 
-// The file is a database, but not one this version can read.
-struct Unreadable : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-// It is one of another version of vrouter.
-struct OtherVersion : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-// Whatever comes of it, the statement can be bound again: one that failed must not spoil the next change.
-void run(SQLite::Statement& statement);
 // A row that can't be: damaged.
 [[noreturn]] void bad_row(const std::string& table, const std::string& key, const std::string& what);
 
@@ -42,7 +32,7 @@ class Database {
   void begin() { db_.exec("BEGIN IMMEDIATE"); }
   void apply(const Change& change);
   void commit() { db_.exec("COMMIT"); }
-  void roll_back() noexcept;
+  void roll_back() noexcept { state::roll_back(db_); }
 
  private:
   struct Statements {
@@ -53,8 +43,6 @@ class Database {
     SQLite::Statement put_setting;
   };
 
-  void prepare_schema();
-  void check_schema();
   void put(const config::Guest& guest);
   void put_addresses(const config::Guest& guest);
   void put_dhcp(const config::Guest& guest);

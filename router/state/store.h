@@ -16,6 +16,7 @@
 
 #include "base/mac_address.h"
 #include "config/model.h"
+#include "router/state/opening.h"
 
 namespace vrouter::router::state {
 
@@ -55,25 +56,11 @@ struct Change {
   std::optional<int> damaged = {};
 };
 
-enum class OpenFailure {
-  busy,       // another process has the directory: don't start
-  damaged,    // not a database, or torn
-  newer,      // of a vrouter with another schema: not ours to judge
-  unwritable  // read-only or full file system, missing rights
-};
-
-struct OpenError {
-  OpenFailure kind = OpenFailure::damaged;
-  std::string message;  // names the file and the remedy
-};
-
 struct Options {
   std::string boot_id;  // empty: /proc/sys/kernel/random/boot_id
   // Called on the writer's thread before each transaction is committed: where a test puts a slow disk.
   std::function<void()> before_commit;
 };
-
-using Committed = std::expected<void, std::string>;  // the error names the file and the remedy
 
 // One writer thread with group commit: what arrives while a commit is under way goes into the next one, in order.
 class Store {

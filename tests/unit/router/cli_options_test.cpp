@@ -162,6 +162,25 @@ TEST(Options, GroupsAreSaidOneByOneOrNone) {
   EXPECT_THAT(parse({"add-guest", "tap0", "--group", "web,db"}).error().text, HasSubstr("--group web --group db"));
 }
 
+TEST(Options, ListsWatchesOrReleasesLeases) {
+  const auto all = parse({"leases"});
+  ASSERT_TRUE(all);
+  EXPECT_EQ(all->command, Command::leases);
+  EXPECT_EQ(all->network, "");
+  EXPECT_FALSE(all->watch);
+  const auto some = parse({"leases", "--network", "lab", "--watch"});
+  ASSERT_TRUE(some);
+  EXPECT_EQ(some->network, "lab");
+  EXPECT_TRUE(some->watch);
+  const auto release = parse({"leases", "release", "10.0.6.200", "--json"});
+  ASSERT_TRUE(release) << release.error().text;
+  EXPECT_EQ(release->command, Command::release_lease);
+  EXPECT_EQ(release->address.to_string(), "10.0.6.200");
+  EXPECT_TRUE(release->json);
+  EXPECT_THAT(parse({"leases", "release", "10.0.6"}).error().text, HasSubstr("ADDRESS: "));
+  EXPECT_THAT(parse({"leases", "release", "--help"}).error().text, HasSubstr("vrouter leases release"));
+}
+
 TEST(Options, NamesTheCommandThatThereIsNot) {
   EXPECT_THAT(parse({"fly"}).error().text, HasSubstr("there is no command fly"));
   EXPECT_THAT(parse({"--socket", "status", "fly", "tap0"}).error().text, HasSubstr("there is no command fly"));
@@ -188,7 +207,11 @@ INSTANTIATE_TEST_SUITE_P(
                       std::vector<const char*>{"add-guest", "tap0", "--limit", "egress.bits"},
                       std::vector<const char*>{"publish", "web1"}, std::vector<const char*>{"publish", "web1", "0"},
                       std::vector<const char*>{"show"}, std::vector<const char*>{"guests", "--colour"},
-                      std::vector<const char*>{"guests", "show"}));
+                      std::vector<const char*>{"guests", "show"}, std::vector<const char*>{"leases", "10.0.6.200"},
+                      std::vector<const char*>{"leases", "release"},
+                      std::vector<const char*>{"leases", "release", "web1"},
+                      std::vector<const char*>{"leases", "release", "10.0.6.200", "--watch"},
+                      std::vector<const char*>{"leases", "--network", "lab", "release", "10.0.6.200"}));
 
 TEST(Options, HelpOfTheProgramAndOfEachCommandIsStatus0) {
   const auto help = parse({"--help"});

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "router/cli/leases.h"
 #include "router/cli/monitor.h"
 #include "router/cli/print.h"
 #include "router/cli/table.h"
@@ -74,6 +75,75 @@ TEST(Print, APacketIsALine) {
   EXPECT_THAT(packet_line(packet), ::testing::EndsWith(" deny   icmp/8 web1 10.0.5.99 -> 10.0.5.1  web to db"));
 }
 
+control::LeaseView some_lease() {
+  return {.guest = "",
+          .tap = "br0",
+          .network = "lab",
+          .dynamic = true,
+          .address = boost::asio::ip::make_address_v4("10.0.6.200"),
+          .client = MacAddress{{0x52, 0x54, 0, 1, 2, 4}},
+          .client_id = "",
+          .host_name = "debian",
+          .dns_name = "printer",
+          .expires_in = std::chrono::seconds{3599}};
+}
+
+TEST(Print, LeasesAsATable) {
+  auto relayed = some_lease();
+  relayed.tap.clear();
+  relayed.host_name.clear();
+  relayed.dns_name.clear();
+  relayed.state = dhcp::LeaseState::released;
+  relayed.expires_in = std::chrono::seconds{-7205};
+  auto own = some_lease();
+  own.guest = "web1";
+  own.tap = "tap0";
+  own.dns_name.clear();
+  own.expires_in.reset();
+  auto ended = own;
+  ended.expires_in = std::chrono::seconds{0};
+  EXPECT_EQ(leases_table({some_lease(), relayed, own, ended}, false),
+            "ADDRESS     STATE     EXPIRES  CLIENT             HOSTNAME  NAME     INTERFACE  NETWORK\n"
+            "10.0.6.200  bound     59m      52:54:00:01:02:04  debian    printer  br0        lab\n"
+            "10.0.6.200  released  2h ago   52:54:00:01:02:04  -         -        relay      lab\n"
+            "10.0.6.200  bound     -        52:54:00:01:02:04  debian    web1     tap0       lab\n"
+            "10.0.6.200  bound     expired  52:54:00:01:02:04  debian    web1     tap0       lab\n");
+}
+
+TEST(Print, WhatBecameOfALeaseIsALine) {
+  auto lease = some_lease();
+  EXPECT_THAT(lease_line(lease, std::chrono::microseconds{1'700'000'000'123'456}),
+              testing::MatchesRegex(R"(..:..:..\.123 lease  bound 10\.0\.6\.200 52:54:00:01:02:04 debian br0)"));
+  lease.state = dhcp::LeaseState::declined;
+  lease.host_name = "\033[2J";
+  lease.tap.clear();
+  EXPECT_THAT(lease_line(lease, {}), testing::EndsWith(" declined 10.0.6.200 52:54:00:01:02:04 ?[2J relay"));
+}
+
+TEST(Watch, TellsTimeThatPassesFromChanges) {
+  using namespace std::chrono_literals;
+  const LeasesThen before{{some_lease()}, std::chrono::steady_clock::time_point{100s}};
+  auto after = before;
+  after.at += 60s;
+  EXPECT_FALSE(same_but_older(before, after)) << "it was renewed: it ends a minute later";
+  after.leases[0].expires_in = 3538s;
+  EXPECT_TRUE(same_but_older(before, after));
+  auto other = after;
+  other.leases[0].expires_in.reset();
+  EXPECT_FALSE(same_but_older(before, other));
+  other = after;
+  other.leases[0].state = dhcp::LeaseState::released;
+  EXPECT_FALSE(same_but_older(before, other));
+  other.leases.clear();
+  EXPECT_FALSE(same_but_older(before, other));
+}
+
+TEST(Watch, ShowsWhatTheTerminalHasRoomFor) {
+  EXPECT_EQ(in_place("A\none\ntwo\n", 4), "\033[H\033[?7lA\033[K\none\033[K\ntwo\033[K\n\033[J\033[?7h");
+  EXPECT_EQ(in_place("A\none\ntwo\nthree\n", 4),
+            "\033[H\033[?7lA\033[K\none\033[K\n... and 2 more\033[K\n\033[J\033[?7h");
+}
+
 TEST(Print, GuestsAsATable) {
   control::GuestView ready;
   ready.guest.name = "web1";
@@ -117,10 +187,12 @@ TEST(Print, AGuestWithItsLeaseAndWarnings) {
   view.why = "the route collides";
   view.lease = control::LeaseView{.guest = "web1",
                                   .tap = "tap0",
+                                  .network = "default",
                                   .address = boost::asio::ip::make_address_v4("10.0.5.2"),
                                   .client = {},
                                   .client_id = "",
                                   .host_name = "debian",
+                                  .dns_name = "",
                                   .expires_in = std::chrono::seconds{90}};
   view.traffic = control::Traffic{2048, 3, 10, 1};
   view.warnings = {"first", "second"};
@@ -139,6 +211,27 @@ TEST(Print, ARuleSaysWithinWhichLimitItAllows) {
   EXPECT_THAT(rules_table({rule}, false), testing::Not(HasSubstr("allow 10/minute")));
   rule.limit = "10/minute burst 5";
   EXPECT_THAT(rules_table({rule}, false), HasSubstr("allow 10/minute burst 5"));
+}
+
+TEST(Print, StatusSaysHowRangesStandAndWhatEachNetworkAsked) {
+  control::StatusView status;
+  status.ranges = {{"default", "10.0.5.200-10.0.5.249", 50, 12, 0, 0}, {"lab", "10.0.6.7-10.0.6.9", 3, 3, 1, 7}};
+  status.dhcp.received = 30;
+  status.dhcp.dropped_not_ours = 1;
+  status.dhcp.dropped_uncommitted = 2;
+  status.dhcp.networks["default"] = {.discover = 5, .request = 6, .offer = 5, .ack = 6};
+  status.dhcp.networks["idle"] = {};
+  status.dhcp.networks["lab"] = {.bootp = 1, .no_address = 7, .conflicts = 1};
+  EXPECT_THAT(status_facts(status, false),
+              HasSubstr("ranges      default 10.0.5.200-10.0.5.249: 12 used, 38 free\n"
+                        "            lab 10.0.6.7-10.0.6.9: 3 used, 0 free, 1 resting, 7 requests unanswered\n"
+                        "dhcp        30 received, 0 answered, 3 dropped, 0 send errors\n"
+                        "            default: discover 5, offer 5, request 6, ack 6\n"
+                        "            lab: bootp 1, conflicts 1, no address 7\n"));
+  std::uint64_t next = 100;
+  for (const auto counter : dhcp::kNetworkCounters) status.dhcp.networks["lab"].*counter = next++;
+  const auto text = status_facts(status, false);
+  while (next-- > 100) EXPECT_THAT(text, HasSubstr(" " + std::to_string(next)));
 }
 
 TEST(Print, StatusBeginsWithWhatIsWrong) {

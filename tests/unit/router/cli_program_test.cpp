@@ -1,68 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The program itself, as a person or a script runs it, against a daemon of the test's own.
-#include <fcntl.h>
+#include "cli_program.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <boost/json/parse.hpp>
 #include <fstream>
 
-#include "fake_service.h"
 #include "router/cli/run.h"
-
-extern char** environ;
 
 namespace vrouter::router::cli {
 namespace {
 
 using control::Failure;
 using control::FailureKind;
-using control::RunningServer;
 using ::testing::HasSubstr;
-
-struct Ran {
-  int status = -1;
-  std::string out, err;
-};
-
-std::string read_file(const std::filesystem::path& file) {
-  std::ifstream stream{file, std::ios::binary};
-  return {std::istreambuf_iterator<char>{stream}, {}};
-}
-
-class Program : public ::testing::Test {
- protected:
-  Ran run(std::vector<std::string> words) {
-    words.insert(words.begin(), VROUTER_PROGRAM);
-    std::vector<char*> argv;
-    for (auto& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    const auto out = directory_ / "out";
-    const auto err = directory_ / "err";
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    for (const auto& [fd, file] : {std::pair{1, out}, std::pair{2, err}}) {
-      posix_spawn_file_actions_addopen(&actions, fd, file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    }
-    pid_t child = -1;
-    const int spawned = ::posix_spawn(&child, VROUTER_PROGRAM, &actions, nullptr, argv.data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    if (spawned != 0) return {};
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
-  }
-  Ran ask(std::vector<std::string> words) {
-    words.insert(words.begin(), {"--socket", server_.socket.string()});
-    return run(std::move(words));
-  }
-
-  TemporaryDirectory directory_;
-  RunningServer server_;
-};
 
 TEST_F(Program, AddsShowsAndRemovesAGuest) {
   const auto added = ask({"add-guest", "tap0", "10.0.5.2", "--name", "web1"});

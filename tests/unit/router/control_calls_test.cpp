@@ -91,6 +91,22 @@ TEST_F(CallsTest, TellsUnknownNamesApart) {
             R"(org.varlink.service.MethodNotImplemented {"method":"io.vrouter.GetStatus"})");
 }
 
+TEST_F(CallsTest, ReleasesALease) {
+  LeaseView lease;
+  lease.address = boost::asio::ip::make_address_v4("10.0.5.200");
+  lease.dynamic = true;
+  service_.leases = {lease};
+  const std::string call = R"({"method":"io.vrouter.ReleaseLease","parameters":{"address":"10.0.5.200"}})";
+  const auto reply = ask(call);
+  ASSERT_TRUE(reply);
+  EXPECT_EQ(reply->at("parameters").at("lease").at("address"), "10.0.5.200");
+  EXPECT_EQ(service_.last_peer.pid, 42);
+  EXPECT_TRUE(error_of(call).starts_with("io.vrouter.NotFound"));
+  EXPECT_TRUE(changes_something(*parse_call(call)));
+  EXPECT_TRUE(error_of(R"({"method":"io.vrouter.ReleaseLease","parameters":{"address":"10.0.5"}})")
+                  .starts_with(R"(org.varlink.service.InvalidParameter {"parameter":"address")"));
+}
+
 TEST_F(CallsTest, AOnewayCallIsDoneAndNotAnswered) {
   EXPECT_FALSE(ask(R"({"method":"io.vrouter.AddGuest","parameters":{"tap":"tap0"},"oneway":true})"));
   EXPECT_TRUE(service_.guests.contains("tap0"));
@@ -140,7 +156,7 @@ TEST_F(CallsTest, AnswersEveryMethodItDescribes) {
               "org.varlink.service.InvalidParameter")
         << name;
   }
-  EXPECT_EQ(described, 16U);
+  EXPECT_EQ(described, 17U);
 }
 
 TEST_F(CallsTest, AnswersHoldTheFieldsTheyDescribe) {
@@ -171,7 +187,15 @@ TEST_F(CallsTest, AnswersHoldTheFieldsTheyDescribe) {
   };
   expect_described(status, "Status");
   expect_described(status.at("dhcp").as_object(), "DhcpStatistics");
+  expect_described(status.at("dhcp").at("networks").at("default").as_object(), "DhcpCounts");
+  expect_described(status.at("ranges").at(0).as_object(), "Range");
   expect_described(status.at("dns").as_object(), "DnsStatistics");
+  LeaseView lease;
+  lease.client_id = lease.host_name = lease.dns_name = "a";
+  lease.expires_in = std::chrono::seconds{1};
+  service_.leases = {lease};
+  const auto leases = ask(R"({"method":"io.vrouter.ListLeases"})");
+  expect_described(leases->at("parameters").at("leases").at(0).as_object(), "Lease");
   const auto added = ask(R"({"method":"io.vrouter.AddGuest","parameters":{"tap":"tap0","owner":"qemu"}})");
   expect_described(added->at("parameters").at("guest").as_object(), "Guest");
 }

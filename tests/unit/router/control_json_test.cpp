@@ -19,10 +19,12 @@ boost::json::object parse(std::string_view text) {
 LeaseView some_lease() {
   return {.guest = "web1",
           .tap = "tap0",
+          .network = "",
           .address = make_address_v4("10.0.5.2"),
           .client = MacAddress{{0x52, 0x54, 0, 1, 2, 3}},
           .client_id = "01525400010203",
           .host_name = "debian",
+          .dns_name = "",
           .state = dhcp::LeaseState::released,
           .expires_in = std::chrono::seconds{-5}};
 }
@@ -80,6 +82,83 @@ TEST(ControlJson, CarriesALeaseWhoseEndIsNotKnown) {
   const auto back = lease_from_json(to_json(lease));
   ASSERT_TRUE(back);
   EXPECT_EQ(*back, lease);
+}
+
+LeaseView lease_of_a_range() {
+  return {.guest = "printer",
+          .tap = "",
+          .network = "lab",
+          .dynamic = true,
+          .address = make_address_v4("10.0.6.200"),
+          .client = MacAddress{{0x52, 0x54, 0, 1, 2, 4}},
+          .client_id = "",
+          .host_name = "laser",
+          .dns_name = "printer",
+          .state = dhcp::LeaseState::declined,
+          .expires_in = std::chrono::seconds{3540}};
+}
+
+TEST(ControlJson, CarriesALeaseOfARange) {
+  const auto back = lease_from_json(to_json(lease_of_a_range()));
+  ASSERT_TRUE(back) << back.error().field << back.error().reason;
+  EXPECT_EQ(*back, lease_of_a_range());
+}
+
+// Of what is read of a guest's own lease since there are no ranges, nothing may go or change its name.
+TEST(ControlJson, AGuestsOwnLeaseKeepsItsFields) {
+  auto json = to_json(some_lease());
+  for (const auto* added : {"network", "dynamic"}) EXPECT_TRUE(json.erase(added)) << added;
+  EXPECT_EQ(json, parse(R"({"guest":"web1","tap":"tap0","address":"10.0.5.2","client":"52:54:00:01:02:03",
+                            "client_id":"01525400010203","host_name":"debian","state":"released","expires_in":-5})"));
+  // As a daemon says it that knows no ranges.
+  const auto back = lease_from_json(json);
+  ASSERT_TRUE(back) << back.error().field << back.error().reason;
+  EXPECT_EQ(*back, some_lease());
+}
+
+TEST(ControlJson, CarriesEveryCounterOfDhcp) {
+  StatusView status;
+  std::uint64_t next = 1;
+  for (const auto counter : dhcp::kCounters) status.dhcp.*counter = next++;
+  for (const auto* network : {"default", "lab"}) {
+    for (const auto counter : dhcp::kNetworkCounters) status.dhcp.networks[network].*counter = next++;
+  }
+  auto json = to_json(status);
+  const auto back = status_from_json(json);
+  ASSERT_TRUE(back) << back.error().field << back.error().reason;
+  EXPECT_EQ(back->dhcp, status.dhcp);
+  json["dhcp"].as_object()["networks"].as_object()["lab"].as_object()["no_address"] = -1;
+  EXPECT_EQ(status_from_json(json).error().field, "dhcp.networks.lab.no_address");
+}
+
+TEST(ControlJson, CarriesHowRangesStand) {
+  StatusView status;
+  status.ranges = {{"default", "10.0.5.200-10.0.5.249", 50, 12, 2, 0}, {"lab", "10.0.6.9-10.0.6.9", 1, 1, 0, 7}};
+  auto json = to_json(status);
+  const auto back = status_from_json(json);
+  ASSERT_TRUE(back) << back.error().field << back.error().reason;
+  EXPECT_EQ(back->ranges, status.ranges);
+  json["ranges"].as_array()[1].as_object().erase("network");
+  EXPECT_EQ(status_from_json(json).error().field, "ranges.network");
+  json.erase("ranges");
+  EXPECT_TRUE(status_from_json(json)) << "an older daemon knows none";
+}
+
+TEST(ControlJson, CarriesWhatBecameOfALease) {
+  MonitorView told;
+  told.lease = lease_of_a_range();
+  told.lease_time = std::chrono::microseconds{1'700'000'000'123'456};
+  const auto back = monitor_from_json(to_json(told));
+  ASSERT_TRUE(back) << back.error().field << back.error().reason;
+  EXPECT_EQ(*back, told);
+  EXPECT_FALSE(to_json(MonitorView{}).contains("lease_time")) << "there is a time where there is a lease";
+}
+
+TEST(ControlJson, AReleaseNeedsAnAddress) {
+  EXPECT_EQ(read_release_lease(parse(R"({"address":"10.0.6.200"})")), make_address_v4("10.0.6.200"));
+  EXPECT_EQ(read_release_lease({}).error().field, "address");
+  EXPECT_EQ(read_release_lease(parse(R"({"address":"fd76::2"})")).error().field, "address");
+  EXPECT_EQ(read_release_lease(parse(R"({"address":"10.0.6.200","force":true})")).error().field, "force");
 }
 
 TEST(ControlJson, CarriesTheStatusWhole) {

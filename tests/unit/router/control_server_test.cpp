@@ -51,6 +51,12 @@ TEST(ControlServer, CarriesEveryCall) {
   EXPECT_EQ(client.show_guest("tap0")->value, added->value);
   EXPECT_EQ(client.status()->value.health, Health::degraded);
   EXPECT_TRUE(client.list_leases()->value.empty());
+  LeaseView lease;
+  lease.address = boost::asio::ip::make_address_v4("10.0.5.200");
+  lease.dynamic = true;
+  server.service.leases = {lease};
+  EXPECT_EQ(client.release_lease(lease.address)->value, lease);
+  EXPECT_EQ(client.release_lease(lease.address).error().kind, ClientFailure::not_found);
   RuleView rule;
   rule.name = "web to db";
   rule.declared_at = {"web.toml", 12, 1};
@@ -109,7 +115,13 @@ TEST(ControlServer, CarriesAMonitorsMessagesUntilItsEnd) {
   ping.source_port = ping.destination_port = std::nullopt;
   ping.icmp_type = 8;
   ping.icmp_code = 0;
-  const std::vector<MonitorView> sent{{std::nullopt, 0, "nobody logs"}, {packet, 3, {}}, {ping, 0, {}}};
+  LeaseView lease;
+  lease.network = "default";
+  lease.host_name = "debian";
+  const std::vector<MonitorView> sent{{.packet = {}, .lease = {}, .missed = 0, .notice = "nobody logs"},
+                                      {.packet = packet, .lease = {}, .missed = 3, .notice = {}},
+                                      {.packet = {}, .lease = lease, .lease_time = 7us, .missed = 0, .notice = {}},
+                                      {.packet = ping, .lease = {}, .missed = 0, .notice = {}}};
   server.service.open_feed = [&] { return std::make_shared<ShortFeed>(sent); };
   auto client = connect(server);
   std::vector<MonitorView> told;

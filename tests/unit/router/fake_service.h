@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/packaged_task.hpp>
@@ -81,9 +82,27 @@ class FakeService final : public Service {
     status.problems = {"the state database can't be read; put a backup in its place"};
     status.uplinks = {"eth0"};
     status.guests = guests.size();
+    status.networks = {"default 10.0.5.0/24 nat", "lab 10.0.6.0/24 routed"};
+    status.ranges = {{"default", "10.0.5.200-10.0.5.249", 50, 12, 2, 0}};
+    status.dhcp.networks["default"].discover = 7;
     co_return status;
   }
   Answer<std::vector<LeaseView>> list_leases() override { co_return leases; }
+  Answer<LeaseView> release_lease(address_v4 which, Peer peer) override {
+    last_peer = peer;
+    const auto had = std::ranges::find(leases, which, &LeaseView::address);
+    if (had == leases.end()) {
+      co_return std::unexpected(
+          Failure{FailureKind::not_found, "nobody has " + which.to_string() + " by lease; see vrouter leases", {}});
+    }
+    if (!had->dynamic) {
+      co_return std::unexpected(
+          Failure{FailureKind::refused, which.to_string() + " is the own address of guest " + had->guest, {}});
+    }
+    const auto was = *had;
+    leases.erase(had);
+    co_return was;
+  }
   Answer<GuestView> publish(std::string which, config::Publish port, Peer) override {
     const auto found = guests.find(which);
     if (found == guests.end()) co_return unknown(which);
