@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "base/mac_address.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace vrouter {
@@ -17,8 +18,12 @@ std::string MacAddress::to_string() const {
 }
 
 std::expected<MacAddress, std::string> parse_mac_address(std::string_view text) {
+  constexpr std::size_t kMostShown = 40;
   const auto wrong = [&] {
-    return std::unexpected("'" + std::string{text} +
+    // It goes to terminals and into JSON, and anybody may have written it.
+    std::string shown{text.substr(0, kMostShown)};
+    std::ranges::replace_if(shown, [](char c) { return c < ' ' || c > '~'; }, '?');
+    return std::unexpected("'" + shown +
                            "' is no MAC address; write six pairs of hex digits such as 52:54:00:12:34:56");
   };
   constexpr std::size_t kLength = 17;

@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <set>
+
+#include "config/text.h"
 
 namespace vrouter::config {
 namespace {
@@ -61,12 +64,42 @@ std::optional<Why> unfit_option(const Network& network, const RawDhcpOption& opt
   return Why{number + " can't be said, for " + std::string{why.substr(0, split)}, std::string{why.substr(split + 2)}};
 }
 
+std::optional<Why> unfit_boot(const NetworkBoot& boot) {
+  if (boot.empty()) return Why{"boot names no file", "name one, or leave boot out"};
+  std::vector<std::string_view> files;
+  if (!boot.file.empty()) files.push_back(boot.file);
+  if (!boot.ipxe.empty()) files.push_back(boot.ipxe);
+  for (const auto& [architecture, file] : boot.files) files.push_back(file);
+  for (const auto file : files) {
+    const bool printable = std::ranges::all_of(file, [](char c) { return c > ' ' && c <= '~'; });
+    if (file.empty() || file.size() > kMaxOptionBytes || !printable)
+      return Why{quoted(file) + " can't name a boot file", "give 1 to 255 printable characters without blanks"};
+  }
+  if (boot.server && no_address_of_a_host(*boot.server))
+    return Why{boot.server->to_string() + " is no server's address", "name one server"};
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string_view why_not_said(std::uint8_t code) noexcept {
   const auto own =
       std::ranges::find_if(kOwnOptions, [code](const OwnOption& o) { return o.first <= code && code <= o.last; });
   return own == kOwnOptions.end() ? std::string_view{} : own->why;
+}
+
+Parsed<std::vector<std::uint8_t>> parse_hex(std::string_view text) {
+  std::vector<std::uint8_t> bytes;
+  bool good = text.size() % 2 == 0;
+  for (std::size_t i = 0; good && i < text.size(); i += 2) {
+    std::uint8_t byte = 0;
+    const auto* begin = text.data() + i;
+    const auto [end, error] = std::from_chars(begin, begin + 2, byte, 16);
+    good = error == std::errc{} && end == begin + 2;
+    bytes.push_back(byte);
+  }
+  if (good) return bytes;
+  return std::unexpected(quoted(text) + " is no row of hex bytes; write two digits for each, such as 0104c0000201");
 }
 
 void append_domain(std::string_view domain, std::vector<std::uint8_t>& bytes) {
@@ -161,8 +194,7 @@ std::optional<Why> unfit_dhcp(const Network& network, const ClientDhcp& dhcp) {
     before = &option;
     if (auto why = unfit_option(network, option)) return why;
   }
-  if (dhcp.boot && dhcp.boot->empty()) return Why{"boot names no file", "name one, or leave boot out"};
-  return std::nullopt;
+  return dhcp.boot ? unfit_boot(*dhcp.boot) : std::nullopt;
 }
 
 void set_option(std::vector<RawDhcpOption>& options, RawDhcpOption option) {

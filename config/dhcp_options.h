@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "config/model.h"
+#include "config/specs.h"
 
 namespace vrouter::config {
 
@@ -21,6 +21,8 @@ inline constexpr std::size_t kMaxOptionBytes = 255;  // its length is one byte (
 // Why an option is the server's own, and what to do instead: what the operator would say would be a lie or be lost.
 // Empty: it may be said.
 [[nodiscard]] std::string_view why_not_said(std::uint8_t code) noexcept;
+
+[[nodiscard]] Parsed<std::vector<std::uint8_t>> parse_hex(std::string_view text);  // "0104c0000201"
 
 // Each as RFC 1035 3.1 has it, without compression (RFC 3397 lets it be left out).
 void append_domain(std::string_view domain, std::vector<std::uint8_t>& bytes);

@@ -59,8 +59,8 @@ class GuestTable {
  public:
   // Fills in what the guest leaves open (name, network, address from the pool) and checks it against the
   // networks and the guests already there. The error is one sentence with the remedy; nothing is changed.
-  // The result always has a name, a network and an IPv4 address. A guest that has them (one from the database)
-  // is only checked.
+  // The result always has a name, a network and, unless it is shared, an IPv4 address. A guest that has them (one from
+  // the database) is only checked.
   [[nodiscard]] std::expected<Guest, std::string> complete(const Config& config, Guest guest) const;
   // The same with every refusal, for the loader.
   [[nodiscard]] Fitted fit(const Config& config, Guest guest) const;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "config/load_client_dhcp.h"
 
-#include <charconv>
-
 #include "config/dhcp_options.h"
 #include "config/load_boot.h"
 #include "config/text.h"
@@ -319,20 +317,6 @@ std::vector<RawDhcpOption> Options::take() {
 constexpr std::array kGuestKeys = and_client_dhcp_keys(std::array{KeySpec{"mask", Type::integer, "24"}});
 
 }  // namespace
-
-Parsed<std::vector<std::uint8_t>> parse_hex(std::string_view text) {
-  Bytes bytes;
-  bool good = text.size() % 2 == 0;
-  for (std::size_t i = 0; good && i < text.size(); i += 2) {
-    std::uint8_t byte = 0;
-    const auto* begin = text.data() + i;
-    const auto [end, error] = std::from_chars(begin, begin + 2, byte, 16);
-    good = error == std::errc{} && end == begin + 2;
-    bytes.push_back(byte);
-  }
-  if (good) return bytes;
-  return std::unexpected(quoted(text) + " is no row of hex bytes; write two digits for each, such as 0104c0000201");
-}
 
 void load_client_dhcp(Diagnosis& diagnosis, const TableReader& reader, Whose whose, const Network* network,
                       ClientDhcp& dhcp) {

@@ -53,6 +53,4 @@ void load_client_dhcp(Diagnosis& diagnosis, const TableReader& reader, Whose who
 void load_guest_dhcp(Diagnosis& diagnosis, const Node& table, ClientDhcp& dhcp);
 void load_group_dhcp(Diagnosis& diagnosis, const Node& table, const std::string& group, ClientDhcp& dhcp);
 
-[[nodiscard]] Parsed<std::vector<std::uint8_t>> parse_hex(std::string_view text);
-
 }  // namespace vrouter::config

@@ -185,8 +185,9 @@ void load_dhcp_groups(Diagnosis& diagnosis, const Node& table, const Reserving& 
     const auto name = parse_group_name(member.key);
     if (!name) {
       diagnosis.add(member.at, name.error());
-    } else if (const auto why =
-                   reserving.groups == nullptr ? std::nullopt : undeclared_group(*reserving.groups, *name)) {
+      continue;
+    }
+    if (const auto why = reserving.groups == nullptr ? std::nullopt : undeclared_group(*reserving.groups, *name)) {
       diagnosis.add(member.at, why->first + "; " + why->second);
     }
     load_group_dhcp(diagnosis, member.value, member.key, config.dhcp_groups[member.key]);

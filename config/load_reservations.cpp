@@ -5,7 +5,7 @@
 #include <array>
 #include <set>
 
-#include "config/load_client_dhcp.h"
+#include "config/dhcp_options.h"
 #include "config/undeclared_group.h"
 
 namespace vrouter::config {

@@ -37,7 +37,7 @@ _vrouter() {
     --policy-dir | --state-dir) mapfile -t COMPREPLY < <(compgen -d -- "$cur"); return ;;
     --owner) mapfile -t COMPREPLY < <(compgen -u -- "$cur"); return ;;
     --guest) mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_guests)" -- "$cur"); return ;;
-    --name | --mac | --network | --group | --publish | --floating | --snat | --prefix | --allow-address | --confirm) return ;;
+    --name | --mac | --network | --group | --publish | --floating | --snat | --prefix | --allow-address | --dhcp-mask | --confirm) return ;;
     --limit) compopt -o nospace; mapfile -t COMPREPLY < <(compgen -S = -W "egress.packets egress.bits ingress.packets ingress.bits new_connections connections" -- "$cur"); return ;;
   esac
   if [[ -z $command ]]; then
@@ -48,7 +48,7 @@ _vrouter() {
     local options="--help --json --socket"
     case $command in
       add-guest)
-        options+=" --name --mac --network --group --publish --floating --snat --prefix --allow-address --limit"
+        options+=" --name --mac --network --group --publish --floating --snat --prefix --allow-address --limit --shared --dhcp-mask"
         options+=" --create-tap --owner --ephemeral --wait" ;;
       leases) options+=" --network --watch" ;;
       monitor) options+=" --guest" ;;

@@ -23,7 +23,7 @@ case $state in
         _arguments '1:TAP:_net_interfaces' '2:address' '--name:name' '--mac:MAC' '--network:network' '*--group:group' \
           '*--publish:port' '*--floating:address' '*--snat:address' '*--prefix:prefix' '*--allow-address:address' \
           '*--limit:limit:(egress.packets= egress.bits= ingress.packets= ingress.bits= new_connections= connections=)' \
-          '--create-tap' '--owner:user:_users' '--ephemeral' '--wait' ;;
+          '--shared' '--dhcp-mask:length' '--create-tap' '--owner:user:_users' '--ephemeral' '--wait' ;;
       remove-guest|show|publish|unpublish)
         local -a guests
         guests=(${(f)"$(vrouter guests 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <utility>
 
+#include "config/dhcp_options.h"
 #include "config/policy_specs.h"
 #include "config/specs.h"
 #include "router/control/views.h"
@@ -30,7 +31,8 @@ struct Words {
   bool json = false;
   std::string tap, addresses, name, mac, network, owner;
   std::vector<std::string> groups, publish, floating, snat, prefixes, allowed, limits;
-  bool create_tap = false, ephemeral = false;
+  bool create_tap = false, ephemeral = false, shared = false;
+  std::optional<int> dhcp_mask;
   bool no_groups = false;
   int wait = 0, confirm = 0;
   std::string guest, port;
@@ -67,6 +69,9 @@ void add_add_guest(CLI::App& app, Words& words) {
                    "KEY=VALUE: egress.packets, egress.bits, ingress.packets, ingress.bits, new_connections, "
                    "connections; several times too")
       ->allow_extra_args(false);
+  command->add_flag("--shared", words.shared,
+                    "Several clients are behind it, a bridge or a switch: they get addresses of the network's range");
+  command->add_option("--dhcp-mask", words.dhcp_mask, "Prefix length that it is told, for guests that take no /32");
   command->add_flag("--create-tap", words.create_tap, "Make the TAP, and remove it with the guest");
   command->add_option("--owner", words.owner, "User who may open the TAP made")->needs("--create-tap");
   command->add_flag("--ephemeral", words.ephemeral, "Forget the guest when its TAP goes");
@@ -221,6 +226,14 @@ std::string read_guest(const Words& words, config::Guest& guest) {
     const auto read = config::read_limit(limit, guest.limits);
     if (!read && wrong.empty()) wrong = "--limit: " + read.error();
   }
+  if (const auto mask = words.dhcp_mask) {
+    if (wrong.empty() && (*mask < config::kLeastMask || *mask > config::kMostMask))
+      wrong = fmt::format("--dhcp-mask: takes {} to {}", config::kLeastMask, config::kMostMask);
+    guest.dhcp.mask = static_cast<std::uint8_t>(*mask);
+  }
+  guest.shared = words.shared;
+  if (wrong.empty() && guest.shared && guest.address)
+    wrong = "--shared: the clients behind it have addresses, and it has none; leave ADDRESS out";
   guest.network = words.network;
   guest.create_tap = words.create_tap;
   guest.owner = words.owner;

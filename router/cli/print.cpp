@@ -40,6 +40,21 @@ std::string addresses(const config::Guest& guest) {
   std::vector<std::string> texts;
   if (guest.address) texts.push_back(guest.address->to_string());
   if (guest.address6) texts.push_back(guest.address6->to_string());
+  if (guest.shared) texts.emplace_back("by lease");
+  return joined(texts);
+}
+
+std::string dhcp_text(const config::ClientDhcp& dhcp) {
+  std::vector<std::string> texts;
+  if (dhcp.mask) texts.push_back(fmt::format("mask /{}", *dhcp.mask));
+  for (const auto& option : dhcp.options)
+    texts.push_back(fmt::format("option {} {:02x}", option.code, fmt::join(option.value, "")));
+  if (!dhcp.boot) return joined(texts);
+  for (const auto& [architecture, file] : dhcp.boot->files)
+    texts.push_back(fmt::format("boot {} of architecture {}", file, architecture));
+  if (!dhcp.boot->file.empty()) texts.push_back("boot " + dhcp.boot->file);
+  if (!dhcp.boot->ipxe.empty()) texts.push_back(fmt::format("boot {} of iPXE", dhcp.boot->ipxe));
+  if (dhcp.boot->server) texts.push_back("boot from " + dhcp.boot->server->to_string());
   return joined(texts);
 }
 
@@ -270,6 +285,8 @@ std::string guest_facts(const GuestView& view, bool colour) {
     facts.emplace_back("prefixes", Cell{joined(prefixes)});
   if (!guest.allowed_addresses.empty()) facts.emplace_back("allowed", Cell{joined(guest.allowed_addresses)});
   if (const auto limits = limits_text(guest.limits); !limits.empty()) facts.emplace_back("limits", Cell{limits});
+  if (const auto dhcp = dhcp_text(guest.dhcp); !dhcp.empty()) facts.emplace_back("dhcp", Cell{dhcp});
+  if (guest.shared) facts.emplace_back("shared", Cell{"its clients have the addresses"});
   facts.emplace_back(
       "declared", Cell{guest.declared_at.file.empty() ? std::string{"by add-guest"} : guest.declared_at.to_string()});
   if (guest.ephemeral) facts.emplace_back("ephemeral", Cell{"forgotten when its TAP goes"});
@@ -365,6 +382,10 @@ std::string status_facts(const StatusView& status, bool colour) {
 }
 
 std::string guest_sentence(const GuestView& view) {
+  if (view.guest.shared) {
+    return fmt::format("{} on {} is shared by clients of network {}: {}", view.guest.name, view.guest.tap,
+                       view.guest.network, view.state);
+  }
   return fmt::format("{} on {} has {} in network {}: {}", view.guest.name, view.guest.tap, addresses(view.guest),
                      view.guest.network, view.state);
 }

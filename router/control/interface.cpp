@@ -37,8 +37,19 @@ type Rates (packets: ?int, bits: ?int)
 # To add a guest, 0 is no limit, and what is left out is its network's; shown is what holds.
 type Limits (egress: ?Rates, ingress: ?Rates, new_connections: ?int, connections: ?int)
 
+# files are by the client's architecture (option 93), file is for all others.
+type DhcpOption (code: int, hex: string)
+type BootFile (architecture: int, file: string)
+type Boot (server: ?string, files: ?[]BootFile, file: ?string, ipxe: ?string)
+
+# What the guest is told by DHCP before what its groups and its network say. mask is a prefix length, options are by
+# rising code. In routes (option 121) the router 255.255.255.255 is the network's gateway, and the default route comes
+# along where there is none.
+type Dhcp (mask: ?int, options: ?[]DhcpOption, boot: ?Boot)
+
 # state is for people; ready says whether the guest is routed, filtered and answered. publish holds
-# [HOSTADDR:]PORT[-PORT][:GUESTPORT]/PROTOCOL. Without declared_at the guest was added by command.
+# [HOSTADDR:]PORT[-PORT][:GUESTPORT]/PROTOCOL. Without declared_at the guest was added by command. Of a shared one the
+# clients behind it have the addresses, by lease.
 type Guest (
   name: string,
   tap: string,
@@ -53,6 +64,8 @@ type Guest (
   prefixes: ?[]string,
   allowed_addresses: ?[]string,
   limits: ?Limits,
+  dhcp: ?Dhcp,
+  shared: ?bool,
   ephemeral: bool,
   create_tap: bool,
   owner: ?string,
@@ -184,7 +197,7 @@ type ExplainSide (
 )
 
 # What is left out is chosen: name (the TAP's), network (the one the address lies in, or default), address (from the
-# network's pool).
+# network's pool, but of a shared one).
 method AddGuest(
   tap: string,
   address: ?string,
@@ -199,6 +212,8 @@ method AddGuest(
   prefixes: ?[]string,
   allowed_addresses: ?[]string,
   limits: ?Limits,
+  dhcp: ?Dhcp,
+  shared: ?bool,
   create_tap: ?bool,
   owner: ?string,
   ephemeral: ?bool

@@ -13,7 +13,8 @@ constexpr auto kStopped = "stopped";
 constexpr auto kDamaged = "damaged";
 
 constexpr Schema kSchema{.application_id = 0x76727472,  // "vrtr"
-                         .version = 1,
+                         .version = kSchemaVersion,
+                         .last_version = kSharedSchemaVersion,
                          .tables = R"(
 CREATE TABLE guests (
   tap TEXT PRIMARY KEY, name TEXT NOT NULL, network TEXT NOT NULL,
@@ -43,6 +44,9 @@ CREATE TABLE IF NOT EXISTS guest_addresses (
 CREATE TABLE IF NOT EXISTS guest_limits (
   tap TEXT NOT NULL REFERENCES guests ON DELETE CASCADE, name TEXT NOT NULL, value INTEGER NOT NULL,
   PRIMARY KEY (tap, name)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS guest_dhcp (
+  tap TEXT NOT NULL REFERENCES guests ON DELETE CASCADE, kind TEXT NOT NULL, number INTEGER NOT NULL,
+  value BLOB NOT NULL, PRIMARY KEY (tap, kind, number)) STRICT, WITHOUT ROWID;
 )";
 constexpr auto kFloating = "floating", kSnat = "snat", kPrefix = "prefix", kAllowed = "allowed";
 
@@ -53,10 +57,6 @@ void bind_text(SQLite::Statement& statement, int index, const std::optional<T>& 
   } else {
     statement.bind(index);
   }
-}
-
-[[noreturn]] void bad_row(const std::string& table, const std::string& key, const std::string& what) {
-  throw Unreadable{"its table " + table + " holds " + what + " for " + key};
 }
 
 template <typename Make>
@@ -99,6 +99,10 @@ config::Protocol read_protocol(const std::string& tap, const SQLite::Column& col
 
 }  // namespace
 
+void bad_row(const std::string& table, const std::string& key, const std::string& what) {
+  throw Unreadable{"its table " + table + " holds " + what + " for " + key};
+}
+
 Database::Statements::Statements(SQLite::Database& db)
     : remove_guest{db, "DELETE FROM guests WHERE tap = ?"},
       put_guest{db, "INSERT INTO guests VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"},
@@ -106,6 +110,7 @@ Database::Statements::Statements(SQLite::Database& db)
       put_address{db, "INSERT INTO guest_addresses VALUES (?, ?, ?, ?)"},
       put_port{db, "INSERT INTO published VALUES (?, ?, ?, ?, ?, ?, ?)"},
       put_limit{db, "INSERT INTO guest_limits VALUES (?, ?, ?)"},
+      put_dhcp{db, "INSERT INTO guest_dhcp VALUES (?, ?, ?, ?)"},
       remove_original{db, "DELETE FROM originals WHERE key = ?"},
       put_original{db, "INSERT OR IGNORE INTO originals VALUES (?, ?, ?)"},
       remove_lease{db, "DELETE FROM leases WHERE tap = ?"},
@@ -202,6 +207,7 @@ void Database::put(const config::Guest& guest) {
     run(sql_->put_limit);
   }
   put_addresses(guest);
+  put_dhcp(guest);
 }
 
 void Database::put_addresses(const config::Guest& guest) {
@@ -243,6 +249,7 @@ Stored Database::load() {
   Stored stored;
   load_guests(stored);
   load_limits(stored);
+  load_dhcp(stored);
   load_leases(stored);
   SQLite::Statement originals{db_, "SELECT key, value FROM originals WHERE boot_id = ?"};
   originals.bind(1, boot_id_);

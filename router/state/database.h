@@ -13,6 +13,13 @@
 
 namespace vrouter::router::state {
 
+// A row that can't be: damaged.
+[[noreturn]] void bad_row(const std::string& table, const std::string& key, const std::string& what);
+
+// Rows of guests that are shared need the later one: whoever knows only the first would take such a guest for one that
+// wants an address, and give its bridge one.
+inline constexpr int kSchemaVersion = 1, kSharedSchemaVersion = 2;
+
 class Database {
  public:
   // Makes the schema in an empty file, checks an existing one, drops originals of another boot.
@@ -30,7 +37,7 @@ class Database {
  private:
   struct Statements {
     explicit Statements(SQLite::Database& db);
-    SQLite::Statement remove_guest, put_guest, put_group, put_address, put_port, put_limit;
+    SQLite::Statement remove_guest, put_guest, put_group, put_address, put_port, put_limit, put_dhcp;
     SQLite::Statement remove_original, put_original;
     SQLite::Statement remove_lease, put_lease;
     SQLite::Statement put_setting;
@@ -38,10 +45,12 @@ class Database {
 
   void put(const config::Guest& guest);
   void put_addresses(const config::Guest& guest);
+  void put_dhcp(const config::Guest& guest);
   void put(const KnownLease& lease);
   void load_guests(Stored& stored);
   void load_addresses(Stored& stored);
   void load_limits(Stored& stored);
+  void load_dhcp(Stored& stored);
   void load_leases(Stored& stored);
 
   std::string boot_id_;

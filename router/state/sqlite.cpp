@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -81,9 +82,10 @@ void check_schema(SQLite::Database& db, const Schema& schema) {
   if (db.execAndGet("PRAGMA application_id").getInt() != schema.application_id) {
     throw Unreadable{"it is a database of another program"};
   }
-  if (version != schema.version) {
-    throw OtherVersion{"it has schema " + std::to_string(version) + " and this vrouter knows " +
-                       std::to_string(schema.version)};
+  const int last = std::max(schema.version, schema.last_version);
+  if (version < schema.version || version > last) {
+    const auto known = std::to_string(schema.version) + (last > schema.version ? " to " + std::to_string(last) : "");
+    throw OtherVersion{"it has schema " + std::to_string(version) + " and this vrouter knows " + known};
   }
   const std::string check = db.execAndGet("PRAGMA quick_check(1)").getString();
   if (check != "ok") throw Unreadable{check};

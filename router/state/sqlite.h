@@ -22,7 +22,8 @@ struct OtherVersion : std::runtime_error {
 struct Schema {
   // file(1) and we ourselves tell our database from somebody else's (sqlite.org/fileformat.html, 1.3.15).
   int application_id = 0;
-  int version = 0;
+  int version = 0;       // of a file that is new
+  int last_version = 0;  // up to which it is read; 0: no other
   const char* tables = "";
 };
 

@@ -5,10 +5,34 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "config/dhcp_options.h"
 #include "config/guests.h"
 #include "config/load.h"
+#include "config/merged_dhcp.h"
 
 using namespace vrouter::config;
+
+namespace {
+
+// Each code once and in order, nothing empty, and who has routes has the default one among them.
+void check_dhcp(const Config& config, const Guest& guest) {
+  const auto& network = config.networks.at(guest.network);
+  const auto merged = merged_dhcp(config, network, guest);
+  int before = -1;
+  for (const auto& [code, value] : merged.options) {
+    if (code <= before || value.empty()) __builtin_trap();
+    before = code;
+    if (code != kRoutesOption) continue;
+    const auto routes = decode_routes(value);
+    if (!routes || complete_routes(network, value) != value) __builtin_trap();
+    const bool has_default = std::ranges::any_of(*routes, [](const auto& r) { return r.to.prefix_length() == 0; });
+    if (!has_default) __builtin_trap();
+  }
+  const auto& range = network.dhcp.range;
+  if (range && guest.address && range->contains(*guest.address)) __builtin_trap();
+}
+
+}  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text{data, data + size};
@@ -36,7 +60,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   GuestTable table;
   for (const auto& guest : config->guests) {
     const auto again = table.complete(with_groups, guest);
-    if (!again || *again != guest || !guest.address) __builtin_trap();
+    if (!again || *again != guest || guest.address.has_value() == guest.shared) __builtin_trap();
+    check_dhcp(*config, guest);
     table.insert(guest);
   }
   if (!check_against(*config, table).empty()) __builtin_trap();

@@ -28,5 +28,12 @@ TEST(MacAddress, KnowsGroupAddresses) {
   EXPECT_TRUE(MacAddress{}.is_zero());
 }
 
+TEST(MacAddress, TellsOfNonsenseWithoutItsControlCharacters) {
+  const auto mac = parse_mac_address("\x1b[2J" + std::string(100, 'x'));
+  ASSERT_FALSE(mac);
+  EXPECT_TRUE(mac.error().starts_with("'?[2Jxxxx")) << mac.error();
+  EXPECT_LT(mac.error().size(), 120U);
+}
+
 }  // namespace
 }  // namespace vrouter

@@ -56,6 +56,44 @@ TEST_F(CheckAgainst, GroupsMustStillBeDeclared) {
                                 "group 'web'; change this, or first run: vrouter remove-guest tap2"));
 }
 
+// vm1 has 10.0.5.2 and vm2 10.0.5.3: leases and reservations that come later must not be theirs.
+TEST_F(CheckAgainst, WhatIsLeasedMustNotBeTheirs) {
+  const std::string end = "; change this, or first run: vrouter remove-guest tap2";
+  EXPECT_THAT(
+      problems("[networks.default]\ndhcp.range = \"10.0.5.3-10.0.5.9\"\n"),
+      testing::ElementsAre("f:1:11: guest vm2, added by command on tap2, no longer fits: 10.0.5.3 is in the dhcp "
+                           "range 10.0.5.3-10.0.5.9 of network default" +
+                           end));
+  const std::string reserved =
+      "[networks.default]\ndhcp.range = \"10.0.5.200-10.0.5.249\"\n"
+      "dhcp.reservations = [{ mac = \"52:54:00:00:00:01\", ";
+  EXPECT_THAT(
+      problems(reserved + "address = \"10.0.5.3\" }]\n"),
+      testing::ElementsAre("f:3:22: guest vm2, added by command on tap2, no longer fits: 10.0.5.3 is reserved for "
+                           "52:54:00:00:00:01 (f:3:22)" +
+                           end));
+  EXPECT_THAT(
+      problems(reserved + "address = \"10.0.5.9\", name = \"vm2\" }]\n"),
+      testing::ElementsAre("f:3:22: guest vm2, added by command on tap2, no longer fits: the name vm2 is reserved "
+                           "for 10.0.5.9 (f:3:22)" +
+                           end));
+}
+
+// A shared one needs a range: taken away, its clients would have no addresses.
+TEST_F(CheckAgainst, ASharedGuestKeepsItsRange) {
+  const auto config = parse_config("[networks.default]\ndhcp.range = \"10.0.5.200-10.0.5.249\"\n", "f").value();
+  Guest guest;
+  guest.tap = "br0";
+  guest.shared = true;
+  const auto shared = added_.complete(config, guest);
+  ASSERT_TRUE(shared.has_value()) << shared.error();
+  EXPECT_FALSE(shared->address.has_value());
+  added_.insert(*shared);
+  EXPECT_FALSE(added_.with_publish(config, "br0", {parse_publish("81").value()}).has_value());
+  EXPECT_THAT(check_against(config, added_), testing::IsEmpty());
+  EXPECT_THAT(problems(""), testing::ElementsAre(testing::HasSubstr("network default has no dhcp range")));
+}
+
 TEST_F(CheckAgainst, NamesTheDeclaredGuestInTheWay) {
   EXPECT_THAT(problems("[[guests]]\ntap = \"tap1\"\naddress = \"10.0.5.9\"\n"),
               testing::ElementsAre("f:1:1: guest vm1, added by command on tap1, no longer fits: there is already guest "

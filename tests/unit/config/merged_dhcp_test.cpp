@@ -112,6 +112,8 @@ TEST_F(MergedDhcp, RefusesOfGuestsAddedByCommandWhatFilesRefuse) {
               testing::HasSubstr("not in its place"));
   EXPECT_THAT(refusal({.options = {{121, {33, 1}}}, .boot = {}, .mask = {}}), testing::HasSubstr("no list of routes"));
   EXPECT_THAT(refusal({.options = {}, .boot = NetworkBoot{}, .mask = {}}), testing::HasSubstr("boot names no file"));
+  const NetworkBoot blank{.server = {}, .files = {{7, "a b"}}, .file = {}, .ipxe = {}};
+  EXPECT_THAT(refusal({.options = {}, .boot = blank, .mask = {}}), testing::HasSubstr("'a b' can't name a boot file"));
 }
 
 // A pool passes over what leases may use, and what is kept for one client.

@@ -88,6 +88,19 @@ TEST(Options, AddGuestWithEverything) {
   EXPECT_EQ(right->wait, std::chrono::seconds{5});
 }
 
+TEST(Options, AddGuestTakesWhatIsSaidOfDhcp) {
+  const auto shared = parse({"add-guest", "br0", "--shared", "--network", "lab", "--group", "web"});
+  ASSERT_TRUE(shared) << shared.error().text;
+  EXPECT_TRUE(shared->wanted.shared);
+  EXPECT_FALSE(shared->wanted.dhcp.mask);
+  EXPECT_EQ(parse({"add-guest", "tap0", "--dhcp-mask", "24"})->wanted.dhcp.mask, 24);
+  for (const auto* mask : {"0", "7", "33", "280"}) {
+    EXPECT_THAT(parse({"add-guest", "tap0", "--dhcp-mask", mask}).error().text, HasSubstr("--dhcp-mask: takes 8 to 32"))
+        << mask;
+  }
+  EXPECT_THAT(parse({"add-guest", "br0", "10.0.5.2", "--shared"}).error().text, HasSubstr("leave ADDRESS out"));
+}
+
 TEST(Options, WaitTakesNoWordThatFollows) {
   const auto request = parse({"add-guest", "--wait", "tap0", "10.0.5.2"});
   ASSERT_TRUE(request) << request.error().text;

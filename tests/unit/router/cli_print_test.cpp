@@ -164,6 +164,20 @@ TEST(Print, GuestsAsATable) {
             "db1   tap0  10.0.5.2  default  waiting for tap0  -       -\n");
 }
 
+TEST(Print, ASharedGuestHasNoAddressOfItsOwn) {
+  control::GuestView view;
+  view.guest.name = view.guest.tap = "br0";
+  view.guest.network = "lab";
+  view.guest.shared = true;
+  view.guest.dhcp = {.options = {{42, {192, 0, 2, 1}}}, .boot = {}, .mask = 24};
+  view.state = "ready";
+  EXPECT_EQ(guests_table({view}, false),
+            "NAME  TAP  ADDRESS   NETWORK  STATE  GROUPS  PUBLISHED\n"
+            "br0   br0  by lease  lab      ready  -       -\n");
+  EXPECT_EQ(guest_sentence(view), "br0 on br0 is shared by clients of network lab: ready");
+  EXPECT_THAT(guest_facts(view, false), HasSubstr("dhcp      mask /24, option 42 c0000201\n"));
+}
+
 TEST(Print, AGuestWithItsLeaseAndWarnings) {
   control::GuestView view;
   view.guest.name = "web1";

@@ -40,6 +40,13 @@ GuestView full_view() {
   view.guest.groups = {"web", "db"};
   view.guest.publish = {{.host = make_address("192.0.2.1"), .first = 8080, .last = 8090, .guest_first = 80}};
   view.guest.limits = {1, 100'000'000, 0, 8000, 500, 1024};
+  view.guest.dhcp = {.options = {{42, {192, 0, 2, 1}}, {224, {0, 255}}},
+                     .boot = config::NetworkBoot{.server = make_address_v4("192.0.2.4"),
+                                                 .files = {{0, "pxelinux.0"}, {16, "http://boot.example/x64.efi"}},
+                                                 .file = "other",
+                                                 .ipxe = "http://boot.example/boot.ipxe"},
+                     .mask = 24};
+  view.guest.shared = true;
   view.guest.ephemeral = true;
   view.guest.create_tap = true;
   view.guest.owner = "qemu";
@@ -190,6 +197,7 @@ TEST(ControlJson, CarriesTheStatusWhole) {
 TEST(ControlJson, RepliesMaySayMoreThanIsKnown) {
   auto json = to_json(full_view());
   json["colour"] = "blue";
+  json["dhcp"].as_object()["colour"] = "blue";
   EXPECT_TRUE(guest_from_json(json));
 }
 
@@ -207,6 +215,25 @@ TEST(ControlJson, ReadsAddGuestAsItIsWritten) {
   ASSERT_TRUE(back) << back.error().field << back.error().reason;
   back->declared_at = wanted.declared_at;  // no parameter: a guest added by command has none
   EXPECT_EQ(*back, wanted);
+}
+
+TEST(ControlJson, AddGuestNamesWhatIsWrongOfDhcp) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {R"({"masc":24})", "dhcp.masc"},
+      {R"({"mask":256})", "dhcp.mask"},
+      {R"({"mask":"24"})", "dhcp.mask"},
+      {R"({"options":[{"code":42,"hex":"0"}]})", "dhcp.options.hex"},
+      {R"({"options":[{"hex":"00"}]})", "dhcp.options.code"},
+      {R"({"options":[{"code":42,"hex":"00","text":"x"}]})", "dhcp.options.text"},
+      {R"({"boot":{"server":"x"}})", "dhcp.boot.server"},
+      {R"({"boot":{"files":[{"architecture":-1,"file":"x"}]}})", "dhcp.boot.files.architecture"},
+      {R"({"boot":{"bios":"x"}})", "dhcp.boot.bios"},
+  };
+  for (const auto& [dhcp, field] : kCases) {
+    const auto guest = read_add_guest(parse(std::string{R"({"tap":"tap0","dhcp":)"} + dhcp + "}"));
+    ASSERT_FALSE(guest) << dhcp;
+    EXPECT_EQ(guest.error().field, field);
+  }
 }
 
 TEST(ControlJson, AddGuestNeedsOnlyATap) {

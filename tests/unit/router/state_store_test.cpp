@@ -48,6 +48,12 @@ config::Guest full_guest() {
   guest.prefixes4 = {boost::asio::ip::make_network_v4("10.9.0.0/24"), boost::asio::ip::make_network_v4("10.8.0.0/24")};
   guest.prefixes6 = {boost::asio::ip::make_network_v6("fd00:9::/64")};
   guest.allowed_addresses = {boost::asio::ip::make_address("10.0.5.50"), boost::asio::ip::make_address("10.0.5.49")};
+  guest.dhcp = {.options = {{42, {192, 0, 2, 1}}, {224, {0, 255}}},
+                .boot = config::NetworkBoot{.server = make_address_v4("192.0.2.4"),
+                                            .files = {{0, "pxelinux.0"}, {7, "x64.efi"}},
+                                            .file = "other",
+                                            .ipxe = "http://boot.example/boot.ipxe"},
+                .mask = 24};
   return guest;
 }
 
@@ -251,6 +257,37 @@ TEST_F(StoreTest, TakesAFileFromBeforeThereWereLimits) {
   EXPECT_EQ(stored().guests.at("tap0"), small_guest("tap0"));
   put({.put_guests = {full_guest()}});
   EXPECT_EQ(stored().guests.at("tap0").limits, full_guest().limits);
+}
+
+TEST_F(StoreTest, TakesAFileFromBeforeGuestsSaidAnythingOfDhcp) {
+  put({.put_guests = {small_guest("tap0")}});
+  run_sql("DROP TABLE guest_dhcp");
+  EXPECT_EQ(stored().guests.at("tap0"), small_guest("tap0"));
+}
+
+TEST_F(StoreTest, RefusesDhcpThatMeansNothing) {
+  put({.put_guests = {full_guest()}});
+  run_sql("UPDATE guest_dhcp SET number = 256 WHERE kind = 'mask'");
+  const auto store = Store::open(file_);
+  ASSERT_FALSE(store);
+  EXPECT_NE(store.error().message.find("the mask 256"), std::string::npos) << store.error().message;
+}
+
+// An older vrouter must not take the bridge of a shared guest for a guest that wants an address.
+TEST_F(StoreTest, IsOfALaterSchemaOnceThereIsASharedGuest) {
+  const auto version = [this] {
+    std::ifstream stream{file_, std::ios::binary};
+    stream.seekg(63);  // the last byte of it (sqlite.org/fileformat.html, 1.3.14)
+    return stream.get();
+  };
+  put({.put_guests = {full_guest()}});
+  EXPECT_EQ(version(), 1);
+  auto shared = small_guest("br0");
+  shared.shared = true;
+  put({.put_guests = {shared}});
+  EXPECT_EQ(version(), 2);
+  EXPECT_EQ(stored().guests.at("br0"), shared);
+  EXPECT_EQ(stored().guests.at("tap0"), full_guest());
 }
 
 TEST_F(StoreTest, SetsADamagedOneAsideAndStartsAnew) {
