@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Theory: orders are carried out one by one as they come; a snapshot is gathered first and applied whole. Neither side
-// ever waits for the other, whatever guests send: what can't be sent now is kept short (LeaseOutbox) or sent later.
+// Theory: orders are carried out one by one as they come; a snapshot is gathered first and applied whole. The socket is
+// read from the first table on and not before: what waits in it was sent by guests that are yet to be told of, and each
+// would be dropped as unknown. Neither side ever waits for the other, whatever guests send: what can't be sent now is
+// kept short (LeaseOutbox) or sent later.
 #include "router/processes/dhcp_job.h"
 
 #include <memory>
@@ -39,13 +41,10 @@ class DhcpJob {
   }
 
   void carry_out(const verbs::Socket&, UniqueFd fd) {
-    if (server_) return line_.fail("a second socket came");
+    if (server_ || socket_) return line_.fail("a second socket came");
     if (!fd)
       return line_.fail("the socket came without its descriptor: the daemon has none to spare; raise LimitNOFILE=");
-    auto server = dhcp::Server::open(line_.io(), std::move(fd),
-                                     {.event = [this](const dhcp::LeaseEvent& event) { report_lease(event); }});
-    if (!server) return line_.fail(server.error().to_string());
-    server_ = std::move(*server);
+    socket_ = std::move(fd);
   }
 
   void carry_out(const verbs::Begin&, const UniqueFd&) {
@@ -73,9 +72,25 @@ class DhcpJob {
   }
 
   void apply(const dhcp::Update& update) {
-    if (!server_) return line_.fail("a table came before the socket");
+    if (!server_ && !open_server()) return;
     server_->apply(update);
     leases_.apply(update);
+  }
+
+  // It reads nothing before the loop has its turn again.
+  bool open_server() {
+    if (!socket_) {
+      line_.fail("a table came before the socket");
+      return false;
+    }
+    auto server = dhcp::Server::open(line_.io(), std::move(socket_),
+                                     {.event = [this](const dhcp::LeaseEvent& event) { report_lease(event); }});
+    if (!server) {
+      line_.fail(server.error().to_string());
+      return false;
+    }
+    server_ = std::move(*server);
+    return true;
   }
 
   // --- what the daemon is told ---
@@ -103,6 +118,7 @@ class DhcpJob {
 
   JobLine line_;  // first: the rest lives on its loop
   std::uint64_t orders_ = 0;
+  UniqueFd socket_;  // until there is a table
   std::unique_ptr<dhcp::Server> server_;
   std::optional<dhcp::Update> snapshot_;  // what came since Begin
   LeaseOutbox leases_{[this](const verbs::Lease& lease) { return send(lease); }};
