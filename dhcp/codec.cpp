@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Theory: one pass over the option fields sorts the bytes of the options we know into bounded buffers, which joins
-// split ones by itself (RFC 3396) and is linear whatever the guest repeats. A table says which sizes count.
+// Theory: one pass over the option fields notes where the options we know are, without copying. Only a repeated one is
+// copied, into a bounded buffer of its own where its parts are joined (RFC 3396): linear, whatever the guest repeats. A
+// table says which sizes count.
 #include "dhcp/codec.h"
 
 #include <cstdlib>
@@ -31,18 +32,30 @@ constexpr std::array kOptionSpecs{
     OptionSpec{option::kRequestedAddress, 4, 4, OnWrongSize::reject},
     OptionSpec{option::kMaxMessageSize, 2, 2, OnWrongSize::reject},
     OptionSpec{option::kOverload, 1, 1, OnWrongSize::reject},
+    OptionSpec{option::kLeaseTime, 4, 4, OnWrongSize::ignore},
     OptionSpec{option::kRapidCommit, 0, 0, OnWrongSize::ignore},
     OptionSpec{option::kClientIdentifier, 2, 255, OnWrongSize::ignore},  // a type and at least one byte
     OptionSpec{option::kHostName, 1, 255, OnWrongSize::ignore},
+    OptionSpec{option::kFqdn, 3, 255, OnWrongSize::ignore},  // flags and two bytes of no use (RFC 4702, 2.2)
     OptionSpec{option::kVendorClass, 1, 255, OnWrongSize::ignore},
     OptionSpec{option::kUserClass, 1, 255, OnWrongSize::ignore},
     OptionSpec{option::kParameterRequestList, 1, 255, OnWrongSize::ignore},
+    OptionSpec{option::kRelayAgent, 2, 255, OnWrongSize::ignore},
+    OptionSpec{option::kSubnetSelection, 4, 4, OnWrongSize::ignore},
+    OptionSpec{option::kArchitecture, 2, 255, OnWrongSize::ignore},
+    OptionSpec{option::kNetworkInterface, 3, 3, OnWrongSize::ignore},
+    OptionSpec{option::kMachine, kMachineSize, kMachineSize, OnWrongSize::ignore},
 };
 
+// Place in the table by code; the table's size for those that it doesn't know.
+constexpr auto kSpecIndexes = [] {
+  std::array<std::uint8_t, 256> indexes{};
+  indexes.fill(static_cast<std::uint8_t>(kOptionSpecs.size()));
+  for (std::size_t i = 0; i < kOptionSpecs.size(); ++i) indexes[kOptionSpecs[i].code] = static_cast<std::uint8_t>(i);
+  return indexes;
+}();
 constexpr std::size_t spec_index(std::uint8_t code) {
-  std::size_t i = 0;
-  while (i < kOptionSpecs.size() && kOptionSpecs[i].code != code) ++i;
-  return i;
+  return kSpecIndexes[code];
 }
 static_assert(spec_index(option::kParameterRequestList) < kOptionSpecs.size());
 static_assert(spec_index(option::kPad) == kOptionSpecs.size());
@@ -74,7 +87,7 @@ class GatheredOptions {
   [[nodiscard]] std::optional<std::span<const std::uint8_t>> get(std::uint8_t code) const noexcept {
     const auto i = spec_index(code);
     if (!slots_[i].present || !fits(i)) return std::nullopt;
-    return slots_[i].bytes.span();
+    return slots_[i].value();
   }
   [[nodiscard]] std::optional<address_v4> address(std::uint8_t code) const noexcept {
     const auto value = get(code);
@@ -83,20 +96,30 @@ class GatheredOptions {
 
  private:
   struct Slot {
-    BoundedBytes<kMaxOption> bytes;
-    bool present = false, overflow = false;
+    std::span<const std::uint8_t> first;
+    BoundedBytes<kMaxOption> joined;
+    bool present = false, repeated = false, overflow = false;
+
     void append(std::span<const std::uint8_t> more) noexcept {
+      if (!present) {
+        first = more;
+      } else if (!repeated) {
+        repeated = true;
+        overflow = !joined.append(first) || !joined.append(more);
+      } else if (!joined.append(more)) {
+        overflow = true;
+      }
       present = true;
-      if (!bytes.append(more)) overflow = true;
     }
+    [[nodiscard]] std::span<const std::uint8_t> value() const noexcept { return repeated ? joined.span() : first; }
   };
 
   [[nodiscard]] bool fits(std::size_t i) const noexcept {
-    const auto size = slots_[i].bytes.size();
+    const auto size = slots_[i].value().size();
     return !slots_[i].overflow && kOptionSpecs[i].min_length <= size && size <= kOptionSpecs[i].max_length;
   }
 
-  std::array<Slot, kOptionSpecs.size()> slots_{};
+  std::array<Slot, kOptionSpecs.size()> slots_;
 };
 
 std::optional<MessageType> client_message_type(std::uint8_t value) noexcept {
@@ -108,6 +131,7 @@ std::optional<MessageType> client_message_type(std::uint8_t value) noexcept {
     case MessageType::release:
     case MessageType::inform:
       return type;
+    case MessageType::bootp:
     case MessageType::offer:
     case MessageType::ack:
     case MessageType::nak:
@@ -116,16 +140,56 @@ std::optional<MessageType> client_message_type(std::uint8_t value) noexcept {
   return std::nullopt;
 }
 
+// The name of option 81 up to its first label's end, or nothing: in wire form where the client says so, which may stop
+// short of the root (RFC 4702, 2.3.1).
+BoundedBytes<kMaxDnsLabel> fqdn_label(std::span<const std::uint8_t> value) noexcept {
+  constexpr std::uint8_t kWireForm = 4;
+  const auto name = value.subspan(3);
+  if ((value[0] & kWireForm) == 0) return sanitise_host_name(name);
+  WireReader in{name};
+  const auto label = in.take(in.u8());
+  if (in.failed() || std::ranges::find(label, '.') != label.end()) return {};
+  return sanitise_host_name(label);
+}
+
+// What a relay says of itself (RFC 3046); a sub-option with a wrong size says nothing.
+void read_relay_agent(std::span<const std::uint8_t> value, Request& request) noexcept {
+  constexpr std::uint8_t kLinkSelection = 5, kServerOverride = 11, kSourcePort = 19;
+  static_cast<void>(request.relay_agent.append(value));  // holds kMaxOption
+  WireReader in{value};
+  while (!in.empty()) {
+    const auto code = in.u8();
+    WireReader sub{in.take(in.u8())};
+    if (in.failed()) return;
+    const auto size = sub.rest().size();
+    if (code == kLinkSelection && size == 4) request.link_selection = address_v4{sub.u32()};
+    if (code == kServerOverride && size == 4) request.server_override = address_v4{sub.u32()};
+    if (code == kSourcePort && size == 0) request.relay_source_port = true;
+  }
+}
+
 // The options that only describe the client: absent and unusable are the same.
 void describe_client(const GatheredOptions& options, Request& request) noexcept {
-  const auto copy = [&](std::uint8_t code, BoundedBytes<kMaxOption>& to) {
-    if (const auto value = options.get(code)) static_cast<void>(to.append(*value));  // both hold kMaxOption
+  const auto copy = [&](std::uint8_t code, auto& to) {
+    if (const auto value = options.get(code)) static_cast<void>(to.append(*value));  // holds what the table allows
   };
   copy(option::kClientIdentifier, request.client_id);
   copy(option::kVendorClass, request.vendor_class);
   copy(option::kUserClass, request.user_class);
+  copy(option::kMachine, request.machine);
   request.rapid_commit = options.get(option::kRapidCommit).has_value();
-  if (const auto value = options.get(option::kHostName)) request.host_name = sanitise_host_name(*value);
+  request.network_interface = options.get(option::kNetworkInterface).has_value();
+  if (const auto value = options.get(option::kArchitecture); value && value->size() % 2 == 0) {
+    static_cast<void>(request.architectures.append(value->first(std::min(value->size(), 2 * kMaxArchitectures))));
+  }
+  if (const auto value = options.get(option::kFqdn)) {
+    request.fqdn_flags = value->front();
+    request.host_name = fqdn_label(*value);
+  }
+  // A client that sends both means the same by them; what one can't say, the other may.
+  if (const auto value = options.get(option::kHostName); value && request.host_name.empty()) {
+    request.host_name = sanitise_host_name(*value);
+  }
   if (const auto value = options.get(option::kParameterRequestList)) {
     for (const auto code : *value) request.parameters.set(code);
   }
@@ -133,16 +197,37 @@ void describe_client(const GatheredOptions& options, Request& request) noexcept 
 
 std::expected<void, ParseError> interpret(const GatheredOptions& options, Request& request) noexcept {
   if (!options.well_sized()) return std::unexpected(ParseError::bad_option);
-  const auto type = options.get(option::kMessageType);
-  if (!type) return std::unexpected(ParseError::no_dhcp);
-  const auto client_type = client_message_type(type->front());
-  if (!client_type) return std::unexpected(ParseError::not_a_request);
-  request.type = *client_type;
+  request.type = MessageType::bootp;
+  if (const auto type = options.get(option::kMessageType)) {
+    const auto client_type = client_message_type(type->front());
+    if (!client_type) return std::unexpected(ParseError::not_a_request);
+    request.type = *client_type;
+  }
   request.requested_address = options.address(option::kRequestedAddress);
   request.server_identifier = options.address(option::kServerIdentifier);
+  request.subnet_selection = options.address(option::kSubnetSelection);
   if (const auto value = options.get(option::kMaxMessageSize)) request.max_message_size = WireReader{*value}.u16();
+  if (const auto value = options.get(option::kLeaseTime)) request.lease_time = WireReader{*value}.u32();
+  if (const auto value = options.get(option::kRelayAgent)) read_relay_agent(*value, request);
   describe_client(options, request);
   return {};
+}
+
+// The option field, and those that option 52 names.
+std::expected<void, ParseError> read_options(std::span<const std::uint8_t> field, std::span<const std::uint8_t> file,
+                                             std::span<const std::uint8_t> sname, Request& request) noexcept {
+  GatheredOptions options;
+  if (!options.read(field)) return std::unexpected(ParseError::truncated);
+  if (const auto overload = options.get(option::kOverload)) {
+    const auto fields = overload->front();
+    if (fields < kOverloadFile || fields > (kOverloadFile | kOverloadSname)) {
+      return std::unexpected(ParseError::bad_option);
+    }
+    // RFC 2131, 4.1: file before sname. An option 52 in there joins the first and so has a wrong size: no nesting.
+    if ((fields & kOverloadFile) != 0 && !options.read(file)) return std::unexpected(ParseError::truncated);
+    if ((fields & kOverloadSname) != 0 && !options.read(sname)) return std::unexpected(ParseError::truncated);
+  }
+  return interpret(options, request);
 }
 
 void write_option(WireWriter& out, std::uint8_t code, std::span<const std::uint8_t> value) noexcept {
@@ -165,8 +250,6 @@ std::string_view name(ParseError error) noexcept {
       return "not a request";
     case ParseError::not_ethernet:
       return "not from an Ethernet station";
-    case ParseError::no_dhcp:
-      return "no DHCP";
     case ParseError::bad_option:
       return "bad option";
   }
@@ -180,8 +263,9 @@ std::expected<Request, ParseError> decode_request(std::span<const std::uint8_t> 
   const auto htype = in.u8();
   const auto hlen = in.u8();
   if (htype != kEthernet || hlen != kEthernetLength) return std::unexpected(ParseError::not_ethernet);
-  in.skip(1);  // hops
-  Request request;
+  std::expected<Request, ParseError> decoded;
+  auto& request = *decoded;
+  request.hops = in.u8();
   request.transaction = in.u32();
   request.seconds = in.u16();
   request.flags = in.u16();
@@ -193,21 +277,12 @@ std::expected<Request, ParseError> decode_request(std::span<const std::uint8_t> 
   if (request.hardware.is_group() || request.hardware.is_zero()) return std::unexpected(ParseError::not_ethernet);
   const auto sname = in.take(kSname);
   const auto file = in.take(kFile);
-  if (in.u32() != kMagicCookie) return std::unexpected(ParseError::no_dhcp);
-
-  GatheredOptions options;
-  if (!options.read(in.rest())) return std::unexpected(ParseError::truncated);
-  if (const auto overload = options.get(option::kOverload)) {
-    const auto fields = overload->front();
-    if (fields < kOverloadFile || fields > (kOverloadFile | kOverloadSname)) {
-      return std::unexpected(ParseError::bad_option);
-    }
-    // RFC 2131, 4.1: file before sname. An option 52 in there joins the first and so has a wrong size: no nesting.
-    if ((fields & kOverloadFile) != 0 && !options.read(file)) return std::unexpected(ParseError::truncated);
-    if ((fields & kOverloadSname) != 0 && !options.read(sname)) return std::unexpected(ParseError::truncated);
+  if (in.u32() != kMagicCookie) {
+    request.type = MessageType::bootp;  // RFC 951: what follows is the vendor's own
+  } else if (const auto done = read_options(in.rest(), file, sname, request); !done) {
+    decoded = std::unexpected(done.error());
   }
-  if (const auto done = interpret(options, request); !done) return std::unexpected(done.error());
-  return request;
+  return decoded;
 }
 
 BoundedBytes<kMaxDnsLabel> sanitise_host_name(std::span<const std::uint8_t> raw) noexcept {
@@ -260,8 +335,10 @@ std::optional<std::span<const std::uint8_t>> OptionList::find(std::uint8_t code)
 }
 
 std::size_t encode_reply(const Reply& reply, std::size_t cap, std::span<std::uint8_t> buffer) noexcept {
-  if (buffer.size() < kMinReply) return 0;
-  cap = std::clamp(cap, kMinReply, buffer.size());
+  const auto relay_agent = reply.relay_agent.span();
+  const std::size_t reserved = relay_agent.empty() ? 0 : 2 + relay_agent.size();
+  if (buffer.size() < kMinReply + reserved) return 0;
+  cap = std::clamp(cap, kMinReply + reserved, buffer.size());
   WireWriter out{buffer.first(cap)};
   out.u8(kBootReply);
   out.u8(kEthernet);
@@ -272,16 +349,19 @@ std::size_t encode_reply(const Reply& reply, std::size_t cap, std::span<std::uin
   out.u16(reply.flags);
   out.u32(reply.client_address.to_uint());
   out.u32(reply.your_address.to_uint());
-  out.u32(0);  // siaddr: no boot server here
+  out.u32(reply.boot_server.to_uint());
   out.u32(reply.relay_address.to_uint());
   out.bytes(reply.hardware.bytes);
-  out.fill(kChaddr - kEthernetLength + kSname + kFile);
+  out.fill(kChaddr - kEthernetLength + kSname);
+  out.bytes(reply.boot_file.span());
+  out.fill(kFile - reply.boot_file.size());
   out.u32(kMagicCookie);
   for (const auto& entry : reply.options.entries()) {
     const auto before = out.size();
     write_option(out, entry.code, reply.options.value(entry));
-    if (out.failed() || out.room() == 0) out.truncate(before);  // the end option needs a byte too
+    if (out.failed() || out.room() <= reserved) out.truncate(before);  // the end option needs a byte too
   }
+  if (reserved != 0) write_option(out, option::kRelayAgent, relay_agent);
   out.u8(option::kEnd);
   if (out.size() < kMinReply) out.fill(kMinReply - out.size());
   return out.size();

@@ -10,8 +10,8 @@ namespace {
 
 constexpr std::uint32_t kForEver = 0xffffffff;  // RFC 2131, 3.3
 
-BootTime end_of_lease(const Binding& binding, BootTime now) {
-  const auto seconds = lease_seconds(binding);
+BootTime end_of_lease(const Request& request, const Settings& settings, BootTime now) {
+  const auto seconds = lease_seconds(request, settings);
   return seconds == kForEver ? BootTime::max() : now + std::chrono::seconds{seconds};
 }
 
@@ -101,7 +101,7 @@ std::optional<Outgoing> Responder::handle(const Datagram& datagram, BootTime now
 
 void Responder::note_lease(unsigned ifindex, Entry& entry, LeaseState state, const Request& request, BootTime now) {
   forget_lease(ifindex, entry);
-  const auto expires = state == LeaseState::bound ? end_of_lease(entry.binding, now) : now;
+  const auto expires = state == LeaseState::bound ? end_of_lease(request, entry.binding.settings, now) : now;
   if (state == LeaseState::bound) {
     entry.lease = Lease{request.hardware, request.client_id, request.host_name, expires};
     if (expires != BootTime::max()) expiries_.emplace(expires, ifindex);
@@ -145,6 +145,8 @@ void Responder::count_request(MessageType type) noexcept {
     case MessageType::decline:
       ++statistics_.decline;
       return;
+    case MessageType::bootp:
+      return;
     case MessageType::offer:
     case MessageType::ack:
     case MessageType::nak:
@@ -163,6 +165,9 @@ void Responder::count_drop(Drop drop) noexcept {
   switch (drop) {
     case Drop::foreign_mac:
       ++statistics_.dropped_foreign_mac;
+      return;
+    case Drop::bootp:
+      ++statistics_.dropped_malformed;
       return;
     case Drop::relayed:
     case Drop::not_ours:

@@ -20,8 +20,23 @@ void add_bytes(testing::RequestBytes& request, std::uint8_t code, std::span<cons
   if (!value.empty()) request.add(code, {value.begin(), value.end()});
 }
 
+testing::Bytes big_endian(std::uint32_t value) {
+  return testing::octets(address_v4{value});
+}
+
+void add_rom_and_relay(testing::RequestBytes& request, const Request& r) {
+  if (r.subnet_selection) request.add(118, testing::octets(*r.subnet_selection));
+  if (r.lease_time) request.add(51, big_endian(*r.lease_time));
+  if (r.network_interface) request.add(94, {1, 3, 16});
+  add_bytes(request, 82, r.relay_agent.span());
+  add_bytes(request, 93, r.architectures.span());
+  add_bytes(request, 97, r.machine.span());
+  if (r.fqdn_flags) request.add(81, {*r.fqdn_flags, 0, 0});
+}
+
 testing::RequestBytes written_again(const Request& r) {
-  testing::RequestBytes request{static_cast<std::uint8_t>(r.type)};
+  testing::RequestBytes request;
+  if (r.type != MessageType::bootp) request.add(53, {static_cast<std::uint8_t>(r.type)});
   request.xid = r.transaction;
   request.flags = r.flags;
   request.ciaddr = r.client_address;
@@ -38,6 +53,7 @@ testing::RequestBytes written_again(const Request& r) {
   add_bytes(request, 60, r.vendor_class.span());
   add_bytes(request, 77, r.user_class.span());
   add_bytes(request, 12, r.host_name.span());
+  add_rom_and_relay(request, r);
   testing::Bytes codes;
   for (unsigned code = 0; code < 256 && codes.size() < 255; ++code) {
     if (r.parameters.test(code)) codes.push_back(static_cast<std::uint8_t>(code));
@@ -48,9 +64,12 @@ testing::RequestBytes written_again(const Request& r) {
 
 void require_promises(const Request& r) {
   require(!r.hardware.is_group() && !r.hardware.is_zero());
-  require(r.type == MessageType::discover || r.type == MessageType::request || r.type == MessageType::decline ||
-          r.type == MessageType::release || r.type == MessageType::inform);
+  require(r.type == MessageType::bootp || r.type == MessageType::discover || r.type == MessageType::request ||
+          r.type == MessageType::decline || r.type == MessageType::release || r.type == MessageType::inform);
   require(r.client_id.size() != 1);
+  require(r.architectures.size() % 2 == 0);
+  require(r.machine.empty() || r.machine.size() == kMachineSize);
+  require(!r.relay_agent.empty() || !(r.link_selection || r.server_override || r.relay_source_port));
   const auto host = r.host_name.text();
   require(host.size() <= 63);
   for (const char c : host) require((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-');
@@ -85,7 +104,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!first) return 0;
   require_promises(*first);
   auto expected = *first;
-  expected.seconds = 0;  // RequestBytes has none
+  expected.seconds = 0;  // RequestBytes has neither
+  expected.hops = 0;
   const auto again = decode_request(written_again(*first).bytes());
   require(again.has_value());
   require(*again == expected || first->parameters.count() == 256);  // all 256 codes don't fit into one option

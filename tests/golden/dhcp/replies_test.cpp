@@ -19,6 +19,14 @@ RequestBytes as_dhclient(RequestBytes request) {
   return request.add(12, text("debian")).add(55, {1, 28, 2, 3, 15, 6, 119, 12, 44, 47, 26, 121, 42});
 }
 
+void compare(const std::string& name, const std::string& sent) {
+  const auto path = std::string{VROUTER_SOURCE_DIR} + "/tests/golden/dhcp/" + name + ".hex";
+  if (std::getenv("VROUTER_UPDATE_GOLDEN") != nullptr) std::ofstream{path} << sent;
+  std::ifstream file{path};
+  const std::string golden{std::istreambuf_iterator<char>{file}, {}};
+  EXPECT_EQ(sent, golden) << path;
+}
+
 void expect_golden(const std::string& name, const RequestBytes& request, const Binding& b = binding()) {
   Responder responder{{}};
   responder.apply({.snapshot = true, .upserts = {b}, .removed_ifindexes = {}});
@@ -26,13 +34,8 @@ void expect_golden(const std::string& name, const RequestBytes& request, const B
   const auto bytes = request.bytes();
   const auto reply = responder.handle({b.ifindex, ip("10.0.5.2"), bytes, false}, BootTime{}, buffer);
   ASSERT_TRUE(reply);
-  const auto sent = "from " + reply->from.to_string() + " to " + reply->to.to_string() + "\n" +
-                    hex(std::span{buffer}.first(reply->size));
-  const auto path = std::string{VROUTER_SOURCE_DIR} + "/tests/golden/dhcp/" + name + ".hex";
-  if (std::getenv("VROUTER_UPDATE_GOLDEN") != nullptr) std::ofstream{path} << sent;
-  std::ifstream file{path};
-  const std::string golden{std::istreambuf_iterator<char>{file}, {}};
-  EXPECT_EQ(sent, golden) << path;
+  compare(name, "from " + reply->from.to_string() + " to " + reply->to.to_string() + "\n" +
+                    hex(std::span{buffer}.first(reply->size)));
 }
 
 TEST(DhcpReplies, Offer) {
@@ -65,6 +68,59 @@ TEST(DhcpReplies, Nak) {
 
 TEST(DhcpReplies, OfferToABootRom) {
   expect_golden("offer_boot_rom", discover().add(60, text("PXEClient:Arch:00007:UNDI:003016")));
+}
+
+Binding booting() {
+  auto b = binding();
+  b.settings.boot.files = {{7, "ipxe.efi"}, {16, "http://10.0.5.1/boot.efi"}};
+  b.settings.boot.file = "undionly.kpxe";
+  b.settings.boot.ipxe = "http://10.0.5.1/menu.ipxe";
+  return b;
+}
+
+TEST(DhcpReplies, OfferToAPxeRom) {
+  auto request = discover().add(60, text("PXEClient:Arch:00007:UNDI:003016")).add(93, {0, 7}).add(94, {1, 3, 16});
+  expect_golden("offer_pxe", request.add(97, Bytes{0} + Bytes(16, 0xab)), booting());
+}
+
+TEST(DhcpReplies, AckToIpxe) {
+  auto request = selecting("10.0.5.2").add(60, text("PXEClient:Arch:00000:UNDI:002001")).add(93, {0, 0});
+  expect_golden("ack_ipxe", request.add(77, text("iPXE")), booting());
+}
+
+TEST(DhcpReplies, OfferToAnHttpClient) {
+  expect_golden("offer_http_boot", discover().add(60, text("HTTPClient:Arch:00016:UNDI:003001")).add(93, {0, 16}),
+                booting());
+}
+
+TEST(DhcpReplies, ReplyToBootp) {
+  auto b = booting();
+  b.settings.bootp = true;
+  expect_golden("bootp", RequestBytes{}, b);
+}
+
+TEST(DhcpReplies, AckUnderTheGuestsMaskWithAShortLeaseAndAName) {
+  auto b = binding();
+  b.settings.mask = 24;
+  auto request = as_dhclient(selecting("10.0.5.2")).add(51, {0, 0, 1, 44});
+  expect_golden("ack_mask_fqdn", request.add(81, {5, 0, 0}), b);
+}
+
+// Relays are no guest's: made without the responder.
+void expect_relayed(const std::string& name, const SentReply& sent) {
+  Bytes buffer(kMaxReply);
+  buffer.resize(encode_reply(sent.message, sent.cap, buffer));
+  compare(name, "to " + sent.to.to_string() + ":" + std::to_string(sent.port) + "\n" + hex(buffer));
+}
+
+TEST(DhcpReplies, RelayedOfferAndRefusal) {
+  const auto b = binding();
+  auto request = discover().add(82, {1, 2, 'p', '7', 11, 4, 10, 9, 0, 1});
+  request.giaddr = ip("10.9.0.1");
+  const auto decoded = decode_request(request.bytes());
+  ASSERT_TRUE(decoded);
+  expect_relayed("offer_relayed", offer(*decoded, {&b.settings, ip("10.0.5.77"), "n77"}));
+  expect_relayed("nak_relayed", refuse(*decoded, b.settings));
 }
 
 TEST(DhcpReplies, OfferInASubnet) {

@@ -3,52 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/dhcp/packets.h"
+#include "tests/unit/dhcp/answered.h"
 
 namespace vrouter::dhcp {
 namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace)
-
-const address_v4 kToGuest = ip("10.0.5.2");
-const address_v4 kToAll = ip("255.255.255.255");
-
-std::expected<Outcome, Drop> outcome(const RequestBytes& request, const Binding& b = binding(),
-                                     const char* source = "0.0.0.0") {
-  const auto decoded = decode_request(request.bytes());
-  EXPECT_TRUE(decoded);
-  return answer(decoded.value_or(Request{}), b, ip(source));
-}
-
-struct Answered {
-  ReplyView view;
-  address_v4 to;
-  std::optional<LeaseState> lease;
-  std::size_t size = 0;
-};
-
-Answered answered(const RequestBytes& request, const Binding& b = binding(), const char* source = "0.0.0.0") {
-  const auto result = outcome(request, b, source);
-  if (!result || !result->reply) {
-    ADD_FAILURE() << "no reply";
-    return {};
-  }
-  Bytes buffer(kMaxReply);
-  buffer.resize(encode_reply(result->reply->message, result->reply->cap, buffer));
-  Answered a{read_reply(buffer), result->reply->to, result->lease, buffer.size()};
-  EXPECT_TRUE(a.view.well_formed);
-  EXPECT_EQ(a.view.xid, request.xid);
-  EXPECT_EQ(a.view.flags, request.flags);
-  EXPECT_EQ(a.view.type(), static_cast<int>(result->reply->type));
-  EXPECT_EQ(a.view.at(54), octets(b.settings.gateway));
-  EXPECT_TRUE(a.view.siaddr.is_unspecified());
-  return a;
-}
-
-void expect_drop(const std::expected<Outcome, Drop>& result, Drop why) {
-  ASSERT_FALSE(result);
-  EXPECT_EQ(result.error(), why);
-}
 
 void expect_nak(const RequestBytes& request) {
   const auto a = answered(request);
@@ -65,6 +25,7 @@ TEST(Discover, IsOfferedTheBindingsAddressByBroadcast) {
   const auto a = answered(discover().add_ip(50, "10.0.5.77"));
   EXPECT_EQ(a.view.type(), 2);
   EXPECT_EQ(a.view.yiaddr, ip("10.0.5.2"));
+  EXPECT_TRUE(a.view.siaddr.is_unspecified());
   EXPECT_EQ(a.to, kToAll);
   EXPECT_FALSE(a.lease);
 }
@@ -218,6 +179,95 @@ TEST(Relayed, FromAGuestIsDropped) {
   }
 }
 
+Request relayed(RequestBytes bytes) {
+  bytes.giaddr = ip("10.9.0.1");
+  return decode_request(bytes.bytes()).value_or(Request{});
+}
+
+void expect_to_relay(const SentReply& sent, MessageType type, std::uint16_t flags) {
+  EXPECT_EQ(sent.type, type);
+  EXPECT_EQ(sent.to, ip("10.9.0.1"));
+  EXPECT_EQ(sent.port, 67);
+  EXPECT_TRUE(sent.routed);
+  EXPECT_EQ(sent.message.relay_address, ip("10.9.0.1"));
+  EXPECT_EQ(sent.message.flags, flags);
+}
+
+TEST(Relayed, EveryReplyGoesToTheRelayAndARefusalIsToBeBroadcastThere) {
+  const auto b = binding();
+  const Terms terms{&b.settings, ip("10.0.5.77"), "n77"};
+  expect_to_relay(offer(relayed(discover()), terms), MessageType::offer, 0);
+  expect_to_relay(acknowledge(relayed(selecting("10.0.5.77")), terms), MessageType::ack, 0);
+  expect_to_relay(acknowledge(relayed(renewing("10.0.5.77")), terms), MessageType::ack, 0);  // not to ciaddr
+  expect_to_relay(refuse(relayed(init_reboot("10.0.5.9")), b.settings), MessageType::nak, 0x8000);
+  EXPECT_EQ(acknowledge(relayed(selecting("10.0.5.77")), terms).message.your_address, ip("10.0.5.77"));
+}
+
+TEST(Relayed, AnInformIsAnsweredPastTheRelay) {  // RFC 2131, 4.3.5
+  const auto b = binding();
+  const auto request = relayed(RequestBytes{8});
+  const auto sent = acknowledge_inform(request, {&b.settings, ip("10.0.5.77"), ""}, ip("10.0.5.77"));
+  EXPECT_EQ(sent.to, ip("10.0.5.77"));
+  EXPECT_EQ(sent.port, 68);
+  EXPECT_TRUE(sent.routed);
+}
+
+TEST(Relayed, WhatTheRelaySaidComesBackLastAndWhole) {  // RFC 3046, 2.2
+  const auto b = binding();
+  const Bytes said = Bytes{1, 3, 'p', '0', '7', 0xff, 0};  // nobody else's to understand
+  for (const auto& sent : {offer(relayed(discover().add(82, said)), {&b.settings, ip("10.0.5.77"), "n"}),
+                           refuse(relayed(init_reboot("10.0.5.9").add(82, said)), b.settings)}) {
+    Bytes buffer(kMaxReply);
+    buffer.resize(encode_reply(sent.message, sent.cap, buffer));
+    const auto view = read_reply(buffer);
+    EXPECT_EQ(view.at(82), said);
+    EXPECT_EQ(view.order.back(), 82);
+  }
+}
+
+TEST(Relayed, TheRelayMayStandInForTheServer) {  // RFC 5107
+  const auto b = binding();
+  const auto request = relayed(selecting("10.0.5.77", "10.9.0.1").add(82, {11, 4, 10, 9, 0, 1}));
+  EXPECT_TRUE(is_for_us(request, b.settings));
+  const auto sent = acknowledge(request, {&b.settings, ip("10.0.5.77"), ""});
+  const auto identifier = sent.message.options.find(54);
+  ASSERT_TRUE(identifier);
+  EXPECT_TRUE(std::ranges::equal(*identifier, octets(ip("10.9.0.1"))));
+  EXPECT_FALSE(is_for_us(relayed(selecting("10.0.5.77", "10.9.0.1")), b.settings));
+  EXPECT_FALSE(is_for_us(relayed(selecting("10.0.5.77", "10.9.0.9").add(82, {11, 4, 10, 9, 0, 1})), b.settings));
+}
+
+TEST(Relayed, TheRelayMayAskForItsOwnPort) {  // RFC 8357
+  const auto b = binding();
+  auto request = relayed(discover().add(82, {19, 0}));
+  request.source_port = 4321;
+  EXPECT_EQ(offer(request, {&b.settings, ip("10.0.5.77"), ""}).port, 4321);
+  request.source_port = 0;
+  EXPECT_EQ(offer(request, {&b.settings, ip("10.0.5.77"), ""}).port, 67);
+  request = relayed(discover());
+  request.source_port = 4321;
+  EXPECT_EQ(offer(request, {&b.settings, ip("10.0.5.77"), ""}).port, 67);
+}
+
+TEST(BehindARelay, ARenewalIsAnsweredByTheHostsRoutes) {
+  const auto b = binding();
+  const auto request = decode_request(renewing("10.0.5.77").bytes()).value_or(Request{});
+  auto sent = acknowledge(request, {&b.settings, ip("10.0.5.77"), "", true});
+  EXPECT_EQ(sent.to, ip("10.0.5.77"));
+  EXPECT_EQ(sent.port, 68);
+  EXPECT_TRUE(sent.routed);
+  sent = acknowledge(request, {&b.settings, ip("10.0.5.77"), ""});
+  EXPECT_FALSE(sent.routed);
+}
+
+TEST(Rapid, CommitIsSaidOnlyWhereAnAckAnswersADiscover) {
+  const auto b = binding();
+  const Terms terms{&b.settings, ip("10.0.5.77"), ""};
+  const auto request = decode_request(discover().add(80, {}).bytes()).value_or(Request{});
+  EXPECT_TRUE(acknowledge(request, terms).message.options.find(80));
+  EXPECT_FALSE(offer(request, terms).message.options.find(80));
+}
+
 TEST(PinnedMac, OthersAreDropped) {
   auto pinned = binding();
   pinned.pinned_mac = kGuestMac;
@@ -226,135 +276,6 @@ TEST(PinnedMac, OthersAreDropped) {
   request.chaddr = kOtherMac;
   expect_drop(outcome(request, pinned), Drop::foreign_mac);
   EXPECT_EQ(answered(request).view.type(), 2);  // unpinned, the TAP is the identity
-}
-
-TEST(Options, RoutedGuestsGetAHostMaskAndRoutesThroughTheGateway) {
-  const auto v = answered(selecting("10.0.5.2")).view;
-  EXPECT_EQ(v.at(1), (Bytes{255, 255, 255, 255}));
-  EXPECT_EQ(v.at(3), octets(ip("10.0.5.1")));
-  const Bytes routes{32, 10, 0, 5, 1, 0, 0, 0, 0, 0, 10, 0, 5, 1};
-  EXPECT_EQ(v.at(121), routes);
-  EXPECT_EQ(v.at(249), routes);
-  EXPECT_EQ(v.at(28), (Bytes{255, 255, 255, 255}));
-}
-
-TEST(Options, SubnetGuestsGetThePrefixsMaskAndNoClasslessRoutes) {
-  auto b = binding();
-  b.settings.addressing = config::Addressing::subnet;
-  b.settings.prefix_length = 20;
-  const auto v = answered(selecting("10.0.5.2"), b).view;
-  EXPECT_EQ(v.at(1), (Bytes{255, 255, 240, 0}));
-  EXPECT_EQ(v.at(3), octets(ip("10.0.5.1")));
-  EXPECT_EQ(v.at(28), (Bytes{10, 0, 15, 255}));
-  EXPECT_FALSE(v.has(121));
-  EXPECT_FALSE(v.has(249));
-}
-
-TEST(Options, BootRomsGetTheNetworksMask) {
-  for (const auto& rom :
-       {discover().add(60, text("PXEClient:Arch:00000:UNDI:002001")), discover().add(77, text("iPXE")),
-        discover().add(77, Bytes{4} + text("iPXE")), discover().add(60, text("HTTPClient:Arch:00016"))}) {
-    const auto v = answered(rom).view;
-    EXPECT_EQ(v.at(1), (Bytes{255, 255, 255, 0}));
-    EXPECT_EQ(v.at(3), octets(ip("10.0.5.1")));
-    EXPECT_EQ(v.at(28), (Bytes{10, 0, 5, 255}));
-    EXPECT_FALSE(v.has(121));
-    EXPECT_FALSE(v.has(249));
-  }
-  EXPECT_TRUE(answered(discover().add(60, text("udhcp 1.35.0"))).view.has(121));
-}
-
-TEST(Options, CarryNamesResolverMtuAndTimes) {
-  const auto v = answered(selecting("10.0.5.2")).view;
-  EXPECT_EQ(v.at(6), octets(ip("10.0.5.1")));
-  EXPECT_EQ(v.at(12), text("web1"));
-  EXPECT_EQ(v.at(15), text("guests.internal"));
-  EXPECT_EQ(v.at(26), (Bytes{0x05, 0xdc}));
-  EXPECT_EQ(v.at(51), (Bytes{0, 0, 0x0e, 0x10}));
-  EXPECT_EQ(v.at(58), (Bytes{0, 0, 0x07, 0x08}));
-  EXPECT_EQ(v.at(59), (Bytes{0, 0, 0x0c, 0x4e}));
-  EXPECT_EQ(v.at(119), Bytes{6} + text("guests") + Bytes{8} + text("internal") + Bytes{0});
-}
-
-TEST(Options, EmptyNamesAreLeftOut) {
-  auto b = binding();
-  b.host_name.clear();
-  b.settings.domain.clear();
-  const auto v = answered(discover(), b).view;
-  for (const int code : {12, 15, 119}) EXPECT_FALSE(v.has(code)) << code;
-}
-
-TEST(Options, ComeInTheirOrder) {
-  const auto v = answered(selecting("10.0.5.2").add(61, {1, 2, 3})).view;
-  EXPECT_EQ(v.order, (Bytes{53, 54, 51, 1, 3, 121, 6, 61, 26, 15, 12, 28, 249, 119, 58, 59}));
-}
-
-TEST(Options, TheClientIdComesBackAsSent) {  // RFC 6842
-  EXPECT_EQ(answered(discover().add(61, {255, 0, 1, 2})).view.at(61), (Bytes{255, 0, 1, 2}));
-  EXPECT_FALSE(answered(discover().add(61, {1})).view.has(61));
-}
-
-TEST(Options, OfTheNetworkWin) {
-  auto b = binding();
-  b.settings.options = {{6, {192, 0, 2, 53}}, {42, {192, 0, 2, 123}}, {1, {255, 255, 0, 0}}};
-  const auto v = answered(discover(), b).view;
-  EXPECT_EQ(v.at(6), (Bytes{192, 0, 2, 53}));
-  EXPECT_EQ(v.at(42), (Bytes{192, 0, 2, 123}));
-  EXPECT_EQ(v.at(1), (Bytes{255, 255, 0, 0}));
-  EXPECT_EQ(v.order[3], 1);  // in the place of ours
-}
-
-TEST(Options, OfTheNetworkNeverTouchTheProtocol) {
-  auto b = binding();
-  for (const int code : {0, 50, 51, 52, 53, 54, 55, 57, 61, 80, 82, 255}) {
-    b.settings.options.push_back({static_cast<std::uint8_t>(code), {9, 9, 9, 9}});
-  }
-  const auto with = answered(selecting("10.0.5.2"), b).view;
-  EXPECT_EQ(with.options, answered(selecting("10.0.5.2")).view.options);
-}
-
-TEST(Options, MicrosoftsRoutesFollowTheConfiguredOnes) {
-  auto b = binding();
-  const Bytes routes{0, 10, 0, 5, 1};
-  b.settings.options = {{121, routes}};
-  EXPECT_EQ(answered(discover(), b).view.at(121), routes);
-  EXPECT_EQ(answered(discover(), b).view.at(249), routes);
-}
-
-TEST(Options, TheHalfOfAnEndlessLeaseStillFits) {
-  auto b = binding();
-  b.settings.lease_time = std::chrono::hours{24 * 365 * 1000};
-  const auto v = answered(selecting("10.0.5.2"), b).view;
-  EXPECT_EQ(v.at(51), (Bytes{255, 255, 255, 255}));
-  EXPECT_EQ(v.at(59), (Bytes{0xdf, 0xff, 0xff, 0xff}));
-  b.settings.lease_time = std::chrono::seconds{0};
-  EXPECT_EQ(answered(selecting("10.0.5.2"), b).view.at(51), (Bytes{0, 0, 0, 1}));
-}
-
-TEST(Size, StaysWithinWhatClientAndLinkTake) {
-  auto b = binding();
-  b.settings.options = {{43, Bytes(255, 1)}, {125, Bytes(200, 2)}, {224, Bytes(255, 3)}, {225, Bytes(255, 4)}};
-  EXPECT_LE(answered(discover(), b).size, 548u);
-  EXPECT_LE(answered(discover().add(57, {0, 1}), b).size, 548u);  // less than any client must take
-  const auto large = answered(discover().add(57, {0xff, 0xff}), b);
-  EXPECT_GT(large.size, 1200u);
-  EXPECT_LE(large.size, 1472u);
-  EXPECT_TRUE(large.view.has(225));
-  b.settings.mtu = 600;
-  EXPECT_LE(answered(discover().add(57, {0xff, 0xff}), b).size, 572u);
-}
-
-TEST(Size, WhatAClientCannotDoWithoutSurvivesTheLongestClientId) {
-  const auto v = answered(selecting("10.0.5.2").add(61, Bytes(255, 7))).view;
-  for (const int code : {53, 54, 51, 1, 3, 121, 6, 61}) EXPECT_TRUE(v.has(code)) << code;
-}
-
-TEST(Size, ATinyMtuStillGivesAWholeReply) {
-  auto b = binding();
-  b.settings.mtu = 0;
-  const auto a = answered(discover(), b);
-  EXPECT_EQ(a.size, 300u);
-  EXPECT_EQ(a.view.yiaddr, ip("10.0.5.2"));
 }
 
 }  // namespace

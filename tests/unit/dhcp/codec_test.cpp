@@ -48,6 +48,39 @@ TEST(DecodeRequest, ReadsEveryFieldWeUse) {
   EXPECT_TRUE(r.parameters.test(121));
 }
 
+TEST(DecodeRequest, ReadsWhatBootRomsSay) {
+  const auto machine = Bytes{0} + Bytes(16, 9);
+  const auto r = decoded(discover().add(93, {0, 7, 0, 16}).add(94, {1, 3, 16}).add(97, machine));
+  EXPECT_TRUE(std::ranges::equal(r.architectures.span(), Bytes{0, 7, 0, 16}));
+  EXPECT_TRUE(r.network_interface);
+  EXPECT_TRUE(std::ranges::equal(r.machine.span(), machine));
+  EXPECT_EQ(decoded(discover().add(93, Bytes(200, 1))).architectures.size(), 2 * kMaxArchitectures);
+}
+
+TEST(DecodeRequest, ReadsWhatRelaysSay) {
+  const Bytes said = Bytes{1, 2, 'p', '7', 5, 4, 10, 1, 0, 0, 11, 4, 10, 2, 0, 1, 19, 0};
+  const auto r = decoded(discover().add(82, said).add_ip(118, "10.3.0.0"));
+  EXPECT_TRUE(std::ranges::equal(r.relay_agent.span(), said));
+  EXPECT_EQ(r.link_selection, ip("10.1.0.0"));
+  EXPECT_EQ(r.server_override, ip("10.2.0.1"));
+  EXPECT_TRUE(r.relay_source_port);
+  EXPECT_EQ(r.subnet_selection, ip("10.3.0.0"));
+}
+
+TEST(DecodeRequest, TakesTheFqdnBeforeTheHostName) {  // RFC 4702
+  const auto r =
+      decoded(discover().add(12, text("plain")).add(81, Bytes{5, 0, 0, 4} + text("Full") + Bytes{1, 'x', 0}));
+  EXPECT_EQ(r.host_name.text(), "full");
+  EXPECT_EQ(r.fqdn_flags, 5);
+  EXPECT_EQ(decoded(discover().add(81, Bytes{1, 0, 0} + text("Full.example"))).host_name.text(), "full");
+  EXPECT_EQ(decoded(discover().add(12, text("plain")).add(81, {0, 0, 0})).host_name.text(), "plain");
+}
+
+TEST(DecodeRequest, ReadsTheWishForALeaseTime) {
+  EXPECT_EQ(decoded(discover().add(51, {0, 1, 0, 2})).lease_time, 0x10002u);
+  EXPECT_FALSE(decoded(discover().add(51, {0, 1, 0})).lease_time);
+}
+
 TEST(DecodeRequest, TakesRequestsShorterThanBootp) {
   EXPECT_LT(discover().bytes().size(), kMinReply);
   EXPECT_EQ(decoded(discover()).type, MessageType::discover);
@@ -78,11 +111,16 @@ TEST(DecodeRequest, RefusesMessageTypesOfServersAndUnknownOnes) {
   }
 }
 
-TEST(DecodeRequest, RefusesBootp) {
-  EXPECT_EQ(error_of(RequestBytes{}), ParseError::no_dhcp);
+TEST(DecodeRequest, TellsBootpFromDhcp) {
+  const auto rfc1497 = decoded(RequestBytes{}.add(12, text("old")));
+  EXPECT_EQ(rfc1497.type, MessageType::bootp);
+  EXPECT_EQ(rfc1497.host_name.text(), "old");
   auto bytes = discover().bytes();
-  bytes[236] = 0;
-  EXPECT_EQ(decode_request(bytes).error(), ParseError::no_dhcp);
+  bytes[236] = 0;  // no cookie: what follows is no option
+  const auto rfc951 = decode_request(bytes);
+  ASSERT_TRUE(rfc951);
+  EXPECT_EQ(rfc951->type, MessageType::bootp);
+  EXPECT_EQ(rfc951->hardware, kGuestMac);
 }
 
 TEST(DecodeRequest, RefusesEveryPrefixOfAMessage) {
@@ -261,6 +299,47 @@ TEST(EncodeReply, WritesNothingIntoABufferTooSmall) {
   EXPECT_EQ(encode_reply(ack_with({}), 548, buffer), 0u);
 }
 
+TEST(EncodeReply, KeepsTheRelaysOptionWhateverTheCap) {  // RFC 3046, 2.2
+  auto reply = ack_with({{12, Bytes(40, 'a')}, {43, Bytes(200, 9)}});
+  const Bytes said(100, 7);
+  ASSERT_TRUE(reply.relay_agent.append(said));
+  for (std::size_t cap = 0; cap < 700; ++cap) {
+    const auto bytes = encoded(reply, cap);
+    const auto view = read_reply(bytes);
+    ASSERT_TRUE(view.well_formed) << cap;
+    EXPECT_LE(bytes.size(), std::max(cap, kMinReply + 102));
+    EXPECT_EQ(view.at(82), said);
+    EXPECT_EQ(view.order.back(), 82);
+  }
+  EXPECT_TRUE(read_reply(encoded(reply, 590)).has(43));  // 240, 3, 42, 202, 102 and the end
+  EXPECT_FALSE(read_reply(encoded(reply, 589)).has(43));
+  Bytes small(kMinReply + 101);
+  EXPECT_EQ(encode_reply(reply, 548, small), 0u);
+}
+
+TEST(EncodeReply, WritesWhereToBootFrom) {
+  auto reply = ack_with({});
+  reply.boot_server = ip("192.0.2.69");
+  ASSERT_TRUE(reply.boot_file.append(Bytes(kMaxBootFile, 'f')));
+  const auto view = read_reply(encoded(reply, 548));
+  EXPECT_TRUE(view.well_formed);
+  EXPECT_EQ(view.siaddr, ip("192.0.2.69"));
+  EXPECT_EQ(view.file, Bytes(kMaxBootFile, 'f'));
+}
+
+TEST(OptionList, CopiesAreWhole) {
+  OptionList list;
+  list.add(43, Bytes(300, 1));
+  list.add(44, Bytes{2});
+  const auto copy = list;
+  OptionList assigned;
+  assigned.add(1, Bytes{9});
+  assigned = copy;
+  ASSERT_EQ(assigned.entries().size(), 2u);
+  EXPECT_TRUE(std::ranges::equal(assigned.value(assigned.entries()[0]), Bytes(300, 1)));
+  EXPECT_TRUE(std::ranges::equal(*assigned.find(44), Bytes{2}));
+}
+
 TEST(OptionList, IgnoresWhatNoReplyCouldCarry) {
   OptionList list;
   list.add(43, Bytes(kMaxReply, 1));
@@ -285,7 +364,7 @@ TEST(EncodeDomain, WritesLabels) {
 }
 
 TEST(Names, AreDistinct) {
-  EXPECT_EQ(name(ParseError::no_dhcp), "no DHCP");
+  EXPECT_EQ(name(ParseError::bad_option), "bad option");
   EXPECT_EQ(name(LeaseState::expired), "expired");
 }
 

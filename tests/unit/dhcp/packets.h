@@ -3,6 +3,7 @@
 // a shared mistake can't hide.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -115,7 +116,7 @@ struct ReplyView {
   std::uint32_t xid = 0;
   std::uint16_t flags = 0;
   address_v4 ciaddr, yiaddr, siaddr, giaddr;
-  Bytes chaddr;
+  Bytes chaddr, file;  // file: up to its first NUL
   std::vector<std::uint8_t> order;
   std::map<int, Bytes> options;
   bool well_formed = false;  // sizes, cookie, options up to an end option, zeroes behind it
@@ -140,6 +141,7 @@ inline ReplyView read_reply(std::span<const std::uint8_t> p) {
   v.siaddr = address_v4{word(20)};
   v.giaddr = address_v4{word(24)};
   v.chaddr = Bytes(p.begin() + 28, p.begin() + 44);
+  v.file = Bytes(p.begin() + 108, std::find(p.begin() + 108, p.begin() + 236, std::uint8_t{0}));
   if (word(236) != 0x63825363) return v;
   std::size_t i = 240;
   while (i < p.size() && p[i] != 255) {
