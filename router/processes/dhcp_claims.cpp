@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/processes/dhcp_claims.h"
 
-#include "dhcp/answer.h"
+#include <algorithm>
+
 #include "dhcp/codec.h"
 
 namespace vrouter::router {
@@ -9,6 +10,13 @@ namespace {
 
 using dhcp::LeaseState;
 constexpr std::uint32_t kForEver = 0xffffffff;  // RFC 2131, 3.3
+
+// A client may wish for less (RFC 2132, 9.2); BOOTP knows no end.
+std::uint32_t longest_lease(const dhcp::Settings& settings) {
+  if (settings.bootp) return kForEver;
+  constexpr std::chrono::seconds kShortest{1};
+  return static_cast<std::uint32_t>(std::clamp(settings.lease_time, kShortest, std::chrono::seconds{kForEver}).count());
+}
 
 bool is_host_name(std::string_view text) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): characters as bytes
@@ -33,7 +41,7 @@ std::optional<std::string> contradiction(const dhcp_verbs::Lease& claim, const d
   if (binding->pinned_mac && *binding->pinned_mac != claim.client)
     return "the client there is " + binding->pinned_mac->to_string();
   if (claim.state != LeaseState::bound) return std::nullopt;
-  const auto seconds = dhcp::lease_seconds(*binding);
+  const auto seconds = longest_lease(binding->settings);
   const auto last = seconds == kForEver ? BootTime::max() : now + kClockSlack + std::chrono::seconds{seconds};
   if (claim.expires > last) return "it is to last longer than " + std::to_string(seconds) + " s";
   return std::nullopt;
