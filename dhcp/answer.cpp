@@ -150,9 +150,11 @@ Answer answer_bootp(const Request& request, const Binding& binding) {
   return result;
 }
 
-// Neither has a reply. A static binding stays as it is; what the client said is only reported.
+// Neither has a reply. A static binding stays as it is; what the client said is only reported. Whom it says it to is
+// required of both (RFC 2131, table 5), but systemd-networkd 252 leaves that out of its RELEASE.
 Answer note(const Request& request, const Binding& binding, const address_v4& about, LeaseState state) {
-  if (!request.server_identifier || !is_for_us(request, binding.settings) || about != binding.address)
+  const bool says_whom = request.server_identifier || state == LeaseState::released;
+  if (!says_whom || !is_for_us(request, binding.settings) || about != binding.address)
     return std::unexpected(Drop::not_ours);
   return Outcome{std::nullopt, state};
 }

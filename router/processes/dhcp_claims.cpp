@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "dhcp/answer.h"
 #include "dhcp/codec.h"
 
 namespace vrouter::router {
@@ -11,6 +10,13 @@ namespace {
 
 using dhcp::LeaseState;
 constexpr std::uint32_t kForEver = 0xffffffff;  // RFC 2131, 3.3
+
+// A client may wish for less (RFC 2132, 9.2); BOOTP knows no end.
+std::uint32_t longest_lease(const dhcp::Settings& settings) {
+  if (settings.bootp) return kForEver;
+  constexpr std::chrono::seconds kShortest{1};
+  return static_cast<std::uint32_t>(std::clamp(settings.lease_time, kShortest, std::chrono::seconds{kForEver}).count());
+}
 
 bool is_host_name(std::string_view text) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): characters as bytes
@@ -26,13 +32,6 @@ std::optional<std::string> nonsense(const dhcp_verbs::Lease& claim, BootTime now
   if (!is_host_name(claim.host_name)) return "the host name is no DNS label";
   if (claim.state != LeaseState::bound && claim.expires > now + kClockSlack) return "a lease ended in the future";
   return std::nullopt;
-}
-
-// A client may wish for less. BOOTP knows no end.
-std::uint32_t longest_lease(const dhcp::Settings& settings) {
-  if (settings.bootp) return kForEver;
-  return static_cast<std::uint32_t>(
-      std::clamp(settings.lease_time, std::chrono::seconds{1}, std::chrono::seconds{kForEver}).count());
 }
 
 // What is wrong with it by what the child was told of the interface.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Theory: orders are carried out one by one as they come; a snapshot is gathered first and applied whole. Neither side
-// ever waits for the other, whatever guests send: what can't be sent now is kept short (LeaseOutbox) or sent later.
+// Theory: orders are carried out one by one as they come; a snapshot is gathered first and applied whole. The socket is
+// read from the first table on and not before: what waits in it was sent by guests that are yet to be told of, and each
+// would be dropped as unknown. Neither side ever waits for the other, whatever guests send: what can't be sent now is
+// kept short (LeaseOutbox) or sent later.
 #include "router/processes/dhcp_job.h"
 
 #include <algorithm>
@@ -44,15 +46,10 @@ class DhcpJob {
   }
 
   void carry_out(verbs::Socket&, UniqueFd fd) {
-    if (server_) return line_.fail("a second socket came");
+    if (server_ || socket_) return line_.fail("a second socket came");
     if (!fd)
       return line_.fail("the socket came without its descriptor: the daemon has none to spare; raise LimitNOFILE=");
-    auto server = dhcp::Server::open(line_.io(), std::move(fd),
-                                     {.event = [this](const dhcp::LeaseEvent& event) { report_lease(event); },
-                                      .commit = [this](std::vector<dhcp::Commit> commits) { commit(commits); },
-                                      .probe = [this](const dhcp::Probe& probe) { send(verbs::Ask{probe}); }});
-    if (!server) return line_.fail(server.error().to_string());
-    server_ = std::move(*server);
+    socket_ = std::move(fd);
   }
 
   void carry_out(verbs::Committed& committed, const UniqueFd&) {
@@ -68,10 +65,27 @@ class DhcpJob {
   void carry_out(Part& part, const UniqueFd&) {
     auto update = tables_.take(std::move(part));
     if (!update) return line_.fail(update.error());
-    if (!*update) return;
-    if (!server_) return line_.fail("a table came before the socket");
+    if (!*update || (!server_ && !open_server())) return;
     server_->apply(**update);
     leases_.apply(**update);
+  }
+
+  // It reads nothing before the loop has its turn again.
+  bool open_server() {
+    if (!socket_) {
+      line_.fail("a table came before the socket");
+      return false;
+    }
+    auto server = dhcp::Server::open(line_.io(), std::move(socket_),
+                                     {.event = [this](const dhcp::LeaseEvent& event) { report_lease(event); },
+                                      .commit = [this](std::vector<dhcp::Commit> commits) { commit(commits); },
+                                      .probe = [this](const dhcp::Probe& probe) { send(verbs::Ask{probe}); }});
+    if (!server) {
+      line_.fail(server.error().to_string());
+      return false;
+    }
+    server_ = std::move(*server);
+    return true;
   }
 
   // --- what the daemon is told ---
@@ -127,6 +141,7 @@ class DhcpJob {
 
   JobLine line_;  // first: the rest lives on its loop
   std::uint64_t orders_ = 0;
+  UniqueFd socket_;  // until there is a table
   std::unique_ptr<dhcp::Server> server_;
   UpdateReader tables_;
   LeaseOutbox leases_{[this](const verbs::Lease& lease) { return send(lease); }};

@@ -148,10 +148,19 @@ TEST(Release, OfTheBindingIsNoted) {
   EXPECT_EQ(result->lease, LeaseState::released);
 }
 
+TEST(Release, ThatSaysNoServerIsNoted) {  // networkd's
+  RequestBytes request{7};
+  request.ciaddr = ip("10.0.5.2");
+  const auto result = outcome(request, binding(), "10.0.5.2");
+  ASSERT_TRUE(result);
+  EXPECT_EQ(result->lease, LeaseState::released);
+  request.ciaddr = ip("10.0.5.3");
+  expect_drop(outcome(request), Drop::not_ours);
+}
+
 TEST(Release, SpoofedIsDropped) {
   RequestBytes request{7};
   request.ciaddr = ip("10.0.5.2");
-  expect_drop(outcome(request), Drop::not_ours);  // no server identifier
   request.add_ip(54, "192.0.2.1");
   expect_drop(outcome(request), Drop::not_ours);
   RequestBytes other{7};

@@ -99,6 +99,9 @@ TEST(DhcpClaims, NoLeaseIsLongerThanItsBinding) {
   const auto for_ever = with([](Lease& l) { l.expires = BootTime::max(); });
   EXPECT_EQ(judged(for_ever, endless), Judged::event);
   EXPECT_EQ(judged(for_ever), Judged::lie);
+  auto bootp = binding();
+  bootp.settings.bootp = true;
+  EXPECT_EQ(judged(for_ever, bootp), Judged::event);
   EXPECT_EQ(judged(with([](Lease& l) { l.expires += kClockSlack; })), Judged::event);
   EXPECT_EQ(judged(with([](Lease& l) { l.expires += kClockSlack + std::chrono::nanoseconds{1}; })), Judged::lie);
   EXPECT_EQ(judged(with([](Lease& l) { l.expires = BootTime::min(); })), Judged::dropped);

@@ -113,9 +113,26 @@ TEST_F(DhcpJobTest, ASnapshotCountsOnlyAsAWhole) {
   EXPECT_FALSE(fresh.receive().empty());
 }
 
+// Its socket may hold what guests asked while there was no process: none of it is for one that doesn't know them yet.
+TEST_F(DhcpJobTest, ReadsNoRequestBeforeItsFirstTableIsWhole) {
+  Tap tap{"tap0"};
+  tap.send(discover().bytes());  // its only one
+  send(Socket{}, std::move(socket_));
+  io_.run_for(std::chrono::milliseconds{200});  // in which it would have read it
+  send(Begin{});
+  send(Bind{tap.binding()});
+  io_.run_for(std::chrono::milliseconds{200});
+  send(End{});
+  EXPECT_EQ(reply_in(tap.receive()).yiaddr, ip("10.0.5.2"));
+  EXPECT_TRUE(run_until([&] { return !statistics_.empty() && statistics_.back().answered == 1; }));
+  EXPECT_EQ(statistics_.back().dropped_unknown_interface, 0u);
+}
+
 TEST_F(DhcpJobTest, StatisticsComeTenTimesASecondAtMost) {
   Tap tap{"tap0"};
   send(Socket{}, std::move(socket_));
+  send(Begin{});
+  send(End{});
   const auto before = std::chrono::steady_clock::now();
   for (int i = 0; i < 200; ++i) {
     tap.send(discover().bytes());

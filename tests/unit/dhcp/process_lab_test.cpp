@@ -50,8 +50,8 @@ class DhcpProcess : public ::testing::Test {
         [] { FAIL() << "the spawner is gone"; });
     tap_ = std::make_unique<Tap>("tap0");
     table_.bindings = {tap_->binding()};
-    auto remote =
-        RemoteDhcp::open(io_, *spawner_, table_, [this](const dhcp::LeaseEvent& event) { events_.push_back(event); });
+    auto remote = RemoteDhcp::open(io_, *spawner_, table_,
+                                   {.event = [this](const dhcp::LeaseEvent& event) { events_.push_back(event); }});
     ASSERT_TRUE(remote) << remote.error().to_string();
     remote_ = std::move(*remote);
   }
@@ -77,6 +77,18 @@ class DhcpProcess : public ::testing::Test {
       return !frame.empty();
     });
     return frame;
+  }
+  // 26 MB of messages, the TAP's binding at their end, with this address.
+  address_v4 make_table_long(const char* address) {
+    auto other = binding();
+    other.settings.options.assign(10, {224, Bytes(250, 1)});
+    table_.bindings.clear();
+    for (unsigned i = 0; i < 10'000; ++i) {
+      other.ifindex = 100'000 + i;
+      table_.bindings.push_back(other);
+    }
+    table_.bindings.push_back(tap_->binding());
+    return table_.bindings.back().address = ip(address);
   }
   pid_t kill_child() {
     const auto pid = remote_->supervisor().pid();
@@ -136,16 +148,7 @@ TEST_F(DhcpProcess, WhatChangedWhileThereWasNoChildIsKnownToTheNext) {
 
 TEST_F(DhcpProcess, ATableOfManyTimesTheLinesQueueArrives) {
   ASSERT_FALSE(answer(*tap_, discover()).empty());
-  auto other = binding();
-  other.options.assign(10, {224, Bytes(250, 1)});
-  auto ours = table_.bindings.front();
-  ours.address = ip("10.0.5.9");
-  table_.bindings.clear();
-  for (unsigned i = 0; i < 10'000; ++i) {  // 26 MB of messages
-    other.ifindex = 100'000 + i;
-    table_.bindings.push_back(other);
-  }
-  table_.bindings.push_back(ours);
+  const auto ours = make_table_long("10.0.5.9");
   const auto begin = steady_clock::now();
   remote_->apply(table_.snapshot());
   // The old table serves until the new one is whole. Below the rate limit of the interface.
@@ -155,10 +158,21 @@ TEST_F(DhcpProcess, ATableOfManyTimesTheLinesQueueArrives) {
     run_until([] { return false; }, milliseconds{60});
     frame = answer(*tap_, discover());
     ASSERT_FALSE(frame.empty());
-  } while (reply_in(frame).yiaddr != ours.address);
+  } while (reply_in(frame).yiaddr != ours);
   const auto taken = std::chrono::duration_cast<milliseconds>(steady_clock::now() - begin);
   std::printf("10,000 bindings of 2.6 kB told in %lld ms\n", static_cast<long long>(taken.count()));
   EXPECT_TRUE(gone_.empty()) << gone_.front();
+}
+
+// The next child has the socket long before it has all of the table.
+TEST_F(DhcpProcess, ARequestWhileThereIsNoChildWaitsForTheWholeTable) {
+  ASSERT_FALSE(answer(*tap_, discover()).empty());
+  const auto ours = make_table_long("10.0.5.9");
+  kill_child();
+  ASSERT_TRUE(run_until([&] { return remote_->supervisor().pid() == 0; }));
+  remote_->apply(table_.snapshot());
+  tap_->send(discover().bytes());  // its only one
+  EXPECT_EQ(reply_in(wait_for_answer(*tap_)).yiaddr, ours);
 }
 
 TEST_F(DhcpProcess, ARealClientGetsAndRenewsItsLease) {
