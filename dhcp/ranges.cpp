@@ -146,8 +146,8 @@ std::optional<Outgoing> Ranges::give(const Visit& visit, const address_v4& addre
     bind(visit, address, buffer);
     return std::nullopt;
   }
-  const auto* record = table.find(address);
-  if (record == nullptr || !record->held(visit.now)) table.hold(visit.asker(), address, HoldKind::offered, visit.now);
+  // Its current lease as well: that may end before the client asks for it.
+  table.hold(visit.asker(), address, HoldKind::offered, visit.now);
   return send_now(visit, offer(visit.request, terms(visit, address)), buffer);
 }
 
