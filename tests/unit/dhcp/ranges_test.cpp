@@ -349,7 +349,7 @@ TEST_F(RangesTest, ARelayMayAskFromAnotherOfItsAddresses) {
   EXPECT_EQ(handle_relayed(relayed(from(1, discover())), "192.0.2.8").size(), 1u);
 }
 
-TEST_F(RangesTest, OfSeveralNetworksTheOneThatTheRelayIsInIsChosen) {
+TEST_F(RangesTest, OfSeveralNetworksTheRelaysWordChooses) {
   auto lab = pool();
   lab.network = lab.settings.network = "lab";
   lab.settings.gateway = ip("10.8.0.1");
@@ -361,8 +361,13 @@ TEST_F(RangesTest, OfSeveralNetworksTheOneThatTheRelayIsInIsChosen) {
     const auto sent = handle_relayed(relayed(from(1, std::move(request)), relay), relay);
     return sent.empty() ? std::string{} : sent[0].reply.yiaddr.to_string();
   };
+  EXPECT_EQ(given(discover().add(82, Bytes{5, 4} + octets(ip("10.8.0.0")))), "10.8.0.10");
+  EXPECT_EQ(given(discover().add(118, octets(ip("10.8.0.0")))), "10.8.0.10");
+  EXPECT_EQ(given(discover().add(118, octets(ip("10.8.0.0"))).add(82, Bytes{5, 4} + octets(ip("10.9.0.0")))),
+            "10.9.0.10");
   EXPECT_EQ(given(discover(), "10.9.0.2"), "10.9.0.10");
   EXPECT_EQ(given(discover()), "");  // 192.0.2.7 is in neither
+  EXPECT_EQ(given(discover().add(118, octets(ip("172.16.0.0")))), "");
 }
 
 TEST_F(RangesTest, RenewalsPastTheRelayCountFromTheirOwnAddressOnly) {

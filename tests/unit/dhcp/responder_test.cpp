@@ -207,6 +207,7 @@ TEST_F(ResponderTest, CountsWhatItDropsByReason) {
   expected.request = 1;
   expected.networks["inner"].discover = 2;
   expected.networks["inner"].request = 1;
+  expected.networks["inner"].bootp = 1;
   EXPECT_EQ(responder_.statistics(), expected);
 }
 
