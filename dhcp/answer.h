@@ -25,6 +25,7 @@ enum class Drop {
 // ARP; else broadcast on the link, flag or no flag, since a client that can't answer ARP is reached by unicast only in
 // frames made by hand.
 struct SentReply {
+  SentReply() noexcept {}  // NOLINT(modernize-use-equals-default): were it defaulted, `T{}` would zero 3 kB
   MessageType type = MessageType::ack;
   Reply message;
   std::size_t cap = 0;  // bytes of DHCP that the client and the link take

@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint8_t kBootRequest = 1, kBootReply = 2;  // RFC 2131, 2, field op
 constexpr std::uint8_t kEthernet = 1, kEthernetLength = 6;
 constexpr std::uint32_t kMagicCookie = 0x63825363;  // RFC 2131, 3
-constexpr std::size_t kChaddr = 16, kSname = 64, kFile = 128;
+constexpr std::size_t kChaddrOffset = 28, kChaddr = 16, kSname = 64, kFile = 128;
 constexpr std::size_t kFixedPart = 240;  // up to and with the cookie
 constexpr std::uint8_t kOverloadFile = 1, kOverloadSname = 2;
 
@@ -263,8 +263,12 @@ std::expected<Request, ParseError> decode_request(std::span<const std::uint8_t> 
   const auto htype = in.u8();
   const auto hlen = in.u8();
   if (htype != kEthernet || hlen != kEthernetLength) return std::unexpected(ParseError::not_ethernet);
-  std::expected<Request, ParseError> decoded;
+  MacAddress hardware;
+  std::ranges::copy(datagram.subspan(kChaddrOffset, kEthernetLength), hardware.bytes.begin());
+  if (hardware.is_group() || hardware.is_zero()) return std::unexpected(ParseError::not_ethernet);
+  std::expected<Request, ParseError> decoded;  // the one thing returned from here on, so that it is made in place
   auto& request = *decoded;
+  request.hardware = hardware;
   request.hops = in.u8();
   request.transaction = in.u32();
   request.seconds = in.u16();
@@ -272,9 +276,7 @@ std::expected<Request, ParseError> decode_request(std::span<const std::uint8_t> 
   request.client_address = address_v4{in.u32()};
   in.skip(8);  // yiaddr and siaddr are the server's to fill
   request.relay_address = address_v4{in.u32()};
-  const auto chaddr = in.take(kChaddr);
-  std::ranges::copy(chaddr.first(kEthernetLength), request.hardware.bytes.begin());
-  if (request.hardware.is_group() || request.hardware.is_zero()) return std::unexpected(ParseError::not_ethernet);
+  in.skip(kChaddr);
   const auto sname = in.take(kSname);
   const auto file = in.take(kFile);
   if (in.u32() != kMagicCookie) {

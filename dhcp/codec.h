@@ -41,7 +41,7 @@ inline constexpr std::uint8_t kPad = 0, kSubnetMask = 1, kRouter = 3, kDnsServer
 template <std::size_t Capacity>
 class BoundedBytes {
  public:
-  BoundedBytes() noexcept {}  // NOLINT(modernize-use-equals-default): defaulted, `{}` would zero the bytes
+  BoundedBytes() noexcept {}  // NOLINT(modernize-use-equals-default): were it defaulted, `T{}` would zero the bytes
   BoundedBytes(const BoundedBytes& other) noexcept : size_{other.size_} {
     std::ranges::copy(other.span(), bytes_.begin());
   }
@@ -85,6 +85,7 @@ inline constexpr std::size_t kMaxReply = 1472;       // one Ethernet frame of 15
 
 // What a client said. Only message types that clients send are decoded.
 struct Request {
+  Request() noexcept {}  // NOLINT(modernize-use-equals-default): as above, here and below
   MessageType type = MessageType::discover;
   std::uint8_t hops = 0;
   std::uint16_t seconds = 0;
@@ -146,7 +147,7 @@ class OptionList {
   void add_u32(std::uint8_t code, std::uint32_t value) noexcept;
   void add(std::uint8_t code, const address_v4& value) noexcept;
 
-  OptionList() noexcept {}  // NOLINT(modernize-use-equals-default): defaulted, `{}` would zero all the room
+  OptionList() noexcept {}  // NOLINT(modernize-use-equals-default)
   OptionList(const OptionList& other) noexcept : count_{other.count_}, used_{other.used_} { copy_used(other); }
   OptionList& operator=(const OptionList& other) noexcept {
     if (this == &other) return *this;
@@ -181,6 +182,7 @@ class OptionList {
 };
 
 struct Reply {
+  Reply() noexcept {}  // NOLINT(modernize-use-equals-default)
   std::uint32_t transaction = 0;
   std::uint16_t flags = 0;
   address_v4 client_address;             // ciaddr

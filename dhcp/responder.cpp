@@ -5,6 +5,8 @@
 #include <string>
 #include <unordered_set>
 
+#include "dhcp/counts.h"
+
 namespace vrouter::dhcp {
 namespace {
 
@@ -42,6 +44,7 @@ void Responder::apply(const Update& update) {
   }
   for (const auto ifindex : update.removed_ifindexes) remove(ifindex);
   for (const auto& binding : update.upserts) upsert(binding);
+  ranges_.apply(update);
 }
 
 void Responder::upsert(const Binding& binding) {
@@ -50,6 +53,7 @@ void Responder::upsert(const Binding& binding) {
     forget_lease(binding.ifindex, entry);
   }
   entry.binding = binding;
+  entry.counts = &statistics_.networks[binding.settings.network];
 }
 
 void Responder::remove(unsigned ifindex) {
@@ -68,22 +72,43 @@ void Responder::forget_lease(unsigned ifindex, Entry& entry) {
 std::optional<Outgoing> Responder::handle(const Datagram& datagram, BootTime now,
                                           std::span<std::uint8_t, kMaxReply> buffer) {
   ++statistics_.received;
-  const auto found = entries_.find(datagram.ifindex);
-  if (found == entries_.end()) {
-    ++statistics_.dropped_unknown_interface;
-    return std::nullopt;
+  if (const auto found = entries_.find(datagram.ifindex); found != entries_.end()) {
+    return handle_bound(found->second, datagram, now, buffer);
   }
-  auto& entry = found->second;
-  if (!entry.bucket.take(now)) {
-    ++statistics_.dropped_rate_limited;
-    return std::nullopt;
+  switch (ranges_.admit(datagram, now)) {
+    case Ranges::Admission::unknown:
+      ++statistics_.dropped_unknown_interface;
+      return std::nullopt;
+    case Ranges::Admission::limited:
+      ++statistics_.dropped_rate_limited;
+      return std::nullopt;
+    case Ranges::Admission::admitted:
+      break;
   }
-  const auto request = datagram.truncated ? std::unexpected(ParseError::truncated) : decode_request(datagram.bytes);
+  const auto request = parse(datagram);
+  if (!request) return std::nullopt;
+  return ranges_.handle(datagram, *request, now, buffer);
+}
+
+std::optional<Request> Responder::parse(const Datagram& datagram) {
+  auto request = datagram.truncated ? std::unexpected(ParseError::truncated) : decode_request(datagram.bytes);
   if (!request) {
     ++statistics_.dropped_malformed;
     return std::nullopt;
   }
-  count_request(request->type);
+  request->source_port = datagram.source_port;
+  return *request;
+}
+
+std::optional<Outgoing> Responder::handle_bound(Entry& entry, const Datagram& datagram, BootTime now,
+                                                std::span<std::uint8_t, kMaxReply> buffer) {
+  if (!entry.bucket.take(now)) {
+    ++statistics_.dropped_rate_limited;
+    return std::nullopt;
+  }
+  const auto request = parse(datagram);
+  if (!request) return std::nullopt;
+  count_request(statistics_, *entry.counts, request->type);
   const auto outcome = answer(*request, entry.binding, datagram.source);
   if (!outcome) {
     count_drop(outcome.error());
@@ -91,8 +116,12 @@ std::optional<Outgoing> Responder::handle(const Datagram& datagram, BootTime now
   }
   std::optional<Outgoing> sent;
   if (const auto& reply = outcome->reply) {
-    sent = {encode_reply(reply->message, reply->cap, buffer), entry.binding.settings.gateway, reply->to};
-    count_reply(reply->type);
+    sent = {.size = encode_reply(reply->message, reply->cap, buffer),
+            .from = entry.binding.settings.gateway,
+            .to = reply->to,
+            .ifindex = datagram.ifindex,
+            .port = reply->port};
+    count_reply(statistics_, *entry.counts, reply->type);
   }
   // Last: the sink may change the table.
   if (const auto& state = outcome->lease) note_lease(datagram.ifindex, entry, *state, *request, now);
@@ -126,39 +155,6 @@ void Responder::expire(BootTime now) {
 std::optional<BootTime> Responder::next_expiry() const {
   if (expiries_.empty()) return std::nullopt;
   return expiries_.begin()->first;
-}
-
-void Responder::count_request(MessageType type) noexcept {
-  switch (type) {
-    case MessageType::discover:
-      ++statistics_.discover;
-      return;
-    case MessageType::request:
-      ++statistics_.request;
-      return;
-    case MessageType::inform:
-      ++statistics_.inform;
-      return;
-    case MessageType::release:
-      ++statistics_.release;
-      return;
-    case MessageType::decline:
-      ++statistics_.decline;
-      return;
-    case MessageType::bootp:
-      return;
-    case MessageType::offer:
-    case MessageType::ack:
-    case MessageType::nak:
-      return;  // never decoded
-  }
-}
-
-void Responder::count_reply(MessageType type) noexcept {
-  ++statistics_.answered;
-  if (type == MessageType::offer) ++statistics_.offer;
-  if (type == MessageType::ack) ++statistics_.ack;
-  if (type == MessageType::nak) ++statistics_.nak;
 }
 
 void Responder::count_drop(Drop drop) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A story of guests, told in bytes: messages from four TAPs (one of them unknown), time that passes, bindings that come
-// and go. A model that knows only who may hold what judges every reply and every event.
+// and go; and, from 0x80 on, a range with its clients. Models that know only who may hold what judge every reply, every
+// event and every commit.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 #include "base/wire_reader.h"
 #include "dhcp/responder.h"
+#include "tests/fuzz/dhcp_pool_world.h"
 #include "tests/unit/dhcp/packets.h"
 
 using namespace vrouter;        // NOLINT(google-build-using-namespace)
@@ -16,9 +18,7 @@ using namespace vrouter::dhcp;  // NOLINT(google-build-using-namespace)
 
 namespace {
 
-void require(bool condition) {
-  if (!condition) __builtin_trap();
-}
+using dhcp::testing::require;
 
 constexpr unsigned kTaps = 3, kInterfaces = 4;
 
@@ -30,7 +30,12 @@ class Story {
     apply_binding(1);
     apply_binding(2);
     for (int step = 0; step < 200 && !in_.empty(); ++step) {
-      switch (in_.u8() % 8) {
+      const auto choice = in_.u8();
+      if (choice >= 0x80) {
+        world_.step(choice, in_);
+        continue;
+      }
+      switch (choice % 8) {
         case 0:
           apply_binding(1 + in_.u8() % kTaps);
           break;
@@ -81,6 +86,7 @@ class Story {
     }
     bindings_[ifindex] = b;
     responder_.apply({.snapshot = snapshot, .upserts = {b}, .removed_ifindexes = {}});
+    if (snapshot) world_.forget();
     require(responder_.size() == bindings_.size());
   }
 
@@ -92,8 +98,10 @@ class Story {
   }
 
   void pass_time() {
-    now_ += std::chrono::seconds{in_.u8() * 20};
+    const auto steps = in_.u8();
+    now_ += steps >= 0xf0 ? std::chrono::milliseconds{(steps - 0xf0) * 100} : std::chrono::seconds{steps * 20};
     responder_.expire(now_);
+    world_.finish();
     for (const auto& [ifindex, end] : held_) require(end > now_);
     require(!responder_.next_expiry() || *responder_.next_expiry() > now_);
   }
@@ -184,6 +192,7 @@ class Story {
   WireReader in_;
   Responder responder_{[this](const LeaseEvent& event) { hear(event); }};
   BootTime now_{std::chrono::hours{1}};
+  dhcp::testing::PoolWorld world_{responder_, now_};
   std::map<unsigned, Binding> bindings_;
   std::map<unsigned, BootTime> held_;  // ifindex -> end of its lease
   unsigned current_ = 0;

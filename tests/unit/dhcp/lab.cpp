@@ -102,10 +102,12 @@ MacAddress mac_of(const std::string& interface) {
 }
 
 RunningServer::RunningServer() {
-  auto opened = Server::open(io_, {.event = [this](const LeaseEvent& event) {
-                               const std::scoped_lock lock{mutex_};
-                               events_.push_back(event);
-                             }});
+  auto opened = Server::open(io_, {.event =
+                                       [this](const LeaseEvent& event) {
+                                         const std::scoped_lock lock{mutex_};
+                                         events_.push_back(event);
+                                       },
+                                   .commit = [this](std::vector<Commit> commits) { write(std::move(commits)); }});
   if (!opened) throw std::runtime_error(opened.error().to_string());
   server_ = std::move(*opened);
   thread_ = std::thread{[this] { io_.run(); }};
@@ -117,6 +119,23 @@ RunningServer::~RunningServer() {
     work_.reset();
   });
   thread_.join();  // returns only if nothing of the server is left waiting
+}
+
+void RunningServer::write(std::vector<Commit> commits) {
+  std::vector<CommitResult> results;
+  const std::scoped_lock lock{mutex_};
+  for (auto& commit : commits) {
+    results.push_back({commit.id, true});
+    committed_.push_back(std::move(commit.lease));
+  }
+  boost::asio::post(io_, [this, results = std::move(results)] {
+    if (server_) server_->committed(results);
+  });
+}
+
+std::vector<Lease> RunningServer::committed() {
+  const std::scoped_lock lock{mutex_};
+  return committed_;
 }
 
 void RunningServer::apply(const Update& update) {

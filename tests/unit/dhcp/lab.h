@@ -57,7 +57,8 @@ void enter_host_namespace(const std::string& gateway);
 unsigned connect(const Guest& guest, const std::string& host_side, const std::string& address);
 [[nodiscard]] MacAddress mac_of(const std::string& interface);
 
-// The server on a thread of its own, in the namespace that its maker is in.
+// The server on a thread of its own, in the namespace that its maker is in. Every lease that it proposes is done, a
+// turn of the loop later.
 class RunningServer {
  public:
   RunningServer();
@@ -67,12 +68,16 @@ class RunningServer {
   [[nodiscard]] Statistics statistics();
   [[nodiscard]] std::vector<LeaseEvent> events();
   [[nodiscard]] std::size_t count(LeaseState state);
+  [[nodiscard]] std::vector<Lease> committed();
 
  private:
+  void write(std::vector<Commit> commits);
+
   boost::asio::io_context io_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{io_.get_executor()};
   std::mutex mutex_;
   std::vector<LeaseEvent> events_;
+  std::vector<Lease> committed_;
   std::unique_ptr<Server> server_;
   std::thread thread_;
 };

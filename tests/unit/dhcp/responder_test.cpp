@@ -16,6 +16,11 @@ class ResponderTest : public ::testing::Test {
   ResponderTest() {
     responder_.apply({.snapshot = true, .upserts = {binding(), other_binding()}, .removed_ifindexes = {}});
   }
+  static Binding binding() {
+    auto b = testing::binding();
+    b.settings.network = "inner";
+    return b;
+  }
 
   static Binding other_binding() {
     auto b = binding();
@@ -200,6 +205,9 @@ TEST_F(ResponderTest, CountsWhatItDropsByReason) {
   expected.dropped_malformed = expected.dropped_not_ours = 2;
   expected.discover = 2;
   expected.request = 1;
+  expected.networks["inner"].discover = 2;
+  expected.networks["inner"].request = 1;
+  expected.networks["inner"].bootp = 1;
   EXPECT_EQ(responder_.statistics(), expected);
 }
 
@@ -213,6 +221,9 @@ TEST_F(ResponderTest, CountsWhatItAnswersByType) {
   const auto& s = responder_.statistics();
   EXPECT_EQ(std::tuple(s.received, s.answered, s.offer, s.ack, s.nak), std::tuple(4u, 4u, 1u, 2u, 1u));
   EXPECT_EQ(std::tuple(s.discover, s.request, s.inform), std::tuple(1u, 2u, 1u));
+  const auto& network = s.networks.at("inner");
+  EXPECT_EQ(std::tuple(network.discover, network.request, network.inform), std::tuple(1u, 2u, 1u));
+  EXPECT_EQ(std::tuple(network.offer, network.ack, network.nak), std::tuple(1u, 2u, 1u));
 }
 
 TEST(ResponderEvents, MayChangeTheTableFromInside) {

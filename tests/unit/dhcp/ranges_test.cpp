@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What clients of a range are answered: on shared links and behind relays.
+#include "dhcp/ranges.h"
+
+#include "tests/unit/dhcp/ranges_fixture.h"
+
+namespace vrouter::dhcp {
+namespace {
+
+using namespace testing;  // NOLINT(google-build-using-namespace)
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr int kOffer = 2, kAck = 5, kNak = 6;
+
+TEST_F(RangesTest, AnOfferComesAtOnceAndTheAckWhenTheLeaseIsWritten) {
+  const auto offer = handle(from(1, discover().add(61, {1, 2})));
+  ASSERT_EQ(offer.size(), 1u);
+  EXPECT_EQ(offer[0].reply.yiaddr, ip("10.9.0.10"));
+  EXPECT_EQ(offer[0].outgoing.ifindex, kBridge);
+  EXPECT_EQ(offer[0].outgoing.from, ip("10.9.0.1"));
+  EXPECT_EQ(offer[0].outgoing.to, ip("255.255.255.255"));
+  EXPECT_TRUE(commits_.empty());
+
+  EXPECT_TRUE(handle(from(1, select("10.9.0.10").add(61, {1, 2}).add(12, text("Web1")))).empty());
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(commits_[0].id, 1u);
+  EXPECT_EQ(
+      commits_[0].lease,
+      (Lease{"office", ip("10.9.0.10"), kBridge, {mac(1), {1, 2}}, "web1", LeaseState::bound, now_ + seconds{3600}}));
+  EXPECT_EQ(statistics().ack, 0u);
+  const auto ack = done();
+  ASSERT_EQ(ack.size(), 1u);
+  EXPECT_EQ(ack[0].reply.type(), kAck);
+  EXPECT_EQ(ack[0].reply.yiaddr, ip("10.9.0.10"));
+  EXPECT_EQ(std::tuple(counts().discover, counts().request, counts().offer, counts().ack), std::tuple(1u, 1u, 1u, 1u));
+  EXPECT_TRUE(events_.empty());
+}
+
+TEST_F(RangesTest, RapidCommitWaitsAsWell) {
+  EXPECT_TRUE(handle(from(1, discover().add(80, {}))).empty());
+  const auto ack = done();
+  ASSERT_EQ(ack.size(), 1u);
+  EXPECT_EQ(ack[0].reply.type(), kAck);
+  EXPECT_TRUE(ack[0].reply.has(80));
+  EXPECT_TRUE(handle(from(2, discover().add(80, {}))).empty());
+  EXPECT_TRUE(refused().empty());
+}
+
+TEST_F(RangesTest, ARetransmissionIsNotWrittenTwice) {
+  static_cast<void>(offered(1));
+  static_cast<void>(handle(from(1, select("10.9.0.10"))));
+  const auto first = commits_;
+  static_cast<void>(handle(from(1, select("10.9.0.10"))));
+  EXPECT_TRUE(commits_.empty());
+  EXPECT_EQ(answer({{first[0].id, true}}).size(), 1u);
+  EXPECT_TRUE(answer({{first[0].id, true}}).empty());
+}
+
+TEST_F(RangesTest, AnAnswerThatNeverComesIsNotWaitedForForEver) {
+  static_cast<void>(offered(1));
+  static_cast<void>(handle(from(1, select("10.9.0.10"))));
+  const auto first = commits_;
+  now_ += kCommitPatience;
+  static_cast<void>(handle(from(1, select("10.9.0.10"))));
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(done().size(), 1u);
+  EXPECT_TRUE(answer({{first[0].id, true}}).empty());
+}
+
+TEST_F(RangesTest, ResultsComeInAnyOrder) {
+  for (unsigned n = 1; n <= 3; ++n) {
+    const auto address = offered(n);
+    static_cast<void>(handle(from(n, select(address))));
+  }
+  const auto sent = answer({{3, true}, {1, true}, {99, true}, {2, false}});
+  ASSERT_EQ(sent.size(), 2u);
+  EXPECT_EQ(sent[0].reply.chaddr[5], 3);
+  EXPECT_EQ(sent[1].reply.chaddr[5], 1);
+  EXPECT_EQ(statistics().dropped_uncommitted, 1u);
+  EXPECT_EQ(responder_.ranges().waiting(), 0u);
+}
+
+TEST_F(RangesTest, WhatIsProposedIsHeldAndWhatIsRefusedIsFreeAgainAfterAWhile) {
+  static_cast<void>(offered(1));
+  static_cast<void>(handle(from(1, select("10.9.0.10"))));
+  const auto mine = commits_;
+  EXPECT_EQ(handle(from(2, init_reboot("10.9.0.10"))).at(0).reply.type(), kNak);
+  EXPECT_TRUE(answer({{mine[0].id, false}}).empty());
+  EXPECT_TRUE(handle(from(2, init_reboot("10.9.0.10"))).empty());
+  EXPECT_TRUE(commits_.empty());
+  now_ += kAvoidTime;
+  EXPECT_TRUE(handle(from(2, init_reboot("10.9.0.10"))).empty());
+  EXPECT_EQ(commits_.size(), 1u);
+}
+
+TEST_F(RangesTest, ARefusedRenewalLeavesTheLeaseAsItWas) {
+  ASSERT_EQ(bound(1), "10.9.0.10");
+  now_ += seconds{1800};
+  static_cast<void>(handle(from(1, renewing("10.9.0.10"))));
+  EXPECT_TRUE(refused().empty());
+  now_ += seconds{1799};
+  EXPECT_EQ(handle(from(2, init_reboot("10.9.0.10"))).at(0).reply.type(), kNak);
+  now_ += seconds{1};
+  static_cast<void>(handle(from(1, init_reboot("10.9.0.10"))));
+  EXPECT_EQ(commits_.size(), 1u);
+}
+
+TEST_F(RangesTest, RefusalsThatComeOutOfOrderTakeBackToWhatEverWas) {
+  static_cast<void>(offered(1));
+  static_cast<void>(handle(from(1, select("10.9.0.10"))));
+  const auto first = commits_[0].id;
+  static_cast<void>(handle(from(1, release("10.9.0.10"))));
+  const auto second = commits_[0].id;
+  EXPECT_TRUE(answer({{first, false}}).empty());
+  EXPECT_TRUE(answer({{second, false}}).empty());
+  static_cast<void>(handle(from(3, init_reboot("10.9.0.10"))));  // nobody ever had it
+  EXPECT_EQ(commits_.size(), 1u);
+}
+
+TEST_F(RangesTest, NoAckForWhatTheDaemonSaidOtherwiseOf) {
+  static_cast<void>(offered(1));
+  static_cast<void>(handle(from(1, select("10.9.0.10"))));
+  tell(lease("10.9.0.10", 2, now_ + seconds{100}));
+  EXPECT_TRUE(done().empty());
+  EXPECT_EQ(statistics().dropped_uncommitted, 1u);
+  EXPECT_EQ(handle(from(1, select("10.9.0.10"))).at(0).reply.type(), kNak);
+}
+
+TEST_F(RangesTest, AnEndThatCrossesWithTheNextLeaseIsNoNews) {
+  tell(lease("10.9.0.10", 9, now_ + seconds{10}));
+  now_ += seconds{11};
+  static_cast<void>(handle(from(1, discover().add_ip(50, "10.9.0.10"))));
+  static_cast<void>(handle(from(1, select("10.9.0.10"))));
+  ASSERT_EQ(commits_.size(), 1u);
+  tell(lease("10.9.0.10", 9, now_ - seconds{1}, LeaseState::expired));
+  EXPECT_EQ(done().size(), 1u);
+}
+
+TEST_F(RangesTest, ARemovedLeaseOrPoolIsNotAnswered) {
+  ASSERT_EQ(bound(1), "10.9.0.10");
+  static_cast<void>(handle(from(1, renewing("10.9.0.10"))));
+  apply({.snapshot = false, .upserts = {}, .removed_ifindexes = {}, .removed_leases = {ip("10.9.0.10")}});
+  EXPECT_TRUE(done().empty());
+  static_cast<void>(handle(from(1, init_reboot("10.9.0.10"))));
+  apply({.snapshot = false, .upserts = {}, .removed_ifindexes = {}, .removed_pools = {"office"}});
+  EXPECT_TRUE(done().empty());
+  EXPECT_EQ(responder_.ranges().waiting(), 0u);
+  EXPECT_TRUE(handle(from(1, discover())).empty());
+  EXPECT_EQ(statistics().dropped_unknown_interface, 1u);
+}
+
+TEST_F(RangesTest, APoolThatComesBackUnchangedKeepsOffersAndWhatWaits) {
+  const auto first = offered(1);
+  const auto second = offered(2);
+  static_cast<void>(handle(from(2, select(second))));
+  const auto waiting = commits_;
+  apply({.snapshot = true, .upserts = {}, .removed_ifindexes = {}, .pools = {pool_}});
+  EXPECT_EQ(offered(3), "10.9.0.12");
+  EXPECT_EQ(offered(1), first);
+  EXPECT_EQ(answer({{waiting[0].id, true}}).size(), 1u);
+}
+
+TEST_F(RangesTest, AChangedPoolSendsNoAnswerThatWasMadeBefore) {
+  static_cast<void>(offered(1));
+  static_cast<void>(handle(from(1, select("10.9.0.10"))));
+  const auto waiting = commits_;
+  change([](Pool& p) { p.settings.mtu = 1400; });
+  EXPECT_TRUE(answer({{waiting[0].id, true}}).empty());
+  static_cast<void>(handle(from(1, select("10.9.0.10"))));
+  EXPECT_EQ(done().size(), 1u);
+}
+
+TEST_F(RangesTest, ASnapshotReplacesTheLeases) {
+  ASSERT_EQ(bound(1), "10.9.0.10");
+  ASSERT_EQ(bound(2), "10.9.0.11");
+  apply({.snapshot = true,
+         .upserts = {},
+         .removed_ifindexes = {},
+         .pools = {pool_},
+         .leases = {lease("10.9.0.11", 2, now_ + seconds{50}), lease("10.9.0.12", 3, now_ + seconds{50})}});
+  static_cast<void>(handle(from(4, init_reboot("10.9.0.10"))));
+  EXPECT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(handle(from(4, init_reboot("10.9.0.11"))).at(0).reply.type(), kNak);
+  EXPECT_EQ(handle(from(4, init_reboot("10.9.0.12"))).at(0).reply.type(), kNak);
+}
+
+TEST_F(RangesTest, LeasesSurviveTheLossOfTheirFile) {
+  for (const auto& request : {init_reboot("10.9.0.14"), renewing("10.9.0.14")}) {
+    static_cast<void>(handle(from(1, request)));
+    ASSERT_EQ(commits_.size(), 1u);
+    EXPECT_EQ(done().at(0).reply.yiaddr, ip("10.9.0.14"));
+  }
+}
+
+TEST_F(RangesTest, RefusesWhatIsNotTheAskers) {
+  ASSERT_EQ(bound(1), "10.9.0.10");
+  for (const auto& request : {init_reboot("10.9.0.10"), renewing("10.9.0.10"), init_reboot("10.9.0.99"),
+                              init_reboot("192.168.1.5"), select("10.9.0.10"), RequestBytes{3}}) {
+    const auto sent = handle(from(2, request));
+    ASSERT_EQ(sent.size(), 1u);
+    EXPECT_EQ(sent[0].reply.type(), kNak);
+    EXPECT_EQ(sent[0].outgoing.to, ip("255.255.255.255"));
+  }
+  auto contradicts = renewing("10.9.0.10").add_ip(50, "10.9.0.11");
+  EXPECT_EQ(handle(from(1, contradicts)).at(0).reply.type(), kNak);
+  EXPECT_EQ(counts().nak, 7u);
+}
+
+TEST_F(RangesTest, WhoChoseAnotherServerFreesItsOffer) {
+  ASSERT_EQ(offered(1), "10.9.0.10");
+  EXPECT_TRUE(handle(from(1, selecting("192.168.1.5", "192.168.1.1"))).empty());
+  static_cast<void>(handle(from(2, init_reboot("10.9.0.10"))));
+  EXPECT_EQ(commits_.size(), 1u);
+}
+
+TEST_F(RangesTest, ARenewalIsAnsweredByUnicast) {
+  ASSERT_EQ(bound(1), "10.9.0.10");
+  now_ += seconds{1800};
+  static_cast<void>(handle(from(1, renewing("10.9.0.10")), kBridge, "10.9.0.10", "10.9.0.1"));
+  EXPECT_EQ(commits_.at(0).lease.expires, now_ + seconds{3600});
+  const auto ack = done();
+  EXPECT_EQ(ack.at(0).outgoing.to, ip("10.9.0.10"));
+  EXPECT_EQ(ack.at(0).outgoing.ifindex, kBridge);
+}
+
+TEST_F(RangesTest, ReleaseFreesAndKeepsTheAddressForItsClient) {
+  ASSERT_EQ(bound(1), "10.9.0.10");
+  EXPECT_TRUE(handle(from(1, release("10.9.0.10"))).empty());
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(commits_[0].lease.state, LeaseState::released);
+  EXPECT_EQ(commits_[0].lease.expires, now_);
+  EXPECT_TRUE(done().empty());
+  EXPECT_EQ(offered(2), "10.9.0.11");
+  EXPECT_EQ(offered(1), "10.9.0.10");
+}
+
+TEST_F(RangesTest, ReleaseAndDeclineOfOthersChangeNothing) {
+  ASSERT_EQ(bound(1), "10.9.0.10");
+  const auto all = all_commits_.size();
+  auto to_another = RequestBytes{7}.add_ip(54, "192.0.2.1");
+  to_another.ciaddr = ip("10.9.0.10");
+  auto to_nobody = RequestBytes{7};
+  to_nobody.ciaddr = ip("10.9.0.10");
+  static_cast<void>(handle(from(1, to_another)));
+  static_cast<void>(handle(from(1, to_nobody)));
+  for (const auto& request : {release("10.9.0.10"), decline("10.9.0.10")}) {
+    static_cast<void>(handle(from(2, request)));
+    static_cast<void>(handle(from(1, request), kOtherBridge));
+    static_cast<void>(handle_relayed(relayed(from(1, request))));
+  }
+  EXPECT_EQ(all_commits_.size(), all);
+}
+
+TEST_F(RangesTest, ADeclinedAddressRests) {
+  ASSERT_EQ(bound(1), "10.9.0.10");
+  static_cast<void>(handle(from(1, decline("10.9.0.10"))));
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(commits_[0].lease.state, LeaseState::declined);
+  EXPECT_EQ(commits_[0].lease.expires, now_ + seconds{3600});
+  EXPECT_TRUE(done().empty());
+  EXPECT_EQ(handle(from(1, init_reboot("10.9.0.10"))).at(0).reply.type(), kNak);
+  EXPECT_EQ(offered(1), "10.9.0.11");
+  now_ += seconds{3600};
+  static_cast<void>(handle(from(1, init_reboot("10.9.0.10"))));
+  EXPECT_EQ(commits_.size(), 1u);
+}
+
+TEST_F(RangesTest, InformIsForWhoHasALeaseHere) {
+  ASSERT_EQ(bound(1), "10.9.0.10");
+  RequestBytes inform{8};
+  inform.ciaddr = ip("10.9.0.10");
+  const auto sent = handle(from(1, inform));
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].reply.type(), kAck);
+  EXPECT_FALSE(sent[0].reply.has(51));
+  EXPECT_EQ(sent[0].outgoing.to, ip("10.9.0.10"));
+  EXPECT_TRUE(handle(from(2, inform)).empty());
+  EXPECT_TRUE(handle(from(1, inform), kOtherBridge).empty());
+  inform.ciaddr = ip("10.9.0.11");
+  EXPECT_TRUE(handle(from(1, inform)).empty());
+}
+
+TEST_F(RangesTest, AnExhaustedRangeIsSilentAndCounted) {
+  for (unsigned n = 1; n <= 10; ++n) ASSERT_NE(bound(n), "");
+  EXPECT_TRUE(handle(from(11, discover())).empty());
+  EXPECT_EQ(counts().no_address, 1u);
+  EXPECT_EQ(bound(1), "10.9.0.10");
+}
+
+TEST_F(RangesTest, DiscoversOfRandomClientsStarveNobodyForLong) {
+  for (unsigned n = 1000; n < 1100; ++n) static_cast<void>(offered(n));
+  EXPECT_EQ(offered(1), "");
+  now_ += kFirmOffer;
+  EXPECT_NE(bound(1), "");
+}
+
+TEST_F(RangesTest, AFloodOnOneLinkLeavesTheOtherServedAndIsNotParsed) {
+  for (unsigned n = 0; n < kBurstPerLink + 500; ++n) static_cast<void>(handle(from(n, discover())));
+  EXPECT_EQ(statistics().dropped_rate_limited, 500u);
+  EXPECT_EQ(counts().discover, kBurstPerLink);
+  now_ += kOfferTime;
+  EXPECT_NE(offered(1, kOtherBridge), "");
+}
+
+TEST_F(RangesTest, TooManyThatWaitAreDropped) {
+  change([](Pool& p) { p.range = {ip("10.9.0.10"), ip("10.9.255.250")}; });
+  for (unsigned n = 0; n < kMaxWaiting + 10; ++n) {
+    static_cast<void>(handle_relayed(relayed(from(n, discover().add(80, {})))));
+    now_ += milliseconds{1};
+  }
+  EXPECT_EQ(all_commits_.size(), kMaxWaiting);
+  EXPECT_EQ(statistics().dropped_uncommitted, 10u);
+  static_cast<void>(answer({{1, true}}));
+  static_cast<void>(handle_relayed(relayed(from(99'999, discover().add(80, {})))));
+  EXPECT_EQ(commits_.size(), 1u);
+}
+
+// --- Relays
+
+TEST_F(RangesTest, ARelayIsAnsweredWhereItAskedFromByTheHostsRoutes) {
+  const auto offer = handle_relayed(relayed(from(1, discover().add(82, {1, 2, 'a', 'b'}))));
+  ASSERT_EQ(offer.size(), 1u);
+  EXPECT_EQ(offer[0].reply.type(), kOffer);
+  EXPECT_EQ(offer[0].reply.giaddr, ip("192.0.2.7"));
+  const auto& o = offer[0].outgoing;
+  EXPECT_EQ(std::tuple(o.from, o.to, o.ifindex, o.port), std::tuple(ip("10.9.0.1"), ip("192.0.2.7"), 0u, 67u));
+  static_cast<void>(handle_relayed(relayed(from(1, select("10.9.0.10")))));
+  EXPECT_EQ(commits_.at(0).lease.ifindex, 0u);
+  EXPECT_EQ(done().at(0).outgoing.to, ip("192.0.2.7"));
+}
+
+TEST_F(RangesTest, StrangersAndTheirRelaysAreDroppedUnparsed) {
+  EXPECT_TRUE(handle_relayed(relayed(from(1, discover())), "192.0.2.8").empty());
+  EXPECT_TRUE(handle(from(1, discover()), 3).empty());
+  EXPECT_EQ(statistics().dropped_unknown_interface, 2u);
+  EXPECT_EQ(statistics().discover, 0u);
+  EXPECT_TRUE(handle_relayed(relayed(from(1, discover()), "192.0.2.8")).empty());  // a giaddr that isn't listed
+  EXPECT_EQ(statistics().dropped_not_ours, 1u);
+}
+
+TEST_F(RangesTest, NoClientOfALinkIsARelay) {
+  EXPECT_TRUE(handle(relayed(from(1, discover())), kBridge, "192.0.2.7").empty());
+  EXPECT_EQ(statistics().dropped_not_ours, 1u);
+}
+
+TEST_F(RangesTest, ARelayMayAskFromAnotherOfItsAddresses) {
+  change([](Pool& p) { p.relays.push_back(ip("192.0.2.8")); });
+  EXPECT_EQ(handle_relayed(relayed(from(1, discover())), "192.0.2.8").size(), 1u);
+}
+
+TEST_F(RangesTest, OfSeveralNetworksTheRelaysWordChooses) {
+  auto lab = pool();
+  lab.network = lab.settings.network = "lab";
+  lab.settings.gateway = ip("10.8.0.1");
+  lab.range = {ip("10.8.0.10"), ip("10.8.0.19")};
+  lab.links = {};
+  lab.relays = pool_.relays = {ip("192.0.2.7"), ip("10.9.0.2")};
+  apply({.snapshot = false, .upserts = {}, .removed_ifindexes = {}, .pools = {pool_, lab}});
+  const auto given = [&](RequestBytes request, const char* relay = "192.0.2.7") {
+    const auto sent = handle_relayed(relayed(from(1, std::move(request)), relay), relay);
+    return sent.empty() ? std::string{} : sent[0].reply.yiaddr.to_string();
+  };
+  EXPECT_EQ(given(discover().add(82, Bytes{5, 4} + octets(ip("10.8.0.0")))), "10.8.0.10");
+  EXPECT_EQ(given(discover().add(118, octets(ip("10.8.0.0")))), "10.8.0.10");
+  EXPECT_EQ(given(discover().add(118, octets(ip("10.8.0.0"))).add(82, Bytes{5, 4} + octets(ip("10.9.0.0")))),
+            "10.9.0.10");
+  EXPECT_EQ(given(discover(), "10.9.0.2"), "10.9.0.10");
+  EXPECT_EQ(given(discover()), "");  // 192.0.2.7 is in neither
+  EXPECT_EQ(given(discover().add(118, octets(ip("172.16.0.0")))), "");
+}
+
+TEST_F(RangesTest, RenewalsPastTheRelayCountFromTheirOwnAddressOnly) {
+  static_cast<void>(handle_relayed(relayed(from(1, discover().add(80, {})))));
+  static_cast<void>(done());
+  now_ += seconds{1800};
+  static_cast<void>(handle(from(1, renewing("10.9.0.10")), 3, "10.9.0.10", "10.9.0.1"));
+  ASSERT_EQ(commits_.size(), 1u);
+  const auto ack = done();
+  ASSERT_EQ(ack.size(), 1u);
+  EXPECT_EQ(std::tuple(ack[0].outgoing.to, ack[0].outgoing.ifindex), std::tuple(ip("10.9.0.10"), 0u));
+  // Another client, another address, from an address without a lease, from one of a shared link.
+  ASSERT_EQ(bound(2), "10.9.0.11");
+  EXPECT_TRUE(handle(from(2, renewing("10.9.0.10")), 3, "10.9.0.10").empty());
+  EXPECT_TRUE(handle(from(1, renewing("10.9.0.11")), 3, "10.9.0.10").empty());
+  EXPECT_TRUE(handle(from(1, renewing("10.9.0.15")), 3, "10.9.0.15").empty());
+  EXPECT_TRUE(handle(from(2, renewing("10.9.0.11")), 3, "10.9.0.11").empty());
+  EXPECT_TRUE(commits_.empty());
+  EXPECT_EQ(std::tuple(statistics().dropped_not_ours, statistics().dropped_unknown_interface), std::tuple(2u, 2u));
+  // A release as well, and one that is refused is told where it can be reached.
+  change([](Pool& p) { p.excluded = {{ip("10.9.0.10"), ip("10.9.0.10")}}; });
+  const auto nak = handle(from(1, renewing("10.9.0.10")), 3, "10.9.0.10");
+  ASSERT_EQ(nak.size(), 1u);
+  EXPECT_EQ(std::tuple(nak[0].outgoing.to, nak[0].outgoing.ifindex), std::tuple(ip("10.9.0.10"), 0u));
+  static_cast<void>(handle(from(1, release("10.9.0.10")), 3, "10.9.0.10"));
+  EXPECT_EQ(commits_.at(0).lease.state, LeaseState::released);
+}
+
+TEST_F(RangesTest, ARelaysRateIsThatOfASite) {
+  unsigned offers = 0;
+  for (unsigned i = 0; i < 30'000; ++i) offers += handle_relayed(relayed(from(i % 8, discover()))).empty() ? 0 : 1;
+  EXPECT_EQ(offers, 30'000u);
+}
+
+}  // namespace
+}  // namespace vrouter::dhcp
