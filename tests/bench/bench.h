@@ -28,6 +28,15 @@ struct Sizes {
   Milliseconds rest = 500ms;                  // between two of them: the walks over the connections go on for a while
   int flows = 20000;                          // new connections of a round
   std::vector<int> storms{100, 1000, 10000};  // guests that boot at the same time
+  struct {
+    int clients = 10000;
+    int rounds = 5;
+    int seconds = 3;            // of a trial
+    int lowest = 50;            // exchanges a second: where the search for a server's best rate begins
+    int highest = 51200;        // and where it ends
+    int common = 2000;          // a rate at which their CPU is compared
+    bool must_be_there = true;  // perfdhcp and the peers: it is an error if one is missing
+  } dhcp{};
 };
 
 // So small that it shows only whether the bench runs.
@@ -45,7 +54,9 @@ inline const Sizes kQuick{
     .reloads = 2,
     .rest = 20ms,
     .flows = 500,
-    .storms = {10, 60}};
+    .storms = {10, 60},
+    .dhcp = {
+        .clients = 100, .rounds = 1, .seconds = 1, .lowest = 50, .highest = 100, .common = 50, .must_be_there = false}};
 
 void add_guest(const Sizes& sizes, Report& report);
 void cold_start(const Sizes& sizes, Report& report);
@@ -55,5 +66,6 @@ void throughput(const Sizes& sizes, Report& report);
 void policy(const Sizes& sizes, Report& report);
 void policy_throughput(const Sizes& sizes, Report& report);
 void boot_storm(const Sizes& sizes, Report& report);
+void dhcp(const Sizes& sizes, Report& report);
 
 }  // namespace vrouter::bench

@@ -8,12 +8,48 @@
 
 #include "tests/bench/cpu.h"
 #include "tests/bench/dhcp_client.h"
+#include "tests/bench/perfdhcp.h"
 #include "tests/lab/lib/frames.h"
 
 namespace vrouter::bench {
 namespace {
 
 using ::testing::DoubleNear;
+
+constexpr auto kPrinted = R"(Running: perfdhcp -4 -l eth0 -r 500 -R 10000 -p 4 192.0.2.1
+***Rate statistics***
+Rate: 395.101 4-way exchanges/second, expected rate: 500
+
+***Statistics for: DISCOVER-OFFER***
+sent packets: 2000
+received packets: 1985
+drops: 14
+drops ratio: 0.70035 %
+
+***Statistics for: REQUEST-ACK***
+sent packets: 1985
+received packets: 1960
+drops: 8
+drops ratio: 0.403 %
+)";
+
+TEST(Perfdhcp, CountsWholeExchangesOfThoseThatWereBegun) {
+  const auto read = read_perfdhcp(kPrinted, 4);
+  EXPECT_EQ(read.discovers, 2000);
+  EXPECT_EQ(read.offers, 1985);
+  EXPECT_EQ(read.acks, 1960);
+  EXPECT_DOUBLE_EQ(read.rate(), 490);
+  EXPECT_THAT(read.loss(), DoubleNear(0.02, 1e-9));
+}
+
+TEST(Perfdhcp, SaysWhatItPrintedInsteadOfFigures) {
+  try {
+    static_cast<void>(read_perfdhcp("bind: Address already in use", 4));
+    FAIL();
+  } catch (const lab::LabError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("Address already in use"));
+  }
+}
 
 constexpr MacAddress kMac{{0x52, 0x54, 0x01, 0, 0, 7}};
 constexpr std::size_t kHeaders = 10 + 14 + 20 + 8;  // virtio's, Ethernet's, IP's and UDP's
