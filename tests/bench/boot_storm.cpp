@@ -14,7 +14,6 @@ namespace {
 constexpr double kMaxFourWay = 1000;     // ms, issue 5
 constexpr double kMaxProportional = 96;  // MiB
 constexpr auto kGiveUp = 60s;
-constexpr auto kSettled = 3s;  // what the start took is given back by then
 
 struct Kind {
   std::string name;
@@ -49,16 +48,16 @@ void begin_storm(Stage& stage, const Kind& kind, Report& report) {
 }
 
 // Memory in MiB, Pss summed: what the processes share counts once.
-double with_guests(int guests, Report& report) {
+double with_guests(int guests, Milliseconds settled, Report& report) {
   Stage stage{guests, 0};
   stage.daemon->set_config(config_with_guests({.guests = guests}, false));
   stage.daemon->start(60s);
   stage.use_disk();
-  std::this_thread::sleep_for(kSettled);
+  std::this_thread::sleep_for(settled);
   begin_storm(stage, {"within a second", 1000ms}, report);
   stage.daemon->stop();
   stage.daemon->start(60s);
-  std::this_thread::sleep_for(kSettled);
+  std::this_thread::sleep_for(settled);
   const auto before = stage.memory();
   begin_storm(stage, {"at once", 0ms}, report);
   const auto after = stage.memory();
@@ -76,7 +75,7 @@ double with_guests(int guests, Report& report) {
 void boot_storm(const Sizes& sizes, Report& report) {
   double smallest = 0, largest = 0;
   for (const auto guests : sizes.storms) {
-    largest = with_guests(guests, report);
+    largest = with_guests(guests, sizes.settled, report);
     if (smallest == 0) smallest = largest;
   }
   const auto more = sizes.storms.back() - sizes.storms.front();
