@@ -2,6 +2,8 @@
 // What `./dev bench` measures: a function for each word that it takes. Everything happens in namespaces of its own.
 #pragma once
 
+#include <vector>
+
 #include "tests/bench/report.h"
 #include "tests/bench/tenants.h"
 #include "tests/lab/lib/error.h"
@@ -22,25 +24,41 @@ struct Sizes {
   int rounds = 15;      // of throughput, each contestant once in each
   Milliseconds round = 400ms;
   Tenants tenants{.guests = 10000, .groups = 200, .rules = 2000};
-  int reloads = 15;           // of one rule's change
-  Milliseconds rest = 500ms;  // between two of them: the walks over the connections go on for a while
-  int flows = 20000;          // new connections of a round
+  int reloads = 15;                           // of one rule's change
+  Milliseconds rest = 500ms;                  // between two of them: the walks over the connections go on for a while
+  int flows = 20000;                          // new connections of a round
+  std::vector<int> storms{100, 1000, 10000};  // guests that boot at the same time
+  Milliseconds settled = 3s;                  // after a start: what it took is given back by then
+  struct {
+    int clients = 10000;
+    int rounds = 5;
+    int seconds = 3;            // of a trial
+    int lowest = 50;            // exchanges a second: where the search for a server's best rate begins
+    int highest = 51200;        // and where it ends
+    int common = 2000;          // a rate at which their CPU is compared
+    bool must_be_there = true;  // perfdhcp and the peers: it is an error if one is missing
+  } dhcp{};
 };
 
 // So small that it shows only whether the bench runs.
-inline constexpr Sizes kQuick{.crowd = 60,
-                              .few = 6,
-                              .adds = 20,
-                              .processes = 3,
-                              .starts = 1,
-                              .repairs = 2,
-                              .linear = 20,
-                              .rounds = 1,
-                              .round = 60ms,
-                              .tenants = {.guests = 200, .groups = 10, .rules = 50},
-                              .reloads = 2,
-                              .rest = 20ms,
-                              .flows = 500};
+inline const Sizes kQuick{
+    .crowd = 60,
+    .few = 6,
+    .adds = 20,
+    .processes = 3,
+    .starts = 1,
+    .repairs = 2,
+    .linear = 20,
+    .rounds = 1,
+    .round = 60ms,
+    .tenants = {.guests = 200, .groups = 10, .rules = 50},
+    .reloads = 2,
+    .rest = 20ms,
+    .flows = 500,
+    .storms = {10, 60},
+    .settled = 100ms,
+    .dhcp = {
+        .clients = 100, .rounds = 1, .seconds = 1, .lowest = 50, .highest = 50, .common = 50, .must_be_there = false}};
 
 void add_guest(const Sizes& sizes, Report& report);
 void cold_start(const Sizes& sizes, Report& report);
@@ -49,5 +67,7 @@ void repair(const Sizes& sizes, Report& report);
 void throughput(const Sizes& sizes, Report& report);
 void policy(const Sizes& sizes, Report& report);
 void policy_throughput(const Sizes& sizes, Report& report);
+void boot_storm(const Sizes& sizes, Report& report);
+void dhcp(const Sizes& sizes, Report& report);
 
 }  // namespace vrouter::bench

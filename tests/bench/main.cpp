@@ -29,6 +29,8 @@ constexpr std::array kBenches{
     Bench{"throughput", "beside plain forwarding, masquerading and iptables", throughput},
     Bench{"policy", "2,000 rules over ten thousand guests: load, change a rule, change a guest's groups", policy},
     Bench{"policy-throughput", "with that policy, beside the same as linear iptables rules", policy_throughput},
+    Bench{"boot-storm", "ten thousand guests that ask for their addresses in the same second, and memory", boot_storm},
+    Bench{"dhcp", "leases of a range through a relay, beside Kea and dnsmasq", dhcp},
 };
 
 int usage() {

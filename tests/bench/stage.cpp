@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/bench/stage.h"
 
-#include <unistd.h>
-
-#include <filesystem>
 #include <numeric>
 
 #include "tests/lab/lib/paths.h"
 
 namespace vrouter::bench {
 
-namespace fs = std::filesystem;
 using lab::LabError;
 using namespace std::chrono_literals;
 
@@ -31,10 +27,9 @@ Stage::Stage(int guests, int sampled, const std::string& more_config) : guests_{
   daemon = std::make_unique<lab::Daemon>(host, options);
 }
 
+// What the daemon stands on goes after it.
 Stage::~Stage() {
   daemon.reset();
-  std::error_code ignored;
-  if (!disk_.empty()) fs::remove_all(disk_, ignored);
 }
 
 void Stage::populate(const std::function<config::Guest(int)>& guest) {
@@ -47,9 +42,10 @@ void Stage::populate(const std::function<config::Guest(int)>& guest) {
 
 void Stage::use_disk() {
   if (daemon->running()) daemon->stop();
-  disk_ = lab::binary_directory() + "/bench-state-" + std::to_string(::getpid());
-  fs::create_directories(disk_);
-  host.must("cp -a " + daemon->state_dir() + "/. " + disk_ + "/ && mount --bind " + disk_ + " " + daemon->state_dir());
+  const auto state = daemon->state_dir(), before = state + "-before";
+  host.must("cp -a " + state + " " + before);
+  disk_ = std::make_unique<StateDisk>(host, state);
+  host.must("cp -a " + before + "/. " + state + "/");
   daemon->start(60s);
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "tests/bench/disk.h"
 #include "tests/lab/lib/daemon.h"
 #include "tests/lab/lib/frame_guest.h"
 #include "tests/lab/lib/servers.h"
@@ -32,6 +33,8 @@ class Stage {
   void use_disk();
   [[nodiscard]] lab::Memory memory() const;
   [[nodiscard]] int guests() const { return guests_; }
+  // The TAPs of all but the sampled.
+  [[nodiscard]] lab::TapFleet& fleet() { return *fleet_; }
 
   lab::Namespace host{"host"};
   lab::Namespace world{"world"};
@@ -42,7 +45,7 @@ class Stage {
  private:
   int guests_;
   std::unique_ptr<lab::TapFleet> fleet_;
-  std::string disk_;
+  std::unique_ptr<StateDisk> disk_;
 };
 
 }  // namespace vrouter::bench

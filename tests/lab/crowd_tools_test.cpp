@@ -2,6 +2,7 @@
 // What tests of many guests are made with: fleets of TAPs, guests of frames alone, and an ear on the kernel.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "tests/lab/lib/frame_guest.h"
 #include "tests/lab/lib/kernel_watch.h"
@@ -10,6 +11,7 @@
 namespace vrouter::lab {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Kind = KernelChange::Kind;
 
@@ -23,6 +25,20 @@ TEST(TapFleet, HoldsItsTapsOpenAndLeavesThemBehind) {
   }
   EXPECT_THAT(host.must("ip link show t1"), HasSubstr("NO-CARRIER"));
   EXPECT_EQ(host.must("ip -o link show type tun | wc -l"), "3\n");
+}
+
+TEST(TapFleet, LetsItsTapsBeUsedInTheOrderOfTheirNames) {
+  Namespace host{"host"};
+  TapFleet fleet{host, {"t0", "t1"}};
+  host.must("ip link set t1 up");
+  // Of the two only t1 is up: the other refuses a frame (EIO).
+  std::vector<bool> taken;
+  fleet.run([&](std::span<const UniqueFd> taps) {
+    const std::vector<std::uint8_t> frame(74, 0);
+    for (const auto& tap : taps) taken.push_back(::write(tap.get(), frame.data(), frame.size()) > 0);
+  });
+  EXPECT_THAT(taken, ElementsAre(false, true));
+  EXPECT_THROW(fleet.run([](std::span<const UniqueFd>) { throw LabError{"no"}; }), LabError);
 }
 
 TEST(TapFleet, SaysWhyItCannotBe) {

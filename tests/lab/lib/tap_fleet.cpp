@@ -7,6 +7,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
 #include "tests/lab/lib/tap.h"
 
 namespace vrouter::lab {
@@ -45,10 +49,45 @@ std::vector<UniqueFd> open_all(const std::vector<std::string>& names) {
 
 }  // namespace
 
-TapFleet::TapFleet(const Namespace& where, std::vector<std::string> names) {
+// What the holder is to do, until it is told to end.
+class TapFleet::Orders {
+ public:
+  using Order = std::packaged_task<void(std::span<const UniqueFd>)>;
+
+  void add(Order order) {
+    const std::lock_guard lock{mutex_};
+    waiting_.push_back(std::move(order));
+    news_.notify_one();
+  }
+  void end() {
+    const std::lock_guard lock{mutex_};
+    ended_ = true;
+    news_.notify_one();
+  }
+  void obey(std::span<const UniqueFd> taps) {
+    std::unique_lock lock{mutex_};
+    for (;;) {
+      news_.wait(lock, [this] { return ended_ || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      auto order = std::move(waiting_.front());
+      waiting_.pop_front();
+      lock.unlock();
+      order(taps);
+      lock.lock();
+    }
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable news_;
+  std::deque<Order> waiting_;
+  bool ended_ = false;
+};
+
+TapFleet::TapFleet(const Namespace& where, std::vector<std::string> names) : orders_{std::make_unique<Orders>()} {
   std::promise<void> made;
   auto ready = made.get_future();
-  holder_ = std::thread{[&where, names = std::move(names), made = std::move(made), end = end_.get_future()]() mutable {
+  holder_ = std::thread{[&where, names = std::move(names), made = std::move(made), orders = orders_.get()]() mutable {
     std::vector<UniqueFd> held;
     try {
       where.join_this_thread();
@@ -58,20 +97,27 @@ TapFleet::TapFleet(const Namespace& where, std::vector<std::string> names) {
     } catch (...) {
       made.set_exception(std::current_exception());
     }
-    end.wait();
+    orders->obey(held);
   }};
   try {
     ready.get();
   } catch (...) {
-    end_.set_value();
+    orders_->end();
     holder_.join();
     throw;
   }
 }
 
 TapFleet::~TapFleet() {
-  end_.set_value();
+  orders_->end();
   holder_.join();
+}
+
+void TapFleet::run(const Work& work) {
+  Orders::Order order{work};
+  auto done = order.get_future();
+  orders_->add(std::move(order));
+  done.get();
 }
 
 }  // namespace vrouter::lab
