@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "dhcp/rebuilt.h"
+
 namespace vrouter::router {
 
 using dhcp::Lease;
@@ -57,6 +59,10 @@ std::vector<Lease> LeaseBook::use(std::vector<dhcp::Pool> pools) {
     auto& network = networks_[pool.network];
     for (std::size_t i = 0; i < pool.reservations.size(); ++i) network.reserved[pool.reservations[i].address] = i;
     network.use.size = size_of(pool);
+    // What is reserved is nobody else's, whether its client is there or not.
+    for (const auto& reservation : pool.reservations) {
+      if (for_anybody(pool, reservation.address)) --network.use.size;
+    }
     network.pool = std::move(pool);
   }
   std::vector<Lease> outside;
@@ -174,7 +180,7 @@ std::optional<std::string> LeaseBook::untimely(const Network& network, const Lea
 std::optional<std::string> LeaseBook::taken(const Network&, const Lease& lease, BootTime now) const {
   const auto known = leases_.find(lease.address);
   const bool had = known != leases_.end() && holds(known->second, now);
-  const bool own = had && known->second.client == lease.client;
+  const bool own = had && dhcp::may_be(known->second, lease.client, lease.ifindex);
   if (const auto held = held_.find(lease.address); held != held_.end() && held->second.client != lease.client)
     return "it is on its way to another client";
   switch (lease.state) {
@@ -278,6 +284,7 @@ void LeaseBook::take_out(const Lease& lease) {
 void LeaseBook::count(const Lease& lease, std::int64_t by) {
   const auto network = networks_.find(lease.network);
   if (network == networks_.end() || !for_anybody(network->second.pool, lease.address)) return;
+  if (reserved(network->second, lease.address) != nullptr) return;
   auto& use = network->second.use;
   if (lease.state == LeaseState::bound) use.bound += static_cast<std::uint64_t>(by);
   if (lease.state == LeaseState::declined) use.resting += static_cast<std::uint64_t>(by);

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "dhcp/rebuilt.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
 
@@ -104,10 +105,11 @@ void Router::rebuild_leases() {
         Lease lease{.network = guest->network,
                     .address = one->address,
                     .ifindex = link->second,
-                    .client = {one->mac, {}},
+                    .client = {one->mac, {dhcp::kUnknownId.begin(), dhcp::kUnknownId.end()}},
                     .host_name = {},
                     .state = LeaseState::bound,
                     .expires = BootClock::now() + pool->settings.lease_time};
+        if (pool->identity == config::Identity::mac) lease.client.client_id.clear();
         if (book_.load(lease)) rebuilt.push_back(std::move(lease));
       }
     }
@@ -180,7 +182,7 @@ LeaseView Router::view_of(const Lease& lease) const {
   shown.dynamic = true;
   shown.address = lease.address;
   shown.client = lease.client.hardware;
-  shown.client_id = hex(lease.client.client_id);
+  if (!std::ranges::equal(lease.client.client_id, dhcp::kUnknownId)) shown.client_id = hex(lease.client.client_id);
   shown.host_name = lease.host_name;
   shown.dns_name = services_.tables().name_of_lessee(lease.address);
   shown.state = lease.state;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
 #include <iterator>
+#include <set>
 #include <span>
 
 #include "config/merged_dhcp.h"
@@ -40,6 +41,17 @@ bool only_renews(const Lease& before, const Lease& after) {
   auto same = before;
   same.expires = after.expires;
   return same == after;
+}
+
+// Networks of these whose range has no address free.
+std::set<std::string> full_among(const LeaseBook& book, const std::vector<dhcp::Commit>& commits) {
+  std::set<std::string> seen, full;
+  for (const auto& [id, lease] : commits) {
+    if (!seen.insert(lease.network).second) continue;
+    const auto use = book.use_of(lease.network);
+    if (use.bound + use.resting >= use.size) full.insert(lease.network);
+  }
+  return full;
 }
 
 std::string text_of(const Lease& lease, const std::string& link) {
@@ -216,6 +228,7 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
     return services_.committed(results);
   }
   const auto now = BootClock::now();
+  const auto full_before = full_among(book_, commits);
   std::vector<Lease> changed;
   std::vector<Lease> ended;
   for (const auto& commit : commits) {
@@ -226,6 +239,12 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
   }
   if (!ended.empty()) end_leases(std::move(ended));
   const bool in_force = enter_leases(changed);
+  for (const auto& network : full_among(book_, commits)) {
+    if (full_before.contains(network)) continue;
+    for (const auto& warning : range_warnings()) {
+      if (warning.find(" of network " + network + " ") != warning.npos && lease_log_.take(now)) log_warning(warning);
+    }
+  }
   for (const auto& commit : commits) results.push_back({commit.id, in_force});
   services_.committed(results);
   wait_for_lease_end();
