@@ -107,6 +107,7 @@ TEST_F(Relayed, AnUnlistedRelayAndAGuestAsRelayGetNothing) {
       "ip link set v0 up && ip link set v1 up && (timeout 4 dhcrelay -4 -d --no-pid "
       "-id v0 -iu eth0 10.9.0.1 & sleep 1; busybox udhcpc -f -n -q -i v1 -t 2 -T 1; wait) 2>&1",
       15s);
+  EXPECT_THAT(udhcpc.out, HasSubstr("Forwarded BOOTREQUEST")) << udhcpc.to_string();
   EXPECT_THAT(udhcpc.out, HasSubstr("no lease")) << udhcpc.to_string();
   EXPECT_THAT(leases(), Not(HasSubstr("10.9.0.10")));
 }

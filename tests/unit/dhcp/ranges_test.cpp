@@ -333,7 +333,8 @@ TEST_F(RangesTest, ARebuiltLeaseIsOfItsHardwareAddress) {
   EXPECT_EQ(done().at(0).reply.type(), kAck);
   // It has one; the other waits for whoever else speaks from there.
   EXPECT_EQ(handle(from(1, discover().add(61, said))).at(0).reply.yiaddr, ip("10.9.0.16"));
-  EXPECT_EQ(handle(from(1, discover().add(61, Bytes{1, 9}))).at(0).reply.yiaddr, ip("10.9.0.15"));
+  EXPECT_EQ(handle(from(1, discover().add(61, Bytes{1, 9}).add_ip(50, "10.9.0.15"))).at(0).reply.yiaddr,
+            ip("10.9.0.15"));
 }
 
 // dhcpcd 9.4.1 after rapid commit: neither option 50 nor 54.
