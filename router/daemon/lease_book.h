@@ -51,6 +51,7 @@ class LeaseBook {
   [[nodiscard]] std::vector<dhcp::Lease> expire(BootTime now);
   [[nodiscard]] std::optional<BootTime> next_expiry() const;
 
+  [[nodiscard]] bool is_held(const address_v4& address) const { return held_.contains(address); }  // on its way
   [[nodiscard]] const dhcp::Lease* find(const address_v4& address) const;
   [[nodiscard]] const std::map<address_v4, dhcp::Lease>& all() const noexcept { return leases_; }
   // Of the addresses that anybody may get.

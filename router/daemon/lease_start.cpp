@@ -185,9 +185,9 @@ LeaseView Router::view_of(const Lease& lease) const {
   shown.dns_name = services_.tables().name_of_lessee(lease.address);
   shown.state = lease.state;
   const bool timed = lease.state == LeaseState::bound || lease.state == LeaseState::declined;
-  if (timed && lease.expires != BootTime::max()) {
+  if (lease.expires != BootTime::max()) {
     const auto left = std::chrono::duration_cast<std::chrono::seconds>(lease.expires - BootClock::now());
-    shown.expires_in = std::max(left, std::chrono::seconds{0});
+    shown.expires_in = timed ? std::max(left, std::chrono::seconds{0}) : std::min(left, std::chrono::seconds{0});
   }
   return shown;
 }

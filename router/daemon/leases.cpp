@@ -4,6 +4,7 @@
 // a client that has heard of its address can use it.
 #include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
 #include <iterator>
 #include <span>
 
@@ -180,6 +181,7 @@ void Router::on_commits(std::vector<dhcp::Commit> commits) {
   for (auto& commit : commits) {
     auto why = !lease_store_ || stopped_ ? std::optional<std::string>{"leases can't be written"}
                                          : book_.refusal(commit.lease, now);
+    if (!why) why = over_quota(commit.lease);
     if (why) {
       log_debug("no lease of " + text_of(commit.lease, link_of(commit.lease)) + ": " + *why);
       refused.push_back({commit.id, false});
@@ -193,6 +195,37 @@ void Router::on_commits(std::vector<dhcp::Commit> commits) {
   if (taken.empty()) return;
   lease_store_->commit(std::move(leases), {}, io_,
                        [this, taken = std::move(taken)](const state::Committed& done) { on_written(taken, done); });
+}
+
+// What one port of a bridge may have, so that a guest that makes up stations leaves some for the others. Of a station
+// that the bridge has never heard there can be no client: the frame that asked came from another. Who has a lease keeps
+// it, and counts.
+std::optional<std::string> Router::over_quota(const Lease& lease) {
+  const auto* known = book_.find(lease.address);
+  const bool renews = known != nullptr && known->state == LeaseState::bound && known->client == lease.client;
+  if (lease.ifindex == 0 || lease.state != LeaseState::bound) return std::nullopt;
+  const auto* link = plane_.observed().link(lease.ifindex);
+  const auto most = config_.networks.at(lease.network).dhcp.leases_per_port;
+  if (link == nullptr || link->kind != "bridge" || most == 0) return std::nullopt;
+  const auto port = plane_.bridge_port(lease.ifindex, lease.client.hardware);
+  if (!port && !renews && port.error().code == ENOENT) return "the bridge knows no such station";
+  if (!port) return std::nullopt;  // a kernel that can't say: then there is no bound
+  const auto left = ports_of_.find(lease.address);
+  const auto& on_port = leases_on_[{lease.ifindex, *port}];
+  const bool counted = left != ports_of_.end() && left->second == std::pair{lease.ifindex, *port};
+  if (!counted && !renews && on_port.size() >= most) {
+    std::erase_if(leases_on_[{lease.ifindex, *port}], [this](const address_v4& address) {
+      const auto* held = book_.find(address);
+      return !book_.is_held(address) &&
+             (held == nullptr || (held->state != LeaseState::bound && held->state != LeaseState::declined));
+    });
+    if (on_port.size() >= most)
+      return "its port of the bridge has " + std::to_string(most) + " addresses already (dhcp.leases_per_port)";
+  }
+  if (left != ports_of_.end()) leases_on_[left->second].erase(lease.address);
+  ports_of_.insert_or_assign(lease.address, std::pair{lease.ifindex, *port});
+  leases_on_[{lease.ifindex, *port}].insert(lease.address);
+  return std::nullopt;
 }
 
 void Router::heard_of_leases(const state::Committed& done) {
