@@ -39,6 +39,8 @@ class LeaseBook {
   void hold(const dhcp::Lease& lease);
   // Those that end with it are handed back, ended: another lease of the same client.
   struct Kept {
+    // The networks, or the links, changed while it was on its way: it doesn't count, and the disk is to have `before`.
+    bool homeless = false;
     std::optional<dhcp::Lease> before;  // of that address
     std::vector<dhcp::Lease> ended;
   };
@@ -54,12 +56,13 @@ class LeaseBook {
   [[nodiscard]] bool is_held(const address_v4& address) const { return held_.contains(address); }  // on its way
   [[nodiscard]] const dhcp::Lease* find(const address_v4& address) const;
   [[nodiscard]] const std::map<address_v4, dhcp::Lease>& all() const noexcept { return leases_; }
-  // Of the addresses that anybody may get.
+  // Of the addresses that anybody may get: neither excluded nor reserved.
   struct Use {
     std::uint64_t size = 0, bound = 0, resting = 0;
   };
   [[nodiscard]] Use use_of(const std::string& network) const;
-  [[nodiscard]] bool is_for_anybody(const std::string& network, const address_v4& address) const;
+  // Whether a client may get it: it is in the range and not excluded, or reserved.
+  [[nodiscard]] bool gives(const std::string& network, const address_v4& address) const;
   // A link that has another number now: its leases, as they are from now on.
   [[nodiscard]] std::vector<dhcp::Lease> move(unsigned from, unsigned to);
   // Whom the address is kept for, if this is that client.
@@ -73,9 +76,12 @@ class LeaseBook {
   };
   struct Held {
     dhcp::Client client;
+    unsigned ifindex = 0;
     unsigned times = 0;  // on their way at once
   };
-  [[nodiscard]] const config::Reservation* reserved(const Network& network, const address_v4& address) const;
+  [[nodiscard]] static const config::Reservation* reserved(const Network& network, const address_v4& address);
+  [[nodiscard]] static bool is_given(const Network& network, const address_v4& address);
+  [[nodiscard]] static bool is_for_anybody(const Network& network, const address_v4& address);
   [[nodiscard]] std::optional<std::string> misplaced(const Network& network, const dhcp::Lease& lease) const;
   [[nodiscard]] std::optional<std::string> untimely(const Network& network, const dhcp::Lease& lease,
                                                     BootTime now) const;

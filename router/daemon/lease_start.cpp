@@ -162,7 +162,7 @@ std::vector<control::RangeView> Router::range_views() const {
 std::vector<std::string> Router::range_warnings() const {
   std::vector<std::string> all;
   for (const auto& range : range_views()) {
-    if (range.bound + range.resting < range.size) continue;
+    if (range.size == 0 || range.bound + range.resting < range.size) continue;  // 0: all is reserved
     all.push_back(
         "the range " + range.range + " of network " + range.network +
         " has no address free, so new clients get no answer; make dhcp.range larger, lease_time shorter, or end "

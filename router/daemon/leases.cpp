@@ -249,17 +249,32 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
     return services_.committed(results);
   }
   const auto now = BootClock::now();
-  std::vector<Lease> changed;
-  std::vector<Lease> ended;
+  std::vector<Lease> changed, ended, as_before;
+  std::vector<address_v4> erased;
+  std::vector<std::uint64_t> kept_ids;
   for (const auto& commit : commits) {
     auto kept = book_.keep(commit.lease, now);
+    if (kept.homeless) {
+      results.push_back({commit.id, false});
+      if (kept.before) {
+        as_before.push_back(std::move(*kept.before));
+      } else {
+        erased.push_back(commit.lease.address);
+      }
+      continue;
+    }
+    kept_ids.push_back(commit.id);
     if (!kept.before || !only_renews(*kept.before, commit.lease)) tell_lease(commit.lease);
     changed.push_back(commit.lease);
     std::ranges::move(kept.ended, std::back_inserter(ended));
   }
   if (!ended.empty()) end_leases(std::move(ended));
+  if (!as_before.empty() || !erased.empty()) {
+    lease_store_->commit(std::move(as_before), std::move(erased), io_,
+                         [this](const state::Committed& undone) { heard_of_leases(undone); });
+  }
   const bool in_force = enter_leases(changed);
-  for (const auto& commit : commits) results.push_back({commit.id, in_force});
+  for (const auto id : kept_ids) results.push_back({id, in_force});
   services_.committed(results);
   wait_for_lease_end();
 }
@@ -311,6 +326,7 @@ bool Router::enter_leases(const std::vector<Lease>& leases) {
     auto& guest = desired_.guests.at(lessee->tap);
     guest.lessees.insert_or_assign(lease.address, *lessee->mac);
     auto plan = admit_lessee(desired_.host, guest, lease.address, *lessee->mac, plane_.observed());
+    for (const auto& problem : plan.problems) log_warning(problem);
     std::ranges::move(plan.operations, std::back_inserter(operations));
     entered_.insert_or_assign(lease.address, std::move(*lessee));
   }
@@ -409,7 +425,7 @@ void Router::on_probe(const dhcp::Probe& probe) {
   const auto known = std::ranges::find(shared_links_, probe.ifindex, [](const auto& entry) { return entry.second; });
   if (known == shared_links_.end() || stopped_) return;
   const auto* guest = guests_.by_tap(known->first);
-  if (guest == nullptr || !book_.is_for_anybody(guest->network, probe.address)) return;
+  if (guest == nullptr || !book_.gives(guest->network, probe.address)) return;
   const auto* neighbour = plane_.observed().neighbour(probe.ifindex, probe.address);
   const auto now = BootClock::now();
   std::erase_if(probes_, [&](const auto& asked) { return asked.second < now; });
