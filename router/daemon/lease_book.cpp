@@ -221,13 +221,23 @@ void LeaseBook::hold(const Lease& lease) {
 }
 
 void LeaseBook::give_up(const Lease& lease) {
+  settle(lease);
+}
+
+// True: it was overruled.
+bool LeaseBook::settle(const Lease& lease) {
   const auto held = held_.find(lease.address);
-  if (held != held_.end() && --held->second.times == 0) held_.erase(held);
+  if (held == held_.end()) return false;
+  const bool overruled = held->second.overruled > 0;
+  if (overruled) --held->second.overruled;
+  if (--held->second.times == 0) held_.erase(held);
+  return overruled;
 }
 
 LeaseBook::Kept LeaseBook::keep(const Lease& lease, BootTime now) {
-  give_up(lease);
   Kept kept;
+  kept.overruled = settle(lease);
+  if (kept.overruled) return kept;
   if (const auto known = leases_.find(lease.address); known != leases_.end()) kept.before = known->second;
   const auto network = networks_.find(lease.network);
   kept.homeless =
@@ -249,6 +259,10 @@ std::optional<Lease> LeaseBook::release(const address_v4& address, BootTime now)
   if (known == leases_.end()) return std::nullopt;
   auto lease = known->second;
   if (lease.state != LeaseState::bound && lease.state != LeaseState::declined) return std::nullopt;
+  if (const auto held = held_.find(address); held != held_.end()) {
+    if (held->second.client != lease.client) return std::nullopt;
+    held->second.overruled = held->second.times;
+  }
   lease.state = LeaseState::released;
   lease.expires = now;
   put(lease);
@@ -257,8 +271,10 @@ std::optional<Lease> LeaseBook::release(const address_v4& address, BootTime now)
 
 std::vector<Lease> LeaseBook::expire(BootTime now) {
   std::vector<Lease> ended;
-  while (!ends_.empty() && ends_.begin()->first <= now) {
-    auto lease = leases_.at(ends_.begin()->second);
+  for (auto next = ends_.begin(); next != ends_.end() && next->first <= now;) {
+    const auto address = (next++)->second;
+    if (held_.contains(address)) continue;
+    auto lease = leases_.at(address);
     lease.state = LeaseState::expired;
     put(lease);
     ended.push_back(std::move(lease));
@@ -267,8 +283,8 @@ std::vector<Lease> LeaseBook::expire(BootTime now) {
 }
 
 std::optional<BootTime> LeaseBook::next_expiry() const {
-  if (ends_.empty()) return std::nullopt;
-  return ends_.begin()->first;
+  const auto next = std::ranges::find_if(ends_, [&](const auto& end) { return !held_.contains(end.second); });
+  return next == ends_.end() ? std::nullopt : std::optional{next->first};
 }
 
 const Lease* LeaseBook::find(const address_v4& address) const {

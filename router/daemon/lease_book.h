@@ -3,7 +3,8 @@
 // against. Pure.
 //
 // A lease on its way to the disk holds its address already (hold()); it counts once the disk has it (keep()), and what
-// was before it comes back where that fails (give_up()). So no two clients are ever on their way to one address.
+// was before it comes back where that fails (give_up()). So no two clients are ever on their way to one address. Nor is
+// the end of a lease that is over written past one that is on its way: what the disk has last is what counts.
 #pragma once
 
 #include <cstddef>
@@ -41,15 +42,18 @@ class LeaseBook {
   struct Kept {
     // The networks, or the links, changed while it was on its way: it doesn't count, and the disk is to have `before`.
     bool homeless = false;
+    bool overruled = false;             // it was ended while on its way, so it doesn't count: the disk has the end too
     std::optional<dhcp::Lease> before;  // of that address
     std::vector<dhcp::Lease> ended;
   };
   [[nodiscard]] Kept keep(const dhcp::Lease& lease, BootTime now);
   void give_up(const dhcp::Lease& lease);
 
-  // Ends a lease, or an address's rest; nothing: it is neither bound nor does it rest.
+  // Ends a lease, or an address's rest; nothing: it is neither bound nor does it rest, or it is over already and on its
+  // way to another client.
   [[nodiscard]] std::optional<dhcp::Lease> release(const address_v4& address, BootTime now);
-  // Ends those whose time is over, and gives back what has rested long enough: as they are from now on.
+  // Ends those whose time is over, and gives back what has rested long enough: as they are from now on. An address on
+  // its way to somebody waits until that is settled.
   [[nodiscard]] std::vector<dhcp::Lease> expire(BootTime now);
   [[nodiscard]] std::optional<BootTime> next_expiry() const;
 
@@ -77,8 +81,10 @@ class LeaseBook {
   struct Held {
     dhcp::Client client;
     unsigned ifindex = 0;
-    unsigned times = 0;  // on their way at once
+    unsigned times = 0;      // on their way at once
+    unsigned overruled = 0;  // the first of them, which arrive first
   };
+  bool settle(const dhcp::Lease& lease);
   [[nodiscard]] static const config::Reservation* reserved(const Network& network, const address_v4& address);
   [[nodiscard]] static bool is_given(const Network& network, const address_v4& address);
   [[nodiscard]] static bool is_for_anybody(const Network& network, const address_v4& address);

@@ -212,6 +212,12 @@ control::Answer<LeaseView> Router::release_lease(address_v4 which, control::Peer
   }
   const auto shown = view_of(*lease);
   auto ended = book_.release(which, BootClock::now());
+  if (!ended) {
+    co_return std::unexpected(
+        Failure{FailureKind::refused,
+                "the lease of " + which.to_string() + " is over, and another client is being given it right now",
+                {}});
+  }
   log_info("lease of " + which.to_string() + " ended by command (uid " + std::to_string(peer.uid) + ")");
   std::vector<Lease> one;
   one.push_back(std::move(*ended));

@@ -246,7 +246,8 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
       book_.give_up(commit.lease);
       results.push_back({commit.id, false});
     }
-    return services_.committed(results);
+    services_.committed(results);
+    return wait_for_lease_end();
   }
   const auto now = BootClock::now();
   std::vector<Lease> changed, ended, as_before;
@@ -254,6 +255,10 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
   std::vector<std::uint64_t> kept_ids;
   for (const auto& commit : commits) {
     auto kept = book_.keep(commit.lease, now);
+    if (kept.overruled) {
+      results.push_back({commit.id, false});
+      continue;
+    }
     if (kept.homeless) {
       results.push_back({commit.id, false});
       if (kept.before) {
@@ -264,6 +269,7 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
       continue;
     }
     kept_ids.push_back(commit.id);
+    if (kept.before) tell_if_over(*kept.before, commit.lease);
     if (!kept.before || !only_renews(*kept.before, commit.lease)) tell_lease(commit.lease);
     changed.push_back(commit.lease);
     std::ranges::move(kept.ended, std::back_inserter(ended));
@@ -277,6 +283,14 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
   for (const auto id : kept_ids) results.push_back({id, in_force});
   services_.committed(results);
   wait_for_lease_end();
+}
+
+// A lease whose end waited until its address was settled, and which nobody will end any more.
+void Router::tell_if_over(const Lease& before, const Lease& after) {
+  if (before.state != LeaseState::bound || before.client == after.client) return;
+  auto over = before;
+  over.state = LeaseState::expired;
+  tell_lease(over);
 }
 
 // What the daemon itself ends: its time, the operator, another lease of the same client.

@@ -215,6 +215,7 @@ class Router final : public control::Service {
   void bring_back_lessees(const std::string& tap);
   void wait_for_lease_end();
   void tell_lease(const dhcp::Lease& lease);
+  void tell_if_over(const dhcp::Lease& before, const dhcp::Lease& after);
   void on_probe(const dhcp::Probe& probe);
   void on_neighbour(const Neighbour& neighbour);
   // lease_start.cpp
