@@ -249,6 +249,10 @@ TEST_F(LeaseBookTest, AnotherLeaseOfAClientEndsItsFirst) {
   const auto third = lease("10.9.0.12", 1, kLater);
   book.hold(third);
   EXPECT_THAT(book.keep(third, kNow).ended, IsEmpty());
+  // That somebody else has its first now changes nothing of what it has.
+  ASSERT_TRUE(put(lease("10.9.0.10", 2, kLater)));
+  ASSERT_TRUE(put(lease("10.9.0.13", 1, kLater)));
+  EXPECT_EQ(state_of("10.9.0.12"), LeaseState::released);
 }
 
 TEST_F(LeaseBookTest, ClonesOnTwoLinksAreTwoClients) {
@@ -264,6 +268,8 @@ TEST_F(LeaseBookTest, ClonesOnTwoLinksAreTwoClients) {
   book.set_links("office", {kOtherBridge});
   EXPECT_EQ(why(on(kOtherBridge, lease("10.9.0.10", 1, kLater))), "");
   EXPECT_EQ(why(on(kOtherBridge, lease("10.9.0.10", 2, kLater))), "another client has it");
+  EXPECT_EQ(why(as(LeaseState::released, on(kOtherBridge, lease("10.9.0.10", 1, kLater)))),
+            "its client doesn't have it");  // before it has asked for it there
 }
 
 TEST_F(LeaseBookTest, ReleaseEndsWhatIsBoundOrRests) {
