@@ -3,13 +3,16 @@
 // in each round is killed with SIGKILL at some moment: the whole of it, its main process alone, its DHCP service alone,
 // or the whole while it starts. Exit status 0: after each kill the daemon knew every lease whose ACK a client had, its
 // client and its end; clients that rebooted were given them again; and no address was ever given to a second client
-// while the first one's lease lasted. A seed makes the same kills again, though their times vary.
+// while the first one's lease lasted. Every other time the disk hangs before the kill: what is written by then survives
+// one, and so would an answer that did not wait for the disk. A seed makes the same kills again, though their times
+// vary.
 //
 //     clients --- 10.9.0.2 relay eth0 192.0.2.2 --- 192.0.2.1 eth0 host
 #include <fmt/format.h>
 #include <signal.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <random>
@@ -31,10 +34,13 @@ constexpr std::uint32_t kLongestCalm = 250;   // before a kill, in ms
 constexpr std::uint32_t kLongestStart = 200;  // of a start that is cut short, in ms
 // A service that dies young over and over is started again later and later, after 10 s at last.
 constexpr auto kServiceBack = 15s;
-constexpr double kLongOutage = 2;  // s; is told
+constexpr std::uint32_t kLongestHang = 150;  // of the disk, in ms
+constexpr double kLongOutage = 2;            // s; is told
 constexpr std::size_t kLogShown = 20'000;
 constexpr std::size_t kFailuresShown = 20;
 constexpr auto kState = "/run/lab/state";
+// While it exists every flush of the daemon's hangs (tests/integration/hold_fsync.cpp).
+constexpr auto kHeldDiskFile = "/run/lab/hold-disk";
 constexpr auto kServer = "192.0.2.1", kUplink = "192.0.2.2", kRelay = "10.9.0.2";
 // So narrow that released and ended addresses come round, and clients now and then find none.
 constexpr auto kConfig = R"(
@@ -71,6 +77,8 @@ class Kills {
  private:
   void wire();
   void round();
+  void hang_disk();
+  void release_disk() { std::filesystem::remove(host_.path(kHeldDiskFile)); }
   void kill_all();
   void kill_service();
   void start();
@@ -96,7 +104,7 @@ class Kills {
   std::unique_ptr<Crowd> crowd_;
   std::vector<std::string> failures_;
   std::vector<double> outages_;  // s, from a kill to the next ACK
-  int done_ = 0, whole_ = 0, main_ = 0, services_ = 0, starts_ = 0;
+  int done_ = 0, whole_ = 0, main_ = 0, services_ = 0, starts_ = 0, hangs_ = 0;
   std::size_t compared_ = 0;
 };
 
@@ -110,16 +118,20 @@ void Kills::wire() {
   disk_ = std::make_unique<bench::StateDisk>(host_, kState);
   lab::DaemonOptions options;
   options.config = kConfig;
+  options.wrapper = {"env", "LD_PRELOAD=" + lab::binary_directory() + "/tests/libhold_fsync.so",
+                     std::string{"HOLD_FSYNC="} + kHeldDiskFile};
   options.print_log = false;
   daemon_ = std::make_unique<lab::Daemon>(host_, std::move(options));
 }
 
 void Kills::round() {
   const auto how = draw(100);
+  if (draw(2) == 0) hang_disk();
   const auto killed = Clock::now();
   const char* what = "the service alone";
   if (how < 20) {
     kill_service();
+    release_disk();
   } else {
     what = how < 60 ? "the whole" : "the main process";
     if (how < 60) {
@@ -128,6 +140,7 @@ void Kills::round() {
       ++main_;
       daemon_->kill9();
     }
+    release_disk();
     start();
   }
   const auto started = Clock::now();
@@ -140,6 +153,12 @@ void Kills::round() {
   }
   ask_daemon();
   ask_clients();
+}
+
+void Kills::hang_disk() {
+  host_.write_file(kHeldDiskFile, "");
+  ++hangs_;
+  std::this_thread::sleep_for(std::chrono::milliseconds{draw(kLongestHang)});
 }
 
 // In any order, so that those who live a moment longer may act on it.
@@ -207,10 +226,11 @@ std::string Kills::progress() const {
   const auto totals = crowd_->totals();
   const auto minutes = std::chrono::duration<double>(Clock::now() - began_).count() / 60;
   return fmt::format(
-      "{} kills: {} rounds ({} whole, {} main process, {} service; {:.0f} a minute) and {} starts cut short; {} ACKs "
+      "{} kills: {} rounds ({} whole, {} main process, {} service; {:.0f} a minute), {} starts cut short, {} while the "
+      "disk hung; {} ACKs "
       "({} renewals past the relay, {} INIT-REBOOTs), {} NAKs, {} releases, {} vanished; {} leases compared; without "
       "service {:.2f} s (median), {:.2f} s at most",
-      done_ + starts_, done_, whole_, main_, services_, done_ / minutes, starts_, totals.acks, totals.renewals,
+      done_ + starts_, done_, whole_, main_, services_, done_ / minutes, starts_, hangs_, totals.acks, totals.renewals,
       totals.reboots, totals.naks, totals.releases, totals.vanished, compared_, lab::median(outages_),
       outages_.empty() ? 0.0 : *std::ranges::max_element(outages_));
 }
