@@ -163,7 +163,10 @@ Answer note(const Request& request, const Binding& binding, const address_v4& ab
 
 address_v4 server_identifier(const Request& request, const Settings& settings) noexcept {
   const bool relayed = !request.relay_address.is_unspecified();
-  return relayed && request.server_override ? *request.server_override : settings.gateway;
+  if (relayed && request.server_override) return *request.server_override;
+  // Behind a relay the gateway may be of the client's own subnet, where nobody answers ARP for it; what its relay
+  // reaches, it reaches by its relay.
+  return request.asked.is_unspecified() ? settings.gateway : request.asked;
 }
 
 bool is_for_us(const Request& request, const Settings& settings) noexcept {

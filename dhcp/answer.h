@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <expected>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "dhcp/codec.h"
@@ -40,9 +41,12 @@ struct Terms {
   address_v4 address;
   std::string_view host_name;  // option 12; empty: none
   bool behind_relay = false;   // what isn't relayed comes from such a client by the host's routes, and goes so
+  // Option 3 of whoever is behind a relay: on its link the gateway can't be met by ARP. Empty: it is told none.
+  std::span<const address_v4> routers = {};
 };
 
-// What option 54 is to say: the network's gateway, or what the relay asked for instead (RFC 5107).
+// What option 54 is to say: the network's gateway; of what came by the host's routes, the address that it was sent to;
+// or what the relay asked for instead (RFC 5107).
 [[nodiscard]] address_v4 server_identifier(const Request& request, const Settings& settings) noexcept;
 // Whether the request is meant for us: it says our identifier, or none.
 [[nodiscard]] bool is_for_us(const Request& request, const Settings& settings) noexcept;

@@ -91,6 +91,7 @@ struct Request {
   std::uint16_t seconds = 0;
   std::uint16_t flags = 0;
   std::uint16_t source_port = 68;  // UDP's: not in the message, for whoever received it to say
+  address_v4 asked;                // IP's: where it was sent to, of what came by the host's routes; else 0.0.0.0
   std::uint32_t transaction = 0;
   address_v4 client_address;  // ciaddr
   address_v4 relay_address;   // giaddr

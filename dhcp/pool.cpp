@@ -12,6 +12,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "dhcp/rebuilt.h"
+
 namespace vrouter::dhcp {
 namespace {
 
@@ -340,6 +342,19 @@ void LeaseTable::index_client(LeaseRecord& record) {
     it = both_count ? std::next(it) : by_client_.erase(it);
   }
   by_client_.insert(&record);
+}
+
+void LeaseTable::adopt(const Asker& asker, const address_v4& named, BootTime now) {
+  const Asker unknown{{asker.client.hardware, kUnknownId}, {}, asker.ifindex};
+  const auto* record = find(named);
+  if (record == nullptr || !(record->client() == unknown.client)) {
+    record = find(asker, now) == nullptr ? find(unknown, now) : nullptr;
+  }
+  if (record == nullptr || record->ifindex != asker.ifindex || !record->held(now)) return;
+  auto its = *record;
+  its.texts.assign(asker.client.client_id.begin(), asker.client.client_id.end());
+  its.id_size = static_cast<std::uint8_t>(its.texts.size());
+  put(std::move(its));
 }
 
 void LeaseTable::put(LeaseRecord record) {

@@ -110,6 +110,9 @@ class LeaseTable {
   [[nodiscard]] const LeaseRecord* find(const address_v4& address) const;
   // The asker's own lease, also one that has ended; never one on another of the pool's links.
   [[nodiscard]] const LeaseRecord* find(const Asker& asker, BootTime now) const;
+  // A rebuilt lease (rebuilt.h) becomes that of whoever asks from its hardware address on its link: of the one that
+  // names it, else of the first that has none.
+  void adopt(const Asker& asker, const address_v4& named, BootTime now);
   void put(LeaseRecord record);
   void confirm(const address_v4& address);  // what was proposed holds
   void erase(const address_v4& address);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "dhcp/counts.h"
 
@@ -26,6 +27,17 @@ bool in_prefix(const Settings& settings, const address_v4& address) {
 
 bool lists(const Pool& pool, const address_v4& relay) {
   return std::ranges::find(pool.relays, relay) != pool.relays.end();
+}
+
+// A relay that has an address of the clients' prefix is a router on their link (RFC 1542, 4.1.1 has it tell the server
+// that very address), so all of these are what option 3 means. Told from the listing and not from who relayed this
+// message, a renewal past the relay says the same as the lease did, after a restart too, and where two relays serve a
+// link the client has both. A relay that speaks from elsewhere (RFC 3527) says nothing of its address there.
+std::vector<address_v4> routers_of(const Pool& pool) {
+  std::vector<address_v4> routers;
+  std::ranges::copy_if(pool.relays, std::back_inserter(routers),
+                       [&](const address_v4& relay) { return in_prefix(pool.settings, relay); });
+  return routers;
 }
 
 }  // namespace
@@ -89,6 +101,8 @@ std::optional<Outgoing> Ranges::handle(const Datagram& datagram, const Request& 
   }
   const Visit visit{
       *range, links_.contains(datagram.ifindex) ? datagram.ifindex : 0, request, datagram.source, datagram.local, now};
+  const auto& ciaddr = request.client_address;
+  range->table.adopt(visit.asker(), ciaddr.is_unspecified() ? request.requested_address.value_or(ciaddr) : ciaddr, now);
   switch (request.type) {
     case MessageType::discover:
       return discover(visit, buffer);
@@ -100,7 +114,7 @@ std::optional<Outgoing> Ranges::handle(const Datagram& datagram, const Request& 
       end_lease(visit, request.client_address, LeaseState::released);
       return std::nullopt;
     case MessageType::decline:
-      end_lease(visit, request.requested_address.value_or(address_v4{}), LeaseState::declined);
+      decline(visit);
       return std::nullopt;
     case MessageType::bootp:
     case MessageType::offer:
@@ -328,6 +342,21 @@ std::optional<Outgoing> Ranges::inform(const Visit& visit, Buffer buffer) {
   return send_now(visit, acknowledge_inform(r, terms(visit, client), client), buffer);
 }
 
+// What a lease by rapid commit was, dhcpcd 9.4.1 has forgotten as it declines it: it says neither address nor server,
+// and would be given the same again for ever. It can only mean what it has.
+void Ranges::decline(const Visit& visit) {
+  const auto& r = visit.request;
+  if (r.requested_address || r.server_identifier) {
+    return end_lease(visit, r.requested_address.value_or(address_v4{}), LeaseState::declined);
+  }
+  const auto* record = visit.range.table.find(visit.asker(), visit.now);
+  if (record == nullptr || !record->held(visit.now) || record->ifindex != visit.ifindex) {
+    ++statistics_.dropped_not_ours;
+    return;
+  }
+  propose_end(visit, *record, LeaseState::declined);
+}
+
 // RELEASE and DECLINE count from whoever has the address, there where it has it.
 void Ranges::end_lease(const Visit& visit, const address_v4& address, LeaseState state) {
   const auto& r = visit.request;
@@ -337,7 +366,11 @@ void Ranges::end_lease(const Visit& visit, const address_v4& address, LeaseState
     ++statistics_.dropped_not_ours;
     return;
   }
-  auto lease = lease_of(*record, visit.pool().network);
+  propose_end(visit, *record, state);
+}
+
+void Ranges::propose_end(const Visit& visit, const LeaseRecord& record, LeaseState state) {
+  auto lease = lease_of(record, visit.pool().network);
   lease.state = state;
   lease.expires = state == LeaseState::declined ? visit.now + visit.pool().quarantine : visit.now;
   static_cast<void>(commits_.propose(visit.range.table, *visit.range.counts, std::move(lease), {}, visit.now));
@@ -348,7 +381,7 @@ Terms Ranges::terms(const Visit& visit, const address_v4& address) const {
   const auto it = std::ranges::find(pool.reservations, address, &config::Reservation::address);
   const bool named = it != pool.reservations.end() && !it->name.empty();
   return {&pool.settings, address, named ? std::string_view{it->name} : visit.request.host_name.text(),
-          visit.ifindex == 0};
+          visit.ifindex == 0, visit.range.routers};
 }
 
 Outgoing Ranges::encode(const Visit& visit, const SentReply& reply, Buffer buffer) const {
@@ -393,6 +426,7 @@ void Ranges::upsert(const Pool& pool) {
     commits_.void_answers(range->table);
     range->table.change(pool);
   }
+  range->routers = routers_of(pool);
   range->counts = &statistics_.networks[pool.settings.network];
 }
 

@@ -51,6 +51,7 @@ class Ranges {
   void apply(const Update& update);
 
   enum class Admission { unknown, limited, admitted };
+  [[nodiscard]] bool is_link(unsigned ifindex) const { return links_.contains(ifindex); }
   // Before anything is parsed: whether it comes from where clients of a pool are, within its rate.
   [[nodiscard]] Admission admit(const Datagram& datagram, BootTime now);
   // Of an admitted datagram. Writes the answer into `buffer`; nothing: no answer, or not yet.
@@ -75,6 +76,7 @@ class Ranges {
     explicit Range(const Pool& pool) : table{pool} {}
     LeaseTable table;
     NetworkCounts* counts = nullptr;
+    std::vector<address_v4> routers;  // of clients behind relays
     TokenBucket<kBurstOfRenewals, kRenewalsPerSecond> renewals;
   };
   struct Link {
@@ -124,6 +126,8 @@ class Ranges {
   [[nodiscard]] MaybeSent request(const Visit& visit, Buffer buffer);
   [[nodiscard]] MaybeSent refuse(const Visit& visit, Buffer buffer);
   [[nodiscard]] MaybeSent inform(const Visit& visit, Buffer buffer);
+  void decline(const Visit& visit);
+  void propose_end(const Visit& visit, const LeaseRecord& record, LeaseState state);
   void end_lease(const Visit& visit, const address_v4& address, LeaseState state);
   void bind(const Visit& visit, const address_v4& address, Buffer buffer);
 

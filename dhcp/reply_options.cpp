@@ -61,15 +61,15 @@ struct Link {
 };
 
 // Boot ROMs know no option 121, and iPXE before 2024 broadcasts every unicast frame under a /32: they get the
-// network's mask. Neither speaks to a sibling guest.
+// network's mask. Neither speaks to a sibling guest. Behind a relay there is a real subnet, whose members do.
 Link link_of(const Request& request, const Terms& terms) noexcept {
   const auto& settings = *terms.settings;
   const bool rom = is_boot_rom(request);
   Link link;
-  const bool host = settings.addressing == config::Addressing::routed && !rom;
+  const bool host = settings.addressing == config::Addressing::routed && !rom && !terms.behind_relay;
   link.prefix_length = settings.mask ? *settings.mask : host ? kHostMask : settings.prefix_length;
   const auto mask = mask_of(link.prefix_length).to_uint();
-  link.routes = !rom && (settings.gateway.to_uint() & mask) != (terms.address.to_uint() & mask);
+  link.routes = !rom && !terms.behind_relay && (settings.gateway.to_uint() & mask) != (terms.address.to_uint() & mask);
   return link;
 }
 
@@ -114,6 +114,17 @@ class Composer {
   const Settings& settings_;
   OptionList& out_;
 };
+
+constexpr std::size_t kMaxRouters = 8;  // what a client makes of more than two is anybody's guess
+
+void add_routers(const Terms& terms, Composer& options) {
+  if (!terms.behind_relay) return options.best(option::kRouter, terms.settings->gateway);
+  std::array<std::uint8_t, kMaxRouters * 4> bytes{};
+  WireWriter out{bytes};
+  for (const auto& router : terms.routers.first(std::min(terms.routers.size(), kMaxRouters))) out.u32(router.to_uint());
+  const auto size = std::min(terms.routers.size(), kMaxRouters) * 4;
+  if (size != 0) options.best(option::kRouter, std::span<const std::uint8_t>{bytes}.first(size));
+}
 
 // Some boot ROMs read a name to its NUL, others would write one behind it; who is none gets the bare name (RFC 2132,
 // 2: an option should not end with a NUL).
@@ -193,9 +204,10 @@ void add_configuration(const Request& request, const Terms& terms, Reply& reply)
   const auto via = routes_via(settings.gateway);
   const std::span<const std::uint8_t> routes{via};
   options.best(option::kSubnetMask, mask_of(link.prefix_length));
-  options.best(option::kRouter, settings.gateway);
+  add_routers(terms, options);
   if (link.routes) options.best(option::kClasslessRoutes, routes);
-  options.best(option::kDnsServer, settings.gateway);
+  // Our resolver answers nobody who isn't on a link of its own network.
+  if (!terms.behind_relay) options.best(option::kDnsServer, settings.gateway);
   // RFC 6842: the client's own identifier, so that it knows the answer is its own.
   if (!request.client_id.empty()) reply.options.add(option::kClientIdentifier, request.client_id.span());
   add_boot(request, settings, options, reply);

@@ -85,8 +85,9 @@ std::optional<Outgoing> Responder::handle(const Datagram& datagram, BootTime now
     case Ranges::Admission::admitted:
       break;
   }
-  const auto request = parse(datagram);
+  auto request = parse(datagram);
   if (!request) return std::nullopt;
+  if (!ranges_.is_link(datagram.ifindex)) request->asked = datagram.local;
   return ranges_.handle(datagram, *request, now, buffer);
 }
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "dns/nameless.h"
+
 namespace vrouter::dns {
 
 namespace {
@@ -112,23 +114,23 @@ void Names::drop(const HostKey& key) {
 }
 
 std::optional<View> Names::view(const Client& client) const {
-  const auto source = without_scope(client.source);
-  const auto [first, last] = by_ifindex_.equal_range(client.ifindex);
-  if (first == last) {
+  if (!by_ifindex_.contains(client.ifindex)) {
     // What the host asks itself comes in by its loopback; any other interface is somebody else's network.
     if (client.ifindex == kLoopbackIfindex) return View{.host = true, .network = {}};
     return std::nullopt;
   }
+  // By the address: behind a bridge there may be thousands.
+  const auto [first, last] = by_address_.equal_range(without_scope(client.source));
   for (auto it = first; it != last; ++it) {
     const auto& host = hosts_.at(it->second);
-    const auto is_source = [&](const address& a) { return without_scope(a) == source; };
-    if (std::ranges::any_of(host.addresses, is_source)) return View{.host = false, .network = host.network};
+    if (host.ifindex == client.ifindex) return View{.host = false, .network = host.network};
   }
   return std::nullopt;
 }
 
 std::optional<std::vector<address>> Names::addresses_of(const KnownZone& known, const std::string& label) const {
   if (label == kGateway) return known.zone.listen;
+  if (is_nameless(label)) return std::nullopt;
   const auto found = hosts_.find({known.zone.network, label});
   if (found == hosts_.end()) return std::nullopt;
   return found->second.addresses;
@@ -198,7 +200,8 @@ std::optional<LocalAnswer> Names::reverse(const View& view, const Question& ques
     if (std::ranges::find(known.zone.listen, reverse->base) != known.zone.listen.end()) add(known, kGateway);
     const auto [first, last] = by_address_.equal_range(reverse->base);
     for (auto it = first; it != last; ++it) {
-      if (it->second.first == known.zone.network) add(known, hosts_.at(it->second).name);
+      const auto& host = hosts_.at(it->second);
+      if (host.network == known.zone.network && !is_nameless(host.name)) add(known, host.name);
     }
   }
   if (!answer) return no_such_name(apex);

@@ -5,13 +5,17 @@
 #include <iterator>
 #include <utility>
 
+#include "dns/nameless.h"
+
 namespace vrouter::router {
 
 namespace {
 
 // No interface has a slash in its name.
+constexpr std::string_view kLessee = "lease/";
+
 std::string lessee_key(const address_v4& address) {
-  return "lease/" + address.to_string();
+  return std::string{kLessee} + address.to_string();
 }
 
 }  // namespace
@@ -53,8 +57,16 @@ void GuestTables::put(const config::Guest& guest, const config::Network& network
     bindings_.insert_or_assign(guest.tap, std::move(*binding));
   }
   auto host = host_for(guest, tap);
-  if (const auto named = named_.find({host.network, host.name}); named != named_.end() && named->second != guest.tap)
-    remove_host(std::string{named->second});
+  if (const auto named = named_.find({host.network, host.name}); named != named_.end() && named->second != guest.tap) {
+    const std::string key = named->second;
+    auto other = hosts_.at(key);
+    remove_host(key);
+    // A client of a range goes on without the name: it still asks for those of others.
+    if (key.starts_with(kLessee)) {
+      other.name = dns::nameless(other.addresses.front());
+      put_host(key, std::move(other));
+    }
+  }
   put_host(guest.tap, std::move(host));
 }
 
@@ -87,7 +99,7 @@ void GuestTables::remove(const config::Guest& guest) {
 void GuestTables::put_lessee(const address_v4& address, dns::Host host) {
   const auto key = lessee_key(address);
   const auto named = named_.find({host.network, host.name});
-  if (host.name.empty() || (named != named_.end() && named->second != key)) return remove_host(key);
+  if (host.name.empty() || (named != named_.end() && named->second != key)) host.name = dns::nameless(address);
   put_host(key, std::move(host));
 }
 
@@ -97,7 +109,7 @@ void GuestTables::remove_lessee(const address_v4& address) {
 
 std::string GuestTables::name_of_lessee(const address_v4& address) const {
   const auto known = hosts_.find(lessee_key(address));
-  return known == hosts_.end() ? std::string{} : known->second.name;
+  return known == hosts_.end() || dns::is_nameless(known->second.name) ? std::string{} : known->second.name;
 }
 
 void GuestTables::put_pool(dhcp::Pool pool) {

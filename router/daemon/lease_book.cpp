@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "dhcp/rebuilt.h"
+
 namespace vrouter::router {
 
 using dhcp::Lease;
@@ -62,6 +64,7 @@ std::vector<Lease> LeaseBook::use(std::vector<dhcp::Pool> pools) {
   for (auto& pool : pools) {
     auto& network = networks_[pool.network];
     network.use.size = size_of(pool);
+    // What is reserved is nobody else's, whether its client is there or not.
     for (std::size_t i = 0; i < pool.reservations.size(); ++i) {
       const auto& address = pool.reservations[i].address;
       const bool first = network.reserved.insert_or_assign(address, i).second;
@@ -190,8 +193,8 @@ std::optional<std::string> LeaseBook::untimely(const Network& network, const Lea
 std::optional<std::string> LeaseBook::taken(const Network& network, const Lease& lease, BootTime now) const {
   const auto known = leases_.find(lease.address);
   const bool had = known != leases_.end() && holds(known->second, now);
-  const bool own =
-      had && known->second.client == lease.client && !is_elsewhere(network.pool, known->second, lease.ifindex);
+  const bool own = had && dhcp::may_be(known->second, lease.client, lease.ifindex) &&
+                   !is_elsewhere(network.pool, known->second, lease.ifindex);
   if (const auto held = held_.find(lease.address);
       held != held_.end() && (held->second.client != lease.client || held->second.ifindex != lease.ifindex)) {
     return "it is on its way to another client";

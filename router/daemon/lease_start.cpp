@@ -5,6 +5,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "dhcp/rebuilt.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
 
@@ -104,10 +105,11 @@ void Router::rebuild_leases() {
         Lease lease{.network = guest->network,
                     .address = one->address,
                     .ifindex = link->second,
-                    .client = {one->mac, {}},
+                    .client = {one->mac, {dhcp::kUnknownId.begin(), dhcp::kUnknownId.end()}},
                     .host_name = {},
                     .state = LeaseState::bound,
                     .expires = BootClock::now() + pool->settings.lease_time};
+        if (pool->identity == config::Identity::mac) lease.client.client_id.clear();
         if (book_.load(lease)) rebuilt.push_back(std::move(lease));
       }
     }
@@ -158,15 +160,21 @@ std::vector<control::RangeView> Router::range_views() const {
   return all;
 }
 
-// What of the ranges an operator should see to.
+// What an operator should see to; nothing: it has an address free, or keeps all for reservations.
+std::optional<std::string> Router::range_warning(const std::string& network) const {
+  const auto use = book_.use_of(network);
+  if (use.size == 0 || use.bound + use.resting < use.size) return std::nullopt;
+  const auto& range = book_.pool_of(network)->range;
+  return "the range " + range.first.to_string() + "-" + range.last.to_string() + " of network " + network +
+         " has no address free, so new clients get no answer; make dhcp.range larger, lease_time shorter, or end "
+         "leases "
+         "with `vrouter leases release`";
+}
+
 std::vector<std::string> Router::range_warnings() const {
   std::vector<std::string> all;
-  for (const auto& range : range_views()) {
-    if (range.size == 0 || range.bound + range.resting < range.size) continue;  // 0: all is reserved
-    all.push_back(
-        "the range " + range.range + " of network " + range.network +
-        " has no address free, so new clients get no answer; make dhcp.range larger, lease_time shorter, or end "
-        "leases with `vrouter leases release`");
+  for (const auto& pool : book_.pools()) {
+    if (auto warning = range_warning(pool.network)) all.push_back(std::move(*warning));
   }
   return all;
 }
@@ -180,7 +188,7 @@ LeaseView Router::view_of(const Lease& lease) const {
   shown.dynamic = true;
   shown.address = lease.address;
   shown.client = lease.client.hardware;
-  shown.client_id = hex(lease.client.client_id);
+  if (!std::ranges::equal(lease.client.client_id, dhcp::kUnknownId)) shown.client_id = hex(lease.client.client_id);
   shown.host_name = lease.host_name;
   shown.dns_name = services_.tables().name_of_lessee(lease.address);
   shown.state = lease.state;

@@ -6,6 +6,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <iterator>
+#include <set>
 #include <span>
 
 #include "config/merged_dhcp.h"
@@ -41,6 +42,17 @@ bool only_renews(const Lease& before, const Lease& after) {
   auto same = before;
   same.expires = after.expires;
   return same == after;
+}
+
+// Networks of these whose range has no address free.
+std::set<std::string> full_among(const LeaseBook& book, const std::vector<dhcp::Commit>& commits) {
+  std::set<std::string> seen, full;
+  for (const auto& [id, lease] : commits) {
+    if (!seen.insert(lease.network).second) continue;
+    const auto use = book.use_of(lease.network);
+    if (use.bound + use.resting >= use.size) full.insert(lease.network);
+  }
+  return full;
 }
 
 std::string text_of(const Lease& lease, const std::string& link) {
@@ -250,6 +262,7 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
     return wait_for_lease_end();
   }
   const auto now = BootClock::now();
+  const auto full_before = full_among(book_, commits);
   std::vector<Lease> changed, ended, as_before;
   std::vector<address_v4> erased;
   std::vector<std::uint64_t> kept_ids;
@@ -280,9 +293,19 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
                          [this](const state::Committed& undone) { heard_of_leases(undone); });
   }
   const bool in_force = enter_leases(changed);
+  warn_of_full(full_before, commits);
   for (const auto id : kept_ids) results.push_back({id, in_force});
   services_.committed(results);
   wait_for_lease_end();
+}
+
+// Those whose range has no address free any more, once.
+void Router::warn_of_full(const std::set<std::string>& before, const std::vector<dhcp::Commit>& commits) {
+  for (const auto& network : full_among(book_, commits)) {
+    if (before.contains(network)) continue;
+    if (const auto warning = range_warning(network); warning && lease_log_.take(BootClock::now()))
+      log_warning(*warning);
+  }
 }
 
 // A lease whose end waited until its address was settled, and which nobody will end any more.

@@ -223,7 +223,9 @@ class Router final : public control::Service {
   void rebuild_leases();
   [[nodiscard]] unsigned absent_link(const std::string& name);
   [[nodiscard]] std::string lease_damage() const;
+  [[nodiscard]] std::optional<std::string> range_warning(const std::string& network) const;
   [[nodiscard]] std::vector<std::string> range_warnings() const;
+  void warn_of_full(const std::set<std::string>& before, const std::vector<dhcp::Commit>& commits);
   [[nodiscard]] control::LeaseView view_of(const dhcp::Lease& lease) const;
   [[nodiscard]] std::vector<control::RangeView> range_views() const;
   [[nodiscard]] std::vector<std::string> lease_problems() const;

@@ -316,6 +316,43 @@ TEST_F(RangesTest, TooManyThatWaitAreDropped) {
   EXPECT_EQ(commits_.size(), 1u);
 }
 
+// Of a lease that the daemon rebuilt only the hardware address is known, and whoever has that renews it.
+TEST_F(RangesTest, ARebuiltLeaseIsOfItsHardwareAddress) {
+  auto rebuilt = lease("10.9.0.15", 1, now_ + seconds{600});
+  rebuilt.client.client_id = {0};
+  tell(rebuilt);
+  rebuilt.address = ip("10.9.0.16");
+  tell(rebuilt);
+  const auto said = Bytes{1, 2, 3, 4};
+  EXPECT_EQ(offered(2), "10.9.0.10");
+  static_cast<void>(handle(from(1, renewing("10.9.0.15").add(61, said)), kOtherBridge, "10.9.0.15"));
+  EXPECT_TRUE(commits_.empty());
+  static_cast<void>(handle(from(1, renewing("10.9.0.16").add(61, said)), kBridge, "10.9.0.16"));
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(commits_[0].lease.client.client_id, (std::vector<std::uint8_t>{1, 2, 3, 4}));
+  EXPECT_EQ(done().at(0).reply.type(), kAck);
+  // It has one; the other waits for whoever else speaks from there.
+  EXPECT_EQ(handle(from(1, discover().add(61, said))).at(0).reply.yiaddr, ip("10.9.0.16"));
+  EXPECT_EQ(handle(from(1, discover().add(61, Bytes{1, 9}))).at(0).reply.yiaddr, ip("10.9.0.15"));
+}
+
+// dhcpcd 9.4.1 after rapid commit: neither option 50 nor 54.
+TEST_F(RangesTest, ABareDeclineIsOfWhatItsClientHas) {
+  static_cast<void>(handle(from(1, discover().add(80, {}))));
+  ASSERT_EQ(done().size(), 1u);
+  static_cast<void>(handle(from(2, RequestBytes{4})));
+  EXPECT_TRUE(commits_.empty());
+  static_cast<void>(handle(from(1, RequestBytes{4}), kOtherBridge));
+  EXPECT_TRUE(commits_.empty());
+  static_cast<void>(handle(from(1, RequestBytes{4}.add_ip(50, "10.9.0.10"))));  // that is a lie about the server
+  EXPECT_TRUE(commits_.empty());
+  static_cast<void>(handle(from(1, RequestBytes{4})));
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(commits_[0].lease.state, LeaseState::declined);
+  EXPECT_EQ(commits_[0].lease.address, ip("10.9.0.10"));
+  EXPECT_EQ(offered(1), "10.9.0.11");
+}
+
 // --- Relays
 
 TEST_F(RangesTest, ARelayIsAnsweredWhereItAskedFromByTheHostsRoutes) {
@@ -328,6 +365,47 @@ TEST_F(RangesTest, ARelayIsAnsweredWhereItAskedFromByTheHostsRoutes) {
   static_cast<void>(handle_relayed(relayed(from(1, select("10.9.0.10")))));
   EXPECT_EQ(commits_.at(0).lease.ifindex, 0u);
   EXPECT_EQ(done().at(0).outgoing.to, ip("192.0.2.7"));
+}
+
+// There the gateway is on nobody's link: the relay is, in a subnet with others.
+TEST_F(RangesTest, BehindARelayTheRelayIsTheRouterInARealSubnet) {
+  change([](Pool& p) { p.relays = {ip("10.9.0.2"), ip("192.0.2.7"), ip("10.9.0.3")}; });
+  const auto expect = [&](const ReplyView& reply, const char* server) {
+    EXPECT_EQ(reply.at(1), octets(ip("255.255.255.0")));
+    EXPECT_EQ(reply.at(3), octets(ip("10.9.0.2")) + octets(ip("10.9.0.3")));
+    EXPECT_EQ(reply.at(28), octets(ip("10.9.0.255")));
+    EXPECT_EQ(reply.at(54), octets(ip(server)));
+    EXPECT_FALSE(reply.has(121) || reply.has(249) || reply.has(6));
+  };
+  const auto asked = [&](RequestBytes request) {
+    return handle(relayed(from(1, std::move(request)), "10.9.0.3"), 3, "192.0.2.7", "198.51.100.1");
+  };
+  const auto offers = asked(discover());
+  ASSERT_EQ(offers.size(), 1u);
+  expect(offers[0].reply, "198.51.100.1");
+  static_cast<void>(asked(selecting("10.9.0.10", "198.51.100.1")));
+  ASSERT_EQ(commits_.size(), 1u);
+  expect(done().at(0).reply, "198.51.100.1");
+  // Past its relay it hears the same.
+  static_cast<void>(handle(from(1, renewing("10.9.0.10")), 3, "10.9.0.10", "198.51.100.1"));
+  ASSERT_EQ(commits_.size(), 1u);
+  expect(done().at(0).reply, "198.51.100.1");
+  // What the network says itself wins; a relay outside of the prefix is nobody's router.
+  change([](Pool& p) {
+    p.relays = {ip("192.0.2.7")};
+    p.settings.options = {{6, {192, 0, 2, 53}}};
+  });
+  const auto others = handle_relayed(relayed(from(2, discover())));
+  ASSERT_EQ(others.size(), 1u);
+  EXPECT_FALSE(others[0].reply.has(3));
+  EXPECT_EQ(others[0].reply.at(6), octets(ip("192.0.2.53")));
+  change([](Pool& p) { p.settings.options = {{3, {10, 9, 0, 254}}}; });
+  EXPECT_EQ(handle_relayed(relayed(from(2, discover()))).at(0).reply.at(3), octets(ip("10.9.0.254")));
+  // A release says whom it tells.
+  auto goodbye = RequestBytes{7}.add_ip(54, "198.51.100.1");
+  goodbye.ciaddr = ip("10.9.0.10");
+  static_cast<void>(handle(from(1, goodbye), 3, "10.9.0.10", "198.51.100.1"));
+  EXPECT_EQ(commits_.size(), 1u);
 }
 
 TEST_F(RangesTest, StrangersAndTheirRelaysAreDroppedUnparsed) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "dns/nameless.h"
+
 namespace vrouter::dns {
 namespace {
 
@@ -57,6 +59,17 @@ class DnsNames : public ::testing::Test {
   const View web{.host = false, .network = "default"}, db{.host = false, .network = "other"},
       host{.host = true, .network = {}};
 };
+
+TEST_F(DnsNames, WhoHasNoNameAsksAndIsNotAskedFor) {
+  const auto its = make_address("10.0.5.9");
+  names.apply({.snapshot = false, .zones = {}, .upserts = {{"default", nameless(its), 7, {its}}}, .removed = {}});
+  EXPECT_TRUE(names.view({.ifindex = 7, .source = its}));
+  EXPECT_FALSE(names.view({.ifindex = 8, .source = its}));
+  expect_nxdomain(ask(web, question("9.5.0.10.in-addr.arpa", type::ptr)));
+  names.apply({.snapshot = false, .zones = {}, .upserts = {}, .removed = {{"default", nameless(its), 0, {}}}});
+  EXPECT_FALSE(names.view({.ifindex = 7, .source = its}));
+  EXPECT_TRUE(names.view({.ifindex = 7, .source = make_address("10.0.5.2")}));
+}
 
 TEST_F(DnsNames, AGuestsNameAnswersEveryType) {
   const auto a = ask(web, question("WEB1.Guests.internal"));

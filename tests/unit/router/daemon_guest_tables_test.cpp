@@ -52,6 +52,32 @@ TEST_F(GuestTablesTest, WithoutItsTapOnlyTheNameIsKnown) {
   EXPECT_EQ(tables.by_ifindex(7), nullptr);
 }
 
+// A client without a name, or with one that is somebody else's, is told of all the same: it asks for names.
+TEST_F(GuestTablesTest, ALesseeMayHaveNoName) {
+  const auto lessee = [&](const char* address, const char* name) {
+    const auto its = boost::asio::ip::make_address_v4(address);
+    tables.put_lessee(its, {.network = "default", .name = name, .ifindex = 9, .addresses = {its}});
+    return its;
+  };
+  const auto first = lessee("10.0.5.100", "pc");
+  const auto clone = lessee("10.0.5.101", "pc");
+  const auto silent = lessee("10.0.5.102", "");
+  EXPECT_EQ(tables.take().hosts.upserts.size(), 3U);
+  EXPECT_EQ(tables.name_of_lessee(first), "pc");
+  EXPECT_EQ(tables.name_of_lessee(clone), "");
+  EXPECT_EQ(tables.name_of_lessee(silent), "");
+  // A guest takes the name, and its client goes on without.
+  auto pc = guest("tap0", "10.0.5.2");
+  pc.name = "pc";
+  tables.put(pc, network, tap(7));
+  const auto due = tables.take();
+  EXPECT_EQ(due.hosts.upserts.size(), 2U);
+  EXPECT_EQ(due.hosts.removed.size(), 1U);
+  EXPECT_EQ(tables.name_of_lessee(first), "");
+  tables.remove_lessee(silent);
+  EXPECT_EQ(tables.take().hosts.removed.size(), 1U);
+}
+
 // An update's removals are applied before what it puts: a guest put and removed between two of them must not come back.
 TEST_F(GuestTablesTest, PutAndRemovedInOneGoIsGone) {
   tables.put(guest("tap0", "10.0.5.2"), network, tap(7), {});
