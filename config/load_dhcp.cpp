@@ -93,6 +93,9 @@ Parsed<AddressRange> parse_address_or_range(std::string_view text) {
   return AddressRange{.first = *one, .last = *one};
 }
 
+// What the DHCP service is told in one message holds no more (router/processes/dhcp_verbs.h).
+constexpr std::size_t kMostExcluded = 1024, kMostRelays = 256;
+
 void read_exclude(const TableReader& reader, NetworkDhcp& dhcp) {
   std::uint64_t left = dhcp.range ? size_of(*dhcp.range) : 1;
   for (const auto& [excluded, at] : reader.read_list("exclude", parse_address_or_range)) {
@@ -109,6 +112,10 @@ void read_exclude(const TableReader& reader, NetworkDhcp& dhcp) {
       if (dhcp.range) left -= size_of(excluded);
     }
   }
+  if (dhcp.exclude.size() > kMostExcluded) {
+    reader.complain(reader.at("exclude"), "more than " + std::to_string(kMostExcluded) +
+                                              " ranges are excluded; join neighbours to \"FIRST-LAST\"");
+  }
   if (left == 0) reader.complain(reader.at("exclude"), "this leaves no address of the dhcp range; exclude less");
 }
 
@@ -121,6 +128,10 @@ void read_relays(const TableReader& reader, NetworkDhcp& dhcp) {
     } else {
       dhcp.relays.push_back(relay);
     }
+  }
+  if (dhcp.relays.size() > kMostRelays) {
+    reader.complain(reader.at("relays"),
+                    "more than " + std::to_string(kMostRelays) + " relays; make several networks of this one");
   }
 }
 

@@ -22,9 +22,8 @@ std::string_view name(LeaseState state) noexcept {
 }
 
 bool is_for(const config::Reservation& reservation, const Client& client) noexcept {
-  if (reservation.mac && *reservation.mac != client.hardware) return false;
-  if (!reservation.client_id.empty() && reservation.client_id != client.client_id) return false;
-  return reservation.mac || !reservation.client_id.empty();
+  if (reservation.mac && *reservation.mac == client.hardware) return true;
+  return !reservation.client_id.empty() && reservation.client_id == client.client_id;
 }
 
 Statistics operator+(Statistics a, const Statistics& b) {

@@ -78,7 +78,7 @@ struct Pool {
 enum class LeaseState { offered, bound, released, declined, expired };
 [[nodiscard]] std::string_view name(LeaseState) noexcept;
 
-// Whether the address is kept for this client: whatever the reservation says of it must be so.
+// Whether the address is kept for this client: its MAC tells, or its client identifier.
 [[nodiscard]] bool is_for(const config::Reservation& reservation, const Client& client) noexcept;
 
 // A pool's address and who has it, or had it last. What is no longer bound is kept, so that a client that comes back

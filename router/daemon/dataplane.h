@@ -80,6 +80,9 @@ class Dataplane {
   [[nodiscard]] Result<void> solicit(std::uint32_t ifindex, const address_v4& address) {
     return ports_.net->solicit(ifindex, address);
   }
+  [[nodiscard]] Result<std::uint32_t> bridge_port(std::uint32_t bridge, const MacAddress& station) {
+    return ports_.net->bridge_port(bridge, station);
+  }
   [[nodiscard]] firewall::NftPort& nft() noexcept { return *ports_.nft; }
 
  private:

@@ -19,11 +19,11 @@ bool is_within(const std::vector<config::AddressRange>& ranges, const address_v4
   return std::ranges::any_of(ranges, [&](const config::AddressRange& range) { return range.contains(address); });
 }
 
-bool for_anybody(const dhcp::Pool& pool, const address_v4& address) {
+bool in_range(const dhcp::Pool& pool, const address_v4& address) {
   return pool.range.contains(address) && !is_within(pool.excluded, address);
 }
 
-// What excludes may overlap.
+// Without what is excluded, which may overlap.
 std::uint64_t size_of(const dhcp::Pool& pool) {
   auto excluded = pool.excluded;
   std::ranges::sort(excluded, {}, &config::AddressRange::first);
@@ -47,6 +47,12 @@ bool rests(const Lease& lease, BootTime now) {
   return lease.state == LeaseState::declined && lease.expires > now;
 }
 
+// Clones on two links are two clients; one whose link is gone has come over.
+bool is_elsewhere(const dhcp::Pool& pool, const Lease& known, unsigned ifindex) {
+  if (known.ifindex == ifindex) return false;
+  return known.ifindex == 0 || std::ranges::binary_search(pool.links, known.ifindex);
+}
+
 BootTime latest(BootTime now, std::chrono::seconds length) {
   return length.count() >= kForEver ? BootTime::max() : now + length + kSlack;
 }
@@ -57,11 +63,12 @@ std::vector<Lease> LeaseBook::use(std::vector<dhcp::Pool> pools) {
   networks_.clear();
   for (auto& pool : pools) {
     auto& network = networks_[pool.network];
-    for (std::size_t i = 0; i < pool.reservations.size(); ++i) network.reserved[pool.reservations[i].address] = i;
     network.use.size = size_of(pool);
     // What is reserved is nobody else's, whether its client is there or not.
-    for (const auto& reservation : pool.reservations) {
-      if (for_anybody(pool, reservation.address)) --network.use.size;
+    for (std::size_t i = 0; i < pool.reservations.size(); ++i) {
+      const auto& address = pool.reservations[i].address;
+      const bool first = network.reserved.insert_or_assign(address, i).second;
+      if (first && in_range(pool, address)) --network.use.size;
     }
     network.pool = std::move(pool);
   }
@@ -71,9 +78,7 @@ std::vector<Lease> LeaseBook::use(std::vector<dhcp::Pool> pools) {
   ends_.clear();
   for (auto& [address, lease] : before) {
     const auto network = networks_.find(lease.network);
-    const bool stays = network != networks_.end() &&
-                       (for_anybody(network->second.pool, address) || reserved(network->second, address) != nullptr);
-    if (stays) {
+    if (network != networks_.end() && is_given(network->second, address)) {
       put(std::move(lease));
     } else {
       outside.push_back(std::move(lease));
@@ -103,16 +108,22 @@ bool LeaseBook::set_links(const std::string& network, std::vector<unsigned> link
 
 bool LeaseBook::load(Lease lease) {
   const auto network = networks_.find(lease.network);
-  if (network == networks_.end()) return false;
-  if (!for_anybody(network->second.pool, lease.address) && reserved(network->second, lease.address) == nullptr)
-    return false;
+  if (network == networks_.end() || !is_given(network->second, lease.address)) return false;
   put(std::move(lease));
   return true;
 }
 
-const config::Reservation* LeaseBook::reserved(const Network& network, const address_v4& address) const {
+const config::Reservation* LeaseBook::reserved(const Network& network, const address_v4& address) {
   const auto found = network.reserved.find(address);
   return found == network.reserved.end() ? nullptr : &network.pool.reservations[found->second];
+}
+
+bool LeaseBook::is_given(const Network& network, const address_v4& address) {
+  return in_range(network.pool, address) || reserved(network, address) != nullptr;
+}
+
+bool LeaseBook::is_for_anybody(const Network& network, const address_v4& address) {
+  return in_range(network.pool, address) && reserved(network, address) == nullptr;
 }
 
 const config::Reservation* LeaseBook::reservation_of(const Lease& lease) const {
@@ -122,9 +133,9 @@ const config::Reservation* LeaseBook::reservation_of(const Lease& lease) const {
   return its != nullptr && dhcp::is_for(*its, lease.client) ? its : nullptr;
 }
 
-bool LeaseBook::is_for_anybody(const std::string& network, const address_v4& address) const {
+bool LeaseBook::gives(const std::string& network, const address_v4& address) const {
   const auto found = networks_.find(network);
-  return found != networks_.end() && for_anybody(found->second.pool, address);
+  return found != networks_.end() && is_given(found->second, address);
 }
 
 std::vector<Lease> LeaseBook::move(unsigned from, unsigned to) {
@@ -152,7 +163,7 @@ std::optional<std::string> LeaseBook::misplaced(const Network& network, const Le
   const auto* its = reserved(network, lease.address);
   if (its != nullptr && lease.state == LeaseState::bound && !dhcp::is_for(*its, lease.client))
     return "it is reserved for another client";
-  if (its == nullptr && !for_anybody(pool, lease.address)) return "it is not in the range of network " + lease.network;
+  if (!is_given(network, lease.address)) return "it is not in the range of network " + lease.network;
   if (lease.ifindex == 0 ? pool.relays.empty() : !std::ranges::binary_search(pool.links, lease.ifindex))
     return "its client can't be where it is said to be";
   return std::nullopt;
@@ -169,6 +180,8 @@ std::optional<std::string> LeaseBook::untimely(const Network& network, const Lea
       if (lease.expires > latest(now, pool.quarantine)) return "it is to rest longer than the network says";
       return std::nullopt;
     case LeaseState::released:
+      // What ended longest ago makes way first, so a later end than now would keep it from others.
+      if (lease.expires > now + kSlack) return "it is said to end later than now";
       return std::nullopt;
     case LeaseState::offered:
     case LeaseState::expired:
@@ -177,12 +190,15 @@ std::optional<std::string> LeaseBook::untimely(const Network& network, const Lea
   return "nobody asked for that";
 }
 
-std::optional<std::string> LeaseBook::taken(const Network&, const Lease& lease, BootTime now) const {
+std::optional<std::string> LeaseBook::taken(const Network& network, const Lease& lease, BootTime now) const {
   const auto known = leases_.find(lease.address);
   const bool had = known != leases_.end() && holds(known->second, now);
-  const bool own = had && dhcp::may_be(known->second, lease.client, lease.ifindex);
-  if (const auto held = held_.find(lease.address); held != held_.end() && held->second.client != lease.client)
+  const bool own = had && dhcp::may_be(known->second, lease.client, lease.ifindex) &&
+                   !is_elsewhere(network.pool, known->second, lease.ifindex);
+  if (const auto held = held_.find(lease.address);
+      held != held_.end() && (held->second.client != lease.client || held->second.ifindex != lease.ifindex)) {
     return "it is on its way to another client";
+  }
   switch (lease.state) {
     case LeaseState::released:
       if (!own || known->second.ifindex != lease.ifindex) return "its client doesn't have it";
@@ -203,18 +219,34 @@ std::optional<std::string> LeaseBook::taken(const Network&, const Lease& lease, 
 void LeaseBook::hold(const Lease& lease) {
   auto& held = held_[lease.address];
   held.client = lease.client;
+  held.ifindex = lease.ifindex;
   ++held.times;
 }
 
 void LeaseBook::give_up(const Lease& lease) {
+  settle(lease);
+}
+
+// True: it was overruled.
+bool LeaseBook::settle(const Lease& lease) {
   const auto held = held_.find(lease.address);
-  if (held != held_.end() && --held->second.times == 0) held_.erase(held);
+  if (held == held_.end()) return false;
+  const bool overruled = held->second.overruled > 0;
+  if (overruled) --held->second.overruled;
+  if (--held->second.times == 0) held_.erase(held);
+  return overruled;
 }
 
 LeaseBook::Kept LeaseBook::keep(const Lease& lease, BootTime now) {
-  give_up(lease);
   Kept kept;
+  kept.overruled = settle(lease);
+  if (kept.overruled) return kept;
   if (const auto known = leases_.find(lease.address); known != leases_.end()) kept.before = known->second;
+  const auto network = networks_.find(lease.network);
+  kept.homeless =
+      network == networks_.end() || (lease.state == LeaseState::bound ? misplaced(network->second, lease).has_value()
+                                                                      : !is_given(network->second, lease.address));
+  if (kept.homeless) return kept;
   if (lease.state == LeaseState::bound) {
     const auto other = bound_.find({lease.network, lease.ifindex, lease.client});
     if (other != bound_.end() && other->second != lease.address) {
@@ -230,6 +262,10 @@ std::optional<Lease> LeaseBook::release(const address_v4& address, BootTime now)
   if (known == leases_.end()) return std::nullopt;
   auto lease = known->second;
   if (lease.state != LeaseState::bound && lease.state != LeaseState::declined) return std::nullopt;
+  if (const auto held = held_.find(address); held != held_.end()) {
+    if (held->second.client != lease.client) return std::nullopt;
+    held->second.overruled = held->second.times;
+  }
   lease.state = LeaseState::released;
   lease.expires = now;
   put(lease);
@@ -238,8 +274,10 @@ std::optional<Lease> LeaseBook::release(const address_v4& address, BootTime now)
 
 std::vector<Lease> LeaseBook::expire(BootTime now) {
   std::vector<Lease> ended;
-  while (!ends_.empty() && ends_.begin()->first <= now) {
-    auto lease = leases_.at(ends_.begin()->second);
+  for (auto next = ends_.begin(); next != ends_.end() && next->first <= now;) {
+    const auto address = (next++)->second;
+    if (held_.contains(address)) continue;
+    auto lease = leases_.at(address);
     lease.state = LeaseState::expired;
     put(lease);
     ended.push_back(std::move(lease));
@@ -248,8 +286,8 @@ std::vector<Lease> LeaseBook::expire(BootTime now) {
 }
 
 std::optional<BootTime> LeaseBook::next_expiry() const {
-  if (ends_.empty()) return std::nullopt;
-  return ends_.begin()->first;
+  const auto next = std::ranges::find_if(ends_, [&](const auto& end) { return !held_.contains(end.second); });
+  return next == ends_.end() ? std::nullopt : std::optional{next->first};
 }
 
 const Lease* LeaseBook::find(const address_v4& address) const {
@@ -283,8 +321,7 @@ void LeaseBook::take_out(const Lease& lease) {
 
 void LeaseBook::count(const Lease& lease, std::int64_t by) {
   const auto network = networks_.find(lease.network);
-  if (network == networks_.end() || !for_anybody(network->second.pool, lease.address)) return;
-  if (reserved(network->second, lease.address) != nullptr) return;
+  if (network == networks_.end() || !is_for_anybody(network->second, lease.address)) return;
   auto& use = network->second.use;
   if (lease.state == LeaseState::bound) use.bound += static_cast<std::uint64_t>(by);
   if (lease.state == LeaseState::declined) use.resting += static_cast<std::uint64_t>(by);

@@ -3,7 +3,8 @@
 // against. Pure.
 //
 // A lease on its way to the disk holds its address already (hold()); it counts once the disk has it (keep()), and what
-// was before it comes back where that fails (give_up()). So no two clients are ever on their way to one address.
+// was before it comes back where that fails (give_up()). So no two clients are ever on their way to one address. Nor is
+// the end of a lease that is over written past one that is on its way: what the disk has last is what counts.
 #pragma once
 
 #include <cstddef>
@@ -39,26 +40,33 @@ class LeaseBook {
   void hold(const dhcp::Lease& lease);
   // Those that end with it are handed back, ended: another lease of the same client.
   struct Kept {
+    // The networks, or the links, changed while it was on its way: it doesn't count, and the disk is to have `before`.
+    bool homeless = false;
+    bool overruled = false;             // it was ended while on its way, so it doesn't count: the disk has the end too
     std::optional<dhcp::Lease> before;  // of that address
     std::vector<dhcp::Lease> ended;
   };
   [[nodiscard]] Kept keep(const dhcp::Lease& lease, BootTime now);
   void give_up(const dhcp::Lease& lease);
 
-  // Ends a lease, or an address's rest; nothing: it is neither bound nor does it rest.
+  // Ends a lease, or an address's rest; nothing: it is neither bound nor does it rest, or it is over already and on its
+  // way to another client.
   [[nodiscard]] std::optional<dhcp::Lease> release(const address_v4& address, BootTime now);
-  // Ends those whose time is over, and gives back what has rested long enough: as they are from now on.
+  // Ends those whose time is over, and gives back what has rested long enough: as they are from now on. An address on
+  // its way to somebody waits until that is settled.
   [[nodiscard]] std::vector<dhcp::Lease> expire(BootTime now);
   [[nodiscard]] std::optional<BootTime> next_expiry() const;
 
+  [[nodiscard]] bool is_held(const address_v4& address) const { return held_.contains(address); }  // on its way
   [[nodiscard]] const dhcp::Lease* find(const address_v4& address) const;
   [[nodiscard]] const std::map<address_v4, dhcp::Lease>& all() const noexcept { return leases_; }
-  // Of the addresses that anybody may get.
+  // Of the addresses that anybody may get: neither excluded nor reserved.
   struct Use {
     std::uint64_t size = 0, bound = 0, resting = 0;
   };
   [[nodiscard]] Use use_of(const std::string& network) const;
-  [[nodiscard]] bool is_for_anybody(const std::string& network, const address_v4& address) const;
+  // Whether a client may get it: it is in the range and not excluded, or reserved.
+  [[nodiscard]] bool gives(const std::string& network, const address_v4& address) const;
   // A link that has another number now: its leases, as they are from now on.
   [[nodiscard]] std::vector<dhcp::Lease> move(unsigned from, unsigned to);
   // Whom the address is kept for, if this is that client.
@@ -72,9 +80,14 @@ class LeaseBook {
   };
   struct Held {
     dhcp::Client client;
-    unsigned times = 0;  // on their way at once
+    unsigned ifindex = 0;
+    unsigned times = 0;      // on their way at once
+    unsigned overruled = 0;  // the first of them, which arrive first
   };
-  [[nodiscard]] const config::Reservation* reserved(const Network& network, const address_v4& address) const;
+  bool settle(const dhcp::Lease& lease);
+  [[nodiscard]] static const config::Reservation* reserved(const Network& network, const address_v4& address);
+  [[nodiscard]] static bool is_given(const Network& network, const address_v4& address);
+  [[nodiscard]] static bool is_for_anybody(const Network& network, const address_v4& address);
   [[nodiscard]] std::optional<std::string> misplaced(const Network& network, const dhcp::Lease& lease) const;
   [[nodiscard]] std::optional<std::string> untimely(const Network& network, const dhcp::Lease& lease,
                                                     BootTime now) const;

@@ -160,15 +160,21 @@ std::vector<control::RangeView> Router::range_views() const {
   return all;
 }
 
-// What of the ranges an operator should see to.
+// What an operator should see to; nothing: it has an address free, or keeps all for reservations.
+std::optional<std::string> Router::range_warning(const std::string& network) const {
+  const auto use = book_.use_of(network);
+  if (use.size == 0 || use.bound + use.resting < use.size) return std::nullopt;
+  const auto& range = book_.pool_of(network)->range;
+  return "the range " + range.first.to_string() + "-" + range.last.to_string() + " of network " + network +
+         " has no address free, so new clients get no answer; make dhcp.range larger, lease_time shorter, or end "
+         "leases "
+         "with `vrouter leases release`";
+}
+
 std::vector<std::string> Router::range_warnings() const {
   std::vector<std::string> all;
-  for (const auto& range : range_views()) {
-    if (range.bound + range.resting < range.size) continue;
-    all.push_back(
-        "the range " + range.range + " of network " + range.network +
-        " has no address free, so new clients get no answer; make dhcp.range larger, lease_time shorter, or end "
-        "leases with `vrouter leases release`");
+  for (const auto& pool : book_.pools()) {
+    if (auto warning = range_warning(pool.network)) all.push_back(std::move(*warning));
   }
   return all;
 }
@@ -187,9 +193,9 @@ LeaseView Router::view_of(const Lease& lease) const {
   shown.dns_name = services_.tables().name_of_lessee(lease.address);
   shown.state = lease.state;
   const bool timed = lease.state == LeaseState::bound || lease.state == LeaseState::declined;
-  if (timed && lease.expires != BootTime::max()) {
+  if (lease.expires != BootTime::max()) {
     const auto left = std::chrono::duration_cast<std::chrono::seconds>(lease.expires - BootClock::now());
-    shown.expires_in = std::max(left, std::chrono::seconds{0});
+    shown.expires_in = timed ? std::max(left, std::chrono::seconds{0}) : std::min(left, std::chrono::seconds{0});
   }
   return shown;
 }
@@ -214,6 +220,12 @@ control::Answer<LeaseView> Router::release_lease(address_v4 which, control::Peer
   }
   const auto shown = view_of(*lease);
   auto ended = book_.release(which, BootClock::now());
+  if (!ended) {
+    co_return std::unexpected(
+        Failure{FailureKind::refused,
+                "the lease of " + which.to_string() + " is over, and another client is being given it right now",
+                {}});
+  }
   log_info("lease of " + which.to_string() + " ended by command (uid " + std::to_string(peer.uid) + ")");
   std::vector<Lease> one;
   one.push_back(std::move(*ended));

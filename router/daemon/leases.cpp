@@ -4,6 +4,7 @@
 // a client that has heard of its address can use it.
 #include <algorithm>
 #include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
 #include <iterator>
 #include <set>
 #include <span>
@@ -192,6 +193,7 @@ void Router::on_commits(std::vector<dhcp::Commit> commits) {
   for (auto& commit : commits) {
     auto why = !lease_store_ || stopped_ ? std::optional<std::string>{"leases can't be written"}
                                          : book_.refusal(commit.lease, now);
+    if (!why) why = over_quota(commit.lease);
     if (why) {
       log_debug("no lease of " + text_of(commit.lease, link_of(commit.lease)) + ": " + *why);
       refused.push_back({commit.id, false});
@@ -205,6 +207,37 @@ void Router::on_commits(std::vector<dhcp::Commit> commits) {
   if (taken.empty()) return;
   lease_store_->commit(std::move(leases), {}, io_,
                        [this, taken = std::move(taken)](const state::Committed& done) { on_written(taken, done); });
+}
+
+// What one port of a bridge may have, so that a guest that makes up stations leaves some for the others. Of a station
+// that the bridge has never heard there can be no client: the frame that asked came from another. Who has a lease keeps
+// it, and counts.
+std::optional<std::string> Router::over_quota(const Lease& lease) {
+  const auto* known = book_.find(lease.address);
+  const bool renews = known != nullptr && known->state == LeaseState::bound && known->client == lease.client;
+  if (lease.ifindex == 0 || lease.state != LeaseState::bound) return std::nullopt;
+  const auto* link = plane_.observed().link(lease.ifindex);
+  const auto most = config_.networks.at(lease.network).dhcp.leases_per_port;
+  if (link == nullptr || link->kind != "bridge" || most == 0) return std::nullopt;
+  const auto port = plane_.bridge_port(lease.ifindex, lease.client.hardware);
+  if (!port && !renews && port.error().code == ENOENT) return "the bridge knows no such station";
+  if (!port) return std::nullopt;  // a kernel that can't say: then there is no bound
+  const auto left = ports_of_.find(lease.address);
+  const auto& on_port = leases_on_[{lease.ifindex, *port}];
+  const bool counted = left != ports_of_.end() && left->second == std::pair{lease.ifindex, *port};
+  if (!counted && !renews && on_port.size() >= most) {
+    std::erase_if(leases_on_[{lease.ifindex, *port}], [this](const address_v4& address) {
+      const auto* held = book_.find(address);
+      return !book_.is_held(address) &&
+             (held == nullptr || (held->state != LeaseState::bound && held->state != LeaseState::declined));
+    });
+    if (on_port.size() >= most)
+      return "its port of the bridge has " + std::to_string(most) + " addresses already (dhcp.leases_per_port)";
+  }
+  if (left != ports_of_.end()) leases_on_[left->second].erase(lease.address);
+  ports_of_.insert_or_assign(lease.address, std::pair{lease.ifindex, *port});
+  leases_on_[{lease.ifindex, *port}].insert(lease.address);
+  return std::nullopt;
 }
 
 void Router::heard_of_leases(const state::Committed& done) {
@@ -225,29 +258,62 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
       book_.give_up(commit.lease);
       results.push_back({commit.id, false});
     }
-    return services_.committed(results);
+    services_.committed(results);
+    return wait_for_lease_end();
   }
   const auto now = BootClock::now();
   const auto full_before = full_among(book_, commits);
-  std::vector<Lease> changed;
-  std::vector<Lease> ended;
+  std::vector<Lease> changed, ended, as_before;
+  std::vector<address_v4> erased;
+  std::vector<std::uint64_t> kept_ids;
   for (const auto& commit : commits) {
     auto kept = book_.keep(commit.lease, now);
+    if (kept.overruled) {
+      results.push_back({commit.id, false});
+      continue;
+    }
+    if (kept.homeless) {
+      results.push_back({commit.id, false});
+      if (kept.before) {
+        as_before.push_back(std::move(*kept.before));
+      } else {
+        erased.push_back(commit.lease.address);
+      }
+      continue;
+    }
+    kept_ids.push_back(commit.id);
+    if (kept.before) tell_if_over(*kept.before, commit.lease);
     if (!kept.before || !only_renews(*kept.before, commit.lease)) tell_lease(commit.lease);
     changed.push_back(commit.lease);
     std::ranges::move(kept.ended, std::back_inserter(ended));
   }
   if (!ended.empty()) end_leases(std::move(ended));
-  const bool in_force = enter_leases(changed);
-  for (const auto& network : full_among(book_, commits)) {
-    if (full_before.contains(network)) continue;
-    for (const auto& warning : range_warnings()) {
-      if (warning.find(" of network " + network + " ") != warning.npos && lease_log_.take(now)) log_warning(warning);
-    }
+  if (!as_before.empty() || !erased.empty()) {
+    lease_store_->commit(std::move(as_before), std::move(erased), io_,
+                         [this](const state::Committed& undone) { heard_of_leases(undone); });
   }
-  for (const auto& commit : commits) results.push_back({commit.id, in_force});
+  const bool in_force = enter_leases(changed);
+  warn_of_full(full_before, commits);
+  for (const auto id : kept_ids) results.push_back({id, in_force});
   services_.committed(results);
   wait_for_lease_end();
+}
+
+// Those whose range has no address free any more, once.
+void Router::warn_of_full(const std::set<std::string>& before, const std::vector<dhcp::Commit>& commits) {
+  for (const auto& network : full_among(book_, commits)) {
+    if (before.contains(network)) continue;
+    if (const auto warning = range_warning(network); warning && lease_log_.take(BootClock::now()))
+      log_warning(*warning);
+  }
+}
+
+// A lease whose end waited until its address was settled, and which nobody will end any more.
+void Router::tell_if_over(const Lease& before, const Lease& after) {
+  if (before.state != LeaseState::bound || before.client == after.client) return;
+  auto over = before;
+  over.state = LeaseState::expired;
+  tell_lease(over);
 }
 
 // What the daemon itself ends: its time, the operator, another lease of the same client.
@@ -297,6 +363,7 @@ bool Router::enter_leases(const std::vector<Lease>& leases) {
     auto& guest = desired_.guests.at(lessee->tap);
     guest.lessees.insert_or_assign(lease.address, *lessee->mac);
     auto plan = admit_lessee(desired_.host, guest, lease.address, *lessee->mac, plane_.observed());
+    for (const auto& problem : plan.problems) log_warning(problem);
     std::ranges::move(plan.operations, std::back_inserter(operations));
     entered_.insert_or_assign(lease.address, std::move(*lessee));
   }
@@ -395,7 +462,7 @@ void Router::on_probe(const dhcp::Probe& probe) {
   const auto known = std::ranges::find(shared_links_, probe.ifindex, [](const auto& entry) { return entry.second; });
   if (known == shared_links_.end() || stopped_) return;
   const auto* guest = guests_.by_tap(known->first);
-  if (guest == nullptr || !book_.is_for_anybody(guest->network, probe.address)) return;
+  if (guest == nullptr || !book_.gives(guest->network, probe.address)) return;
   const auto* neighbour = plane_.observed().neighbour(probe.ifindex, probe.address);
   const auto now = BootClock::now();
   std::erase_if(probes_, [&](const auto& asked) { return asked.second < now; });

@@ -207,6 +207,7 @@ class Router final : public control::Service {
   void name_lessee(const dhcp::Lease& lease);
   void on_commits(std::vector<dhcp::Commit> commits);
   void on_written(const std::vector<dhcp::Commit>& commits, const state::Committed& done);
+  [[nodiscard]] std::optional<std::string> over_quota(const dhcp::Lease& lease);
   void heard_of_leases(const state::Committed& done);
   void end_leases(std::vector<dhcp::Lease> ended);
   bool enter_leases(const std::vector<dhcp::Lease>& leases);  // false: the kernel refused
@@ -214,6 +215,7 @@ class Router final : public control::Service {
   void bring_back_lessees(const std::string& tap);
   void wait_for_lease_end();
   void tell_lease(const dhcp::Lease& lease);
+  void tell_if_over(const dhcp::Lease& before, const dhcp::Lease& after);
   void on_probe(const dhcp::Probe& probe);
   void on_neighbour(const Neighbour& neighbour);
   // lease_start.cpp
@@ -221,7 +223,9 @@ class Router final : public control::Service {
   void rebuild_leases();
   [[nodiscard]] unsigned absent_link(const std::string& name);
   [[nodiscard]] std::string lease_damage() const;
+  [[nodiscard]] std::optional<std::string> range_warning(const std::string& network) const;
   [[nodiscard]] std::vector<std::string> range_warnings() const;
+  void warn_of_full(const std::set<std::string>& before, const std::vector<dhcp::Commit>& commits);
   [[nodiscard]] control::LeaseView view_of(const dhcp::Lease& lease) const;
   [[nodiscard]] std::vector<control::RangeView> range_views() const;
   [[nodiscard]] std::vector<std::string> lease_problems() const;
@@ -427,6 +431,10 @@ class Router final : public control::Service {
   std::map<std::string, unsigned> shared_links_;  // by TAP of shared guests: its number when it was last there
   std::map<address_v4, config::Guest> entered_;   // whose elements, routes and neighbours are in force
   std::map<std::pair<unsigned, address_v4>, BootTime> probes_;  // until when an answer counts
+  // By link and port of bridges: who has addresses there; addresses that have ended since are among them until somebody
+  // asks for one more.
+  std::map<std::pair<unsigned, unsigned>, std::set<address_v4>> leases_on_;
+  std::map<address_v4, std::pair<unsigned, unsigned>> ports_of_;
   boost::asio::basic_waitable_timer<BootClock> lease_end_;
   std::optional<BootTime> lease_end_set_to_;
   std::string lease_problem_;

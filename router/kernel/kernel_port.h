@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <memory>
 #include <vector>
 
@@ -46,7 +47,12 @@ class KernelPort {
   [[nodiscard]] virtual Result<void> put_neighbour(const Neighbour& neighbour) = 0;
   [[nodiscard]] virtual Result<void> remove_neighbour(const Neighbour& neighbour) = 0;
   // One that isn't known yet is asked for by ARP at once.
-  [[nodiscard]] virtual Result<void> solicit(std::uint32_t ifindex, const address_v4& address) = 0;
+  [[nodiscard]] virtual Result<void> solicit(std::uint32_t, const address_v4&) { return {}; }
+  // The port that a bridge has learned the station on; ENOENT: on none.
+  [[nodiscard]] virtual Result<std::uint32_t> bridge_port(std::uint32_t bridge, const MacAddress& station) {
+    return std::unexpected(
+        KernelError{"find " + station.to_string() + " on bridge " + std::to_string(bridge), ENOENT, ""});
+  }
 };
 
 // The real one: a NETLINK_ROUTE socket in the network namespace of the calling thread.

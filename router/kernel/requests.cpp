@@ -202,4 +202,17 @@ NlMessage solicit_request(std::uint32_t ifindex, const address& address) {
   return message_or_null(rtnl_neigh_build_add_request(object.get(), NLM_F_CREATE, &message), message);
 }
 
+// net/core/rtnetlink.c, rtnl_fdb_get(): the bridge by NDA_MASTER, no interface beside it.
+NlMessage bridge_port_request(std::uint32_t bridge, const MacAddress& station) {
+  NlMessage message{nlmsg_alloc_simple(RTM_GETNEIGH, 0)};
+  ndmsg fixed{};
+  fixed.ndm_family = AF_BRIDGE;
+  if (!message || nlmsg_append(message.get(), &fixed, sizeof fixed, NLMSG_ALIGNTO) < 0 ||
+      nla_put(message.get(), NDA_LLADDR, static_cast<int>(station.bytes.size()), station.bytes.data()) < 0 ||
+      nla_put_u32(message.get(), NDA_MASTER, bridge) < 0) {
+    return {};
+  }
+  return message;
+}
+
 }  // namespace vrouter::router

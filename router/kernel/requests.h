@@ -15,6 +15,7 @@ namespace vrouter::router {
 [[nodiscard]] NlMessage address_request(const InterfaceAddress& address, bool put);
 [[nodiscard]] NlMessage route_request(const Route& route, bool put);
 [[nodiscard]] NlMessage solicit_request(std::uint32_t ifindex, const address& address);
+[[nodiscard]] NlMessage bridge_port_request(std::uint32_t bridge, const MacAddress& station);
 [[nodiscard]] NlMessage neighbour_request(const Neighbour& neighbour, bool put);
 
 }  // namespace vrouter::router

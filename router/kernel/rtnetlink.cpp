@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "router/kernel/kernel_port.h"
@@ -104,6 +106,20 @@ class RtnetlinkKernel final : public KernelPort {
   Result<void> solicit(std::uint32_t ifindex, const address_v4& address) override {
     const auto message = solicit_request(ifindex, address);
     return requests_.change(message.get(), "ask for " + address.to_string() + where(ifindex));
+  }
+  Result<std::uint32_t> bridge_port(std::uint32_t bridge, const MacAddress& station) override {
+    const auto what = "find " + station.to_string() + where(bridge);
+    std::optional<std::uint32_t> port;
+    const auto message = bridge_port_request(bridge, station);
+    const auto read = requests_.get(message.get(), what, [&](const nlmsghdr* header) {
+      if (header->nlmsg_type != RTM_NEWNEIGH || header->nlmsg_len < NLMSG_LENGTH(sizeof(ndmsg))) return;
+      ndmsg fixed{};
+      std::memcpy(&fixed, NLMSG_DATA(header), sizeof fixed);
+      port = static_cast<std::uint32_t>(fixed.ndm_ifindex);
+    });
+    if (!read) return std::unexpected(read.error());
+    if (!port) return std::unexpected(KernelError{what, ENOENT, ""});
+    return *port;
   }
   Result<void> remove_neighbour(const Neighbour& neighbour) override {
     const auto message = neighbour_request(neighbour, false);

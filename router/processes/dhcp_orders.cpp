@@ -82,7 +82,8 @@ UpdateReader::Read UpdateReader::take(verbs::PutPool&& pool) {
 }
 
 UpdateReader::Read UpdateReader::take(verbs::Reserve&& reserve) {
-  if (reserve.reservations.size() > missing_) return std::unexpected("more reservations came than were announced");
+  if (missing_ == 0 || reserve.reservations.size() > missing_)
+    return std::unexpected("more reservations came than were announced");
   missing_ -= static_cast<std::uint32_t>(reserve.reservations.size());
   std::ranges::move(reserve.reservations, std::back_inserter(update_.pools.back().reservations));
   return done();

@@ -44,6 +44,8 @@ bool RemoteDhcp::send(const verbs::Order& order, UniqueFd fd) {
 
 void RemoteDhcp::on_started() {
   of_the_dead_ = statistics();
+  // No honest child knows of so many: each of those that lie would add as many again.
+  if (of_the_dead_.networks.size() > kMostNetworks) of_the_dead_.networks.clear();
   of_the_dead_commits_ += std::exchange(last_commit_, 0);
   under_way_ = 0;
   last_reported_ = {};
@@ -179,7 +181,6 @@ std::expected<void, std::string> RemoteDhcp::on_report(const verbs::Lease& claim
   if (handlers_.event) handlers_.event(**event);
   return {};
 }
-
 
 dhcp::Statistics RemoteDhcp::statistics() const {
   return of_the_dead_ + last_reported_;

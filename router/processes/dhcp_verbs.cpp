@@ -69,6 +69,7 @@ config::NetworkBoot boot_from(VerbDecoder& in) {
   const auto files = in.count(kMaxBootFiles, "number of boot files");
   for (std::size_t i = 0; i < files && !in.failed(); ++i) {
     const auto architecture = in.u16();
+    if (!boot.files.empty() && architecture <= boot.files.rbegin()->first) in.refuse("the architectures don't rise");
     boot.files.insert_or_assign(architecture, in.text(kMaxBootFile, "length of a boot file"));
   }
   return boot;
@@ -230,7 +231,10 @@ Statistics decode_statistics(VerbDecoder& in) {
   for (const auto counter : dhcp::kCounters) statistics.*counter = in.u64();
   const auto networks = in.count(kMaxNetworks, "number of networks");
   for (std::size_t i = 0; i < networks && !in.failed(); ++i) {
-    auto& counts = statistics.networks[in.text(kMaxLabel, "length of the network's name")];
+    auto name = in.text(kMaxLabel, "length of the network's name");
+    if (!statistics.networks.empty() && name <= statistics.networks.rbegin()->first)
+      in.refuse("the networks are in no order");
+    auto& counts = statistics.networks[std::move(name)];
     for (const auto counter : dhcp::kNetworkCounters) counts.*counter = in.u64();
   }
   return statistics;

@@ -121,6 +121,9 @@ class VerbDecoder {
     return values;
   }
   [[nodiscard]] std::span<const std::uint8_t> take(std::size_t n) { return in_.take(n); }
+  void refuse(std::string_view why) {
+    if (!failed()) problem_ = why;
+  }
   [[nodiscard]] bool failed() const { return in_.failed() || !problem_.empty(); }
 
   // The value if all of the message was read and nothing was wrong.

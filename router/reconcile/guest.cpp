@@ -241,18 +241,7 @@ class GuestDiff {
   void put_route(const Route& wanted) {
     const auto& alike = observed_.routes_like(wanted);
     if (std::ranges::find(alike, wanted) != alike.end()) return;
-    const auto foreign =
-        std::ranges::find_if(alike, [&](const Route& route) { return route.protocol != host_.route_protocol; });
-    if (foreign != alike.end()) {
-      const Link* device = observed_.link(foreign->ifindex);
-      plan_.problems.push_back(fmt::format(
-          "somebody else has a route to {0} ({1}protocol {2}); remove it with "
-          "`ip {3}route del {0}`, then vrouter makes its own",
-          wanted.destination.is_host() ? wanted.destination.network().to_string() : wanted.destination.to_string(),
-          device == nullptr ? "" : "dev " + device->name + ", ", foreign->protocol,
-          wanted.destination.network().is_v6() ? "-6 " : ""));
-      return;
-    }
+    if (auto why = foreign_route(wanted, observed_)) return plan_.problems.push_back(*std::move(why));
     std::optional<Route> before;
     if (!alike.empty()) before = alike.front();
     plan_.operations.emplace_back(PutRoute{wanted, link_.name, before});

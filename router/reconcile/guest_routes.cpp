@@ -4,6 +4,10 @@
 // the frame said, nobody here reads. Until somebody is heard of it leads to one of those that may have it.
 #include "router/reconcile/guest_routes.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+
 namespace vrouter::router {
 namespace {
 
@@ -85,6 +89,21 @@ Route lessee_route(const DesiredHost& host, const DesiredGuest& guest, const Lin
 std::vector<Route> routes_of(const DesiredHost& host, const DesiredGuest& guest, const Link& link,
                              const Observed& observed, bool ipv6) {
   return GuestRoutes{host, guest, link, observed, ipv6}.run();
+}
+
+std::optional<std::string> foreign_route(const Route& wanted, const Observed& observed) {
+  const auto& alike = observed.routes_like(wanted);
+  const auto foreign =
+      std::ranges::find_if(alike, [&](const Route& route) { return route.protocol != wanted.protocol; });
+  if (foreign == alike.end()) return std::nullopt;
+  const Link* device = observed.link(foreign->ifindex);
+  const auto& destination = wanted.destination;
+  return fmt::format(
+      "somebody else has a route to {0} ({1}protocol {2}); remove it with "
+      "`ip {3}route del {0}`, then vrouter makes its own",
+      destination.is_host() ? destination.network().to_string() : destination.to_string(),
+      device == nullptr ? "" : "dev " + device->name + ", ", foreign->protocol,
+      destination.network().is_v6() ? "-6 " : "");
 }
 
 const Route* holder_of(const Route& route, const Observed& observed) {

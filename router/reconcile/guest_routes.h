@@ -2,6 +2,8 @@
 // Inside the room: where packets for one guest go.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "router/reconcile/desired.h"
@@ -17,6 +19,9 @@ namespace vrouter::router {
 // To one that has its address by lease, behind a shared link.
 [[nodiscard]] Route lessee_route(const DesiredHost& host, const DesiredGuest& guest, const Link& link,
                                  const address_v4& its);
+
+// Why ours can't be put: somebody else has one to the same place. A sentence with the remedy.
+[[nodiscard]] std::optional<std::string> foreign_route(const Route& wanted, const Observed& observed);
 
 // The route to the same place, with the same protocol number, that leads to a guest; none: there is none.
 [[nodiscard]] const Route* holder_of(const Route& route, const Observed& observed);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // One client that has its address by lease behind a shared link. diff_guest() wants the same of all of them.
+#include <algorithm>
+#include <utility>
+
 #include "router/reconcile/diff.h"
 #include "router/reconcile/guest_routes.h"
 
@@ -19,12 +22,16 @@ Plan admit_lessee(const DesiredHost& host, const DesiredGuest& guest, const addr
   const Link* link = adopted(guest, observed);
   if (link == nullptr) return plan;
   const auto wanted = lessee_route(host, guest, *link, address);
-  // Of the same number it is the route of this client where it was before, on another shared link.
-  std::optional<Route> before;
-  for (const Route& route : observed.routes_like(wanted)) {
-    if (route == wanted || route.protocol == host.route_protocol) before = route;
+  // Of our number it is the route of this client where it was before, on another shared link.
+  const auto& alike = observed.routes_like(wanted);
+  if (std::ranges::find(alike, wanted) == alike.end()) {
+    if (auto why = foreign_route(wanted, observed)) {
+      plan.problems.push_back(*std::move(why));
+    } else {
+      const auto before = alike.empty() ? std::nullopt : std::optional{alike.front()};
+      plan.operations.emplace_back(PutRoute{wanted, link->name, before});
+    }
   }
-  if (before != wanted) plan.operations.emplace_back(PutRoute{wanted, link->name, before});
   const Neighbour* known = observed.neighbour(link->index, address);
   const bool usable = known != nullptr && known->state != NeighbourState::invalid && !known->mac.is_zero();
   if (usable && known->state == NeighbourState::permanent && known->mac == mac) return plan;

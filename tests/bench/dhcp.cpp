@@ -117,18 +117,14 @@ class Field {
  public:
   Field(const Sizes& sizes, Report& report) : trials_{sizes}, report_{report} {}
 
-  void add(const std::string& name, const std::function<std::unique_ptr<DhcpBed>()>& make, bool pending = false) {
+  void add(const std::string& name, const std::function<std::unique_ptr<DhcpBed>()>& make) {
     try {
       Contestant contestant{.bed = make()};
       trials_.warm_up(*contestant.bed);
       all_.emplace(name, std::move(contestant));
       order_.push_back(name);
     } catch (const lab::LabError& error) {
-      if (pending) {
-        report_.note("dhcp, " + name + ", not yet measured: " + error.what());
-      } else {
-        report_.broken("dhcp, " + name, error.what());
-      }
+      report_.broken("dhcp, " + name, error.what());
     }
   }
 
@@ -157,9 +153,6 @@ class Field {
   std::map<std::string, Contestant> all_;
   std::vector<std::string> order_;
 };
-
-// Until vrouterd serves ranges: that it answers nobody is no failure of the bench.
-constexpr bool kRangesPending = true;
 
 constexpr auto kOurs = "vrouter", kOursUnsynced = "vrouter, fsync off", kKea = "Kea", kKeaThreads = "Kea, 2 threads",
                kDnsmasq = "dnsmasq", kBare = "bare responder";
@@ -229,8 +222,8 @@ void dhcp(const Sizes& sizes, Report& report) {
   };
   if (!have_perfdhcp()) return missing("perfdhcp");
   Field field{sizes, report};
-  field.add(kOurs, [] { return vrouter_dhcp(Sync::on); }, kRangesPending);
-  field.add(kOursUnsynced, [] { return vrouter_dhcp(Sync::off); }, kRangesPending);
+  field.add(kOurs, [] { return vrouter_dhcp(Sync::on); });
+  field.add(kOursUnsynced, [] { return vrouter_dhcp(Sync::off); });
   if (have_kea()) {
     field.add(kKea, [] { return kea_dhcp(1); });
     field.add(kKeaThreads, [] { return kea_dhcp(2); });

@@ -5,8 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "router/processes/dhcp_claims.h"
+#include "router/processes/dhcp_orders.h"
 #include "tests/unit/dhcp/packets.h"
 
 using namespace vrouter;          // NOLINT(google-build-using-namespace)
@@ -20,20 +22,39 @@ void require(bool condition) {
   if (!condition) __builtin_trap();
 }
 
+// As part of a table, whatever came before it.
+void take(const verbs::Order& order) {
+  const auto taken = [&](UpdateReader& reader) {
+    std::visit(
+        [&]<typename Verb>(Verb verb) {
+          if constexpr (requires { reader.take(std::move(verb)); }) {
+            const auto update = reader.take(std::move(verb));
+            require(update || !update.error().empty());
+          }
+        },
+        order);
+  };
+  UpdateReader fresh, in_snapshot, in_pool;
+  require(in_snapshot.take(verbs::Begin{}) && in_pool.take(verbs::PutPool{{}, 1}));
+  for (auto* reader : {&fresh, &in_snapshot, &in_pool}) taken(*reader);
+}
+
 void down(std::span<const std::uint8_t> bytes) {
   const auto order = verbs::decode_order(bytes);
   require(order || !order.error().empty());
   if (!order) return;
   const auto again = verbs::encode(*order);
-  require(again.size() == bytes.size() && verbs::decode_order(again) == *order);
+  require(again.size() == bytes.size() && again.size() <= kMaxMessage && verbs::decode_order(again) == *order);
   require(!verbs::decode_order(bytes.first(bytes.size() - 1)));
+  take(*order);
   const auto* bind = std::get_if<verbs::Bind>(&*order);
   if (bind == nullptr) return;
   const auto& b = bind->binding;
+  const auto& s = b.settings;
   require(b.guest.size() <= verbs::kMaxLabel && b.host_name.size() <= verbs::kMaxLabel);
-  require(b.tap.size() <= verbs::kMaxTap && b.domain.size() <= verbs::kMaxDomain && b.prefix_length <= 32);
-  require(b.options.size() <= verbs::kMaxOptions);
-  for (const auto& option : b.options) require(option.value.size() <= verbs::kMaxOptionValue);
+  require(b.tap.size() <= verbs::kMaxTap && s.domain.size() <= verbs::kMaxDomain && s.prefix_length <= 32);
+  require(s.options.size() <= verbs::kMaxOptions);
+  for (const auto& option : s.options) require(option.value.size() <= verbs::kMaxOptionValue);
 }
 
 void require_true(const dhcp::LeaseEvent& event, const dhcp::Binding& b, BootTime now) {
@@ -41,7 +62,7 @@ void require_true(const dhcp::LeaseEvent& event, const dhcp::Binding& b, BootTim
   require(!event.client.is_group() && !event.client.is_zero());
   require(!b.pinned_mac || event.client == *b.pinned_mac);
   require(event.state != dhcp::LeaseState::offered);
-  const auto last = event.state == dhcp::LeaseState::bound ? now + b.lease_time : now;
+  const auto last = event.state == dhcp::LeaseState::bound ? now + b.settings.lease_time : now;
   require(event.expires <= last + kClockSlack);
   require(event.client_id.size() <= 255 && event.host_name.size() <= 63);
   for (const char c : event.host_name) require((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-');
@@ -53,6 +74,14 @@ void up(std::span<const std::uint8_t> bytes) {
   if (!report) return;
   require(verbs::encode(*report) == std::vector(bytes.begin(), bytes.end()));
   require(!verbs::decode_report(bytes.first(bytes.size() - 1)));
+  if (const auto* commits = std::get_if<verbs::Commits>(&*report)) {
+    for (const auto& commit : commits->commits) {
+      if (nonsense_in(commit.lease)) continue;
+      const auto& client = commit.lease.client;
+      require(!client.hardware.is_group() && !client.hardware.is_zero() && client.client_id.size() <= 255);
+      require(commit.lease.state != dhcp::LeaseState::offered && commit.lease.host_name.size() <= 63);
+    }
+  }
   const auto* lease = std::get_if<verbs::Lease>(&*report);
   if (lease == nullptr) return;
   const BootTime now{std::chrono::hours{1}};

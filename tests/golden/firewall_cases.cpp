@@ -47,6 +47,28 @@ Host host_of(const std::filesystem::path& file) {
   return host;
 }
 
+// As the daemon makes them of leases: their names, groups and limits are those of the link.
+std::vector<config::Guest> lessees_of(const std::filesystem::path& file, const config::Config& config) {
+  std::vector<config::Guest> lessees;
+  std::ifstream lines{file};
+  for (std::string tap, its, mac, group; lines >> tap >> its >> mac >> group;) {
+    const auto shared = std::ranges::find(config.guests, tap, &config::Guest::tap);
+    if (shared == config.guests.end() || !shared->shared || !parse_mac_address(mac)) {
+      ADD_FAILURE() << file << ": " << tap << " is no shared link, or " << mac << " no MAC";
+      continue;
+    }
+    config::Guest lessee;
+    lessee.name = shared->name;
+    lessee.tap = tap;
+    lessee.network = shared->network;
+    lessee.address = boost::asio::ip::make_address_v4(its);
+    lessee.mac = *parse_mac_address(mac);
+    lessee.groups = group == "-" ? shared->groups : std::vector{group};
+    lessees.push_back(lessee);
+  }
+  return lessees;
+}
+
 }  // namespace
 
 std::vector<std::string> golden_names() {
@@ -72,10 +94,15 @@ GoldenCase read_case(const std::string& name) {
   const auto host = host_of(result.directory / "surroundings");
   Profiles profiles{*config};
   for (const auto& guest : config->guests) profiles.add(guest, config->networks.at(guest.network));
+  const auto lessees = lessees_of(result.directory / "lessees", *config);
+  for (const auto& lessee : lessees) profiles.add(lessee, config->networks.at(lessee.network));
   result.ruleset = compile(*config, host.surroundings, profiles);
   result.ruleset.insert(upstream_elements(host.upstreams));
   for (const auto& guest : config->guests) {
     result.ruleset.insert(compile_guest(guest, config->networks.at(guest.network), profiles));
+  }
+  for (const auto& lessee : lessees) {
+    result.ruleset.insert(compile_lessee(lessee, config->networks.at(lessee.network), profiles));
   }
   result.config = *config;
   result.expected = text_of(result.directory / "expected.nft");

@@ -317,6 +317,23 @@ TEST(LoadDhcp, RefusesGuestsThatTakeWhatIsLeased) {
               ElementsAre(StartsWith("f:4:11: network default has no dhcp range")));
 }
 
+// What the service is told of a network in one message is bounded.
+TEST(LoadDhcp, RefusesMoreExcludedAddressesAndRelaysThanTheServiceIsTold) {
+  const std::string range =
+      "[networks.office]\nprefix = \"10.9.0.0/16\"\n[networks.office.dhcp]\nrange = \"10.9.1.0-10.9.200.0\"\n";
+  const auto listed = [](const std::string& key, unsigned first, unsigned count) {
+    std::string toml = key + " = [";
+    for (unsigned i = 0; i < count; ++i) toml += '"' + address_v4{first + i}.to_string() + "\", ";
+    return toml + "]\n";
+  };
+  constexpr unsigned kExcluded = 0x0a090100, kRelay = 0xc6120000;
+  EXPECT_THAT(problems_of(range + listed("exclude", kExcluded, 1024) + listed("relays", kRelay, 256)), IsEmpty());
+  EXPECT_THAT(problems_of(range + listed("exclude", kExcluded, 1025)),
+              ElementsAre("f:5:11: more than 1024 ranges are excluded; join neighbours to \"FIRST-LAST\""));
+  EXPECT_THAT(problems_of(range + listed("relays", kRelay, 257)),
+              ElementsAre("f:5:10: more than 256 relays; make several networks of this one"));
+}
+
 // The place of a guest's own `via` is its own; its network, by which it is judged, is known only later.
 TEST(LoadDhcp, JudgesAGuestsRoutersByItsNetwork) {
   EXPECT_THAT(problems_of("[[guests]]\ntap = \"t\"\naddress = \"10.0.5.2\"\n"

@@ -2,7 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "router/processes/dhcp_claims.h"
-#include "tests/unit/dhcp/packets.h"
+#include "tests/unit/dhcp/pools.h"
 
 namespace vrouter::router {
 namespace {
@@ -91,6 +91,25 @@ TEST(DhcpClaims, NonsenseIsALieOfAnybody) {
     EXPECT_EQ(judged(claim), Judged::lie) << claim.host_name << claim.client.to_string();
     EXPECT_EQ(judged(claim, binding(), Knowledge::maybe_less), Judged::lie);
   }
+}
+
+TEST(DhcpClaims, NonsenseInALeaseOfARangeIsALieToo) {
+  const auto of = [](auto change) {
+    auto lease = dhcp::testing::lease("10.9.0.10", 1, kNow);
+    change(lease);
+    return nonsense_in(lease).value_or("");
+  };
+  using L = dhcp::Lease;
+  EXPECT_EQ(of([](L& l) { l.state = LeaseState::offered; }), "a lease was offered for keeps");
+  EXPECT_EQ(of([](L& l) { l.client.hardware = kBroadcastMac; }), "ff:ff:ff:ff:ff:ff is no station's address");
+  EXPECT_EQ(of([](L& l) { l.client.hardware = {}; }), "00:00:00:00:00:00 is no station's address");
+  EXPECT_EQ(of([](L& l) { l.client.client_id = {1}; }), "a client identifier has 1 byte");
+  for (const std::string name : {"two.labels", "Upper", "-hyphen", "line\nbreak"})
+    EXPECT_EQ(of([&](L& l) { l.host_name = name; }), "the host name is no DNS label") << name;
+  // Who may have what, and until when, is for whoever holds the tables.
+  for (const auto state : {LeaseState::bound, LeaseState::released, LeaseState::declined, LeaseState::expired})
+    EXPECT_EQ(of([&](L& l) { l.state = state, l.expires = BootTime::max(); }), "");
+  EXPECT_EQ(of([](L& l) { l.client.client_id = {1, 2}, l.host_name = "vm-1", l.expires = BootTime::min(); }), "");
 }
 
 TEST(DhcpClaims, NoLeaseIsLongerThanItsBinding) {

@@ -5,8 +5,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <limits>
+
 #include "router/processes/dhcp_remote.h"
-#include "tests/unit/dhcp/packets.h"
+#include "tests/unit/dhcp/pools.h"
 
 namespace vrouter::router {
 namespace {
@@ -25,9 +27,13 @@ class Table : public BindingTable {
   [[nodiscard]] dhcp::Update snapshot() const override {
     dhcp::Update update{.snapshot = true, .upserts = {}, .removed_ifindexes = {}};
     for (const auto& [ifindex, b] : bindings) update.upserts.push_back(b);
+    update.pools = pools;
+    update.leases = leases;
     return update;
   }
   std::map<unsigned, dhcp::Binding> bindings;
+  std::vector<dhcp::Pool> pools;
+  std::vector<dhcp::Lease> leases;
 };
 
 // The line and the child's replica behind it: what it takes in, it has read.
@@ -67,7 +73,12 @@ class RemoteDhcpTest : public ::testing::Test {
  protected:
   RemoteDhcpTest()
       : remote_{UniqueFd{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)}, table_,
-                dhcp::Server::Handlers{.event = [this](const dhcp::LeaseEvent& event) { events_.push_back(event); }},
+                dhcp::Server::Handlers{.event = [this](const dhcp::LeaseEvent& event) { events_.push_back(event); },
+                                       .commit =
+                                           [this](std::vector<dhcp::Commit> commits) {
+                                             for (auto& one : commits) commits_.push_back(std::move(one));
+                                           },
+                                       .probe = [this](const dhcp::Probe& probe) { probes_.push_back(probe); }},
                 [this](Supervisor::Handlers handlers) {
                   auto line = std::make_unique<Line>(std::move(handlers));
                   line_ = line.get();
@@ -108,10 +119,21 @@ class RemoteDhcpTest : public ::testing::Test {
             .host_name = "vm",
             .expires = now_ + seconds{3600}};
   }
+  [[nodiscard]] dhcp::Commit commit(std::uint64_t id, unsigned client = 1) const {
+    return {id, dhcp::testing::lease("10.9.0.10", client, now_ + seconds{3600})};
+  }
+  // The numbers under which the daemon knows them.
+  std::vector<std::uint64_t> passed_on() {
+    std::vector<std::uint64_t> ids;
+    for (const auto& one : std::exchange(commits_, {})) ids.push_back(one.id);
+    return ids;
+  }
   std::expected<void, std::string> report(const Report& report) { return line_->handlers.message(encode(report)); }
 
   Table table_;
   std::vector<dhcp::LeaseEvent> events_;
+  std::vector<dhcp::Commit> commits_;
+  std::vector<dhcp::Probe> probes_;
   BootTime now_{seconds{1000}};
   Line* line_ = nullptr;
   RemoteDhcp remote_;
@@ -290,6 +312,157 @@ TEST_F(RemoteDhcpTest, StatisticsAreOfAllChildren) {
   ASSERT_TRUE(report(s));
   EXPECT_EQ(remote_.statistics().received, 14u);
   EXPECT_EQ(remote_.statistics().nak, 2u);
+}
+
+TEST_F(RemoteDhcpTest, StatisticsOfNetworksAreOfAllMessagesAndChildren) {
+  start();
+  const auto counted = [](std::uint64_t discover) {
+    dhcp::NetworkCounts counts;
+    counts.discover = discover;
+    return counts;
+  };
+  dhcp::Statistics s;
+  s.networks = {{"a", counted(1)}, {"b", counted(2)}};
+  ASSERT_TRUE(report(s));
+  s.networks = {{"b", counted(3)}};  // only what changed
+  ASSERT_TRUE(report(s));
+  using Networks = std::map<std::string, dhcp::NetworkCounts>;
+  EXPECT_EQ(remote_.statistics().networks, (Networks{{"a", counted(1)}, {"b", counted(3)}}));
+  start();
+  s.networks = {{"b", counted(1)}, {"c", counted(5)}};
+  ASSERT_TRUE(report(s));
+  EXPECT_EQ(remote_.statistics().networks, (Networks{{"a", counted(1)}, {"b", counted(4)}, {"c", counted(5)}}));
+}
+
+TEST_F(RemoteDhcpTest, NoChildNamesMoreNetworksThanThereCanBeNorDoMany) {
+  std::size_t named = 0;
+  const auto name_more = [&] {
+    dhcp::Statistics s;
+    for (std::size_t i = 0; i < kMaxNetworks; ++i) s.networks[std::to_string(named++)] = {};
+    return report(s);
+  };
+  start();
+  while (named + kMaxNetworks <= kMostNetworks) ASSERT_TRUE(name_more());
+  EXPECT_FALSE(name_more());
+  for (int child = 0; child < 2; ++child) {
+    start();
+    for (std::size_t i = 0; i + kMaxNetworks <= kMostNetworks; i += kMaxNetworks) ASSERT_TRUE(name_more());
+  }
+  EXPECT_LE(remote_.statistics().networks.size(), 2 * kMostNetworks);
+}
+
+TEST_F(RemoteDhcpTest, PoolsAndTheirLeasesArePartOfTheTable) {
+  table_.pools = {dhcp::testing::pool()};
+  for (unsigned i = 0; i < 250; ++i) table_.leases.push_back(dhcp::testing::lease("10.9.0.10", i, now_));
+  start();
+  const auto orders = taken();
+  ASSERT_EQ(orders.size(), kOrdersOfAStart + 1 + 3);
+  EXPECT_EQ(orders[5], (Order{PutPool{dhcp::testing::pool(), 0}}));
+  dhcp::Update change;
+  change.leases = {dhcp::testing::lease("10.9.0.10", 1, now_)};
+  change.removed_pools = {"old"};
+  remote_.apply(change);
+  EXPECT_EQ(taken(), (std::vector<Order>{DropPool{"old"}, PutLeases{change.leases}}));
+}
+
+TEST_F(RemoteDhcpTest, CommitsArePassedOnAndTheirResultsToldWhateverTheirOrder) {
+  start();
+  taken();
+  ASSERT_TRUE(report(Commits{{commit(1), commit(2), commit(7)}}));  // the line didn't take those between
+  ASSERT_EQ(commits_.size(), 3U);
+  EXPECT_EQ(commits_[0], commit(1));
+  EXPECT_EQ(passed_on(), (std::vector<std::uint64_t>{1, 2, 7}));
+  remote_.committed({{7, true}, {1, false}});
+  remote_.committed({{2, true}});
+  EXPECT_EQ(taken(), (std::vector<Order>{Committed{{{7, true}, {1, false}}}, Committed{{{2, true}}}}));
+  remote_.committed({});
+  EXPECT_TRUE(taken().empty());
+  std::vector<dhcp::CommitResult> many;
+  for (std::uint64_t id = 8; id < 8 + 250; ++id) many.push_back({id, true});
+  remote_.committed(many);
+  const auto orders = taken();
+  ASSERT_EQ(orders.size(), 3U);
+  EXPECT_EQ(std::get<Committed>(orders[0]).results.size(), kMaxLeases);
+  EXPECT_EQ(std::get<Committed>(orders[2]).results.size(), 50U);
+}
+
+TEST_F(RemoteDhcpTest, CommitsAreNumberedOnFromChildToChildAndTheDeadHearNothing) {
+  start();
+  ASSERT_TRUE(report(Commits{{commit(1), commit(9)}}));
+  EXPECT_EQ(passed_on(), (std::vector<std::uint64_t>{1, 9}));
+  start();
+  taken();
+  remote_.committed({{1, true}});
+  EXPECT_TRUE(taken().empty());
+  ASSERT_TRUE(report(Commits{{commit(1), commit(2)}}));  // its own
+  EXPECT_EQ(passed_on(), (std::vector<std::uint64_t>{10, 11}));
+  remote_.committed({{9, true}, {10, true}, {11, false}});
+  EXPECT_EQ(taken(), (std::vector<Order>{Committed{{{1, true}, {2, false}}}}));
+  start();
+  start();  // one that made none
+  ASSERT_TRUE(report(Commits{{commit(1)}}));
+  EXPECT_EQ(passed_on(), std::vector<std::uint64_t>{12});
+}
+
+TEST_F(RemoteDhcpTest, CommitsThatNoHonestChildMakesEndIt) {
+  start();
+  ASSERT_TRUE(report(Commits{{commit(5)}}));
+  EXPECT_FALSE(report(Commits{{commit(5)}}));
+  EXPECT_FALSE(report(Commits{{commit(4)}}));
+  EXPECT_FALSE(report(Commits{{commit(0)}}));
+  EXPECT_FALSE(report(Commits{{commit(5 + kMostSkipped + 1)}}));
+  EXPECT_FALSE(report(Commits{{commit(std::numeric_limits<std::uint64_t>::max())}}));
+  auto nonsense = commit(6);
+  nonsense.lease.state = LeaseState::offered;
+  EXPECT_FALSE(report(Commits{{nonsense}}));
+  EXPECT_EQ(passed_on(), std::vector<std::uint64_t>{5});
+  ASSERT_TRUE(report(Commits{{commit(5 + kMostSkipped)}}));
+}
+
+TEST_F(RemoteDhcpTest, WhatIsMoreThanTheDiskCanBeBehindIsRefusedAtOnce) {
+  start();
+  taken();
+  std::uint64_t id = 1;
+  const auto commit_some = [&] {
+    Commits message;
+    for (std::size_t i = 0; i < kMaxLeases; ++i) message.commits.push_back(commit(id++));
+    return report(message);
+  };
+  while (id <= kMostCommits - kMaxLeases) ASSERT_TRUE(commit_some());
+  EXPECT_TRUE(taken().empty());
+  ASSERT_TRUE(commit_some());
+  EXPECT_EQ(commits_.size(), kMostCommits);
+  const auto refused = taken();
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(std::get<Committed>(refused[0]).results.size(), id - 1 - kMostCommits);
+  EXPECT_EQ(std::get<Committed>(refused[0]).results[0], (dhcp::CommitResult{kMostCommits + 1, false}));
+  // Whose turn has come makes room for as many.
+  commits_.clear();
+  remote_.committed({{1, true}, {2, true}});
+  ASSERT_TRUE(commit_some());
+  EXPECT_EQ(commits_.size(), 2U);
+  // With another child nothing is under way.
+  start();
+  id = 1;
+  commits_.clear();
+  ASSERT_TRUE(commit_some());
+  EXPECT_EQ(commits_.size(), kMaxLeases);
+}
+
+TEST_F(RemoteDhcpTest, QuestionsArePassedOnAsFarAsTheirAllowanceGoesAndAnswersBack) {
+  start();
+  taken();
+  const dhcp::Probe probe{dhcp::testing::kBridge, ip("10.9.0.10")};
+  ASSERT_TRUE(report(Ask{probe}));
+  EXPECT_EQ(probes_, std::vector{probe});
+  remote_.heard(probe, kOtherMac);
+  EXPECT_EQ(taken(), (std::vector<Order>{Heard{probe, kOtherMac}}));
+  for (unsigned i = 0; i < 2 * kProbeBurst; ++i) ASSERT_TRUE(report(Ask{probe}));
+  EXPECT_EQ(probes_.size(), kProbeBurst);
+  EXPECT_EQ(remote_.dropped().too_many, kProbeBurst + 1);
+  now_ += seconds{1};
+  for (unsigned i = 0; i < kProbeBurst; ++i) ASSERT_TRUE(report(Ask{probe}));
+  EXPECT_EQ(probes_.size(), kProbeBurst + kProbesPerSecond);
 }
 
 }  // namespace

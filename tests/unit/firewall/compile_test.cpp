@@ -65,6 +65,66 @@ TEST(CompileGuest, WithoutAddressIsOnlyItsTap) {
                                    "arp loose: \"tap0\""}));
 }
 
+// Whoever is behind it is pinned by its lease; the link itself may only answer when it is asked for an address.
+TEST(CompileGuest, ASharedLinkIsKnownToArp) {
+  auto guest = guest_of(0);
+  guest.address.reset();
+  guest.shared = true;
+  EXPECT_EQ(lines_of(compile_guest(guest, network_of())),
+            (std::set<std::string>{"inet taps: \"tap0\"", "inet loose: \"tap0\"", "arp taps: \"tap0\"",
+                                   "arp loose: \"tap0\"", "arp shared: \"tap0\""}));
+}
+
+TEST(CompileLessee, IsPinnedToItsLinkMacAndAddress) {
+  auto lessee = guest_of(0);
+  lessee.mac = kMac;
+  EXPECT_EQ(lines_of(compile_lessee(lessee, network_of())),
+            (std::set<std::string>{"inet pinned4: \"tap0\" . 52:54:00:12:34:56 . 10.0.5.2",
+                                   "inet id4: 10.0.5.2 : 0x00000001", "inet dst4: \"tap0\" . 10.0.5.2 : 0x00000001",
+                                   "arp pinned4: \"tap0\" . 52:54:00:12:34:56 . 52:54:00:12:34:56 . 10.0.5.2"}));
+  const auto elements = compile_lessee(lessee, network_of());
+  EXPECT_TRUE(std::ranges::is_sorted(elements));
+  // Nothing of it is the link's own, which stays when it goes.
+  auto link = guest_of(0);
+  link.address.reset();
+  link.shared = true;
+  for (const auto& line : lines_of(compile_guest(link, network_of())))
+    EXPECT_FALSE(lines_of(elements).contains(line)) << line;
+}
+
+TEST(CompileLessee, WithoutMacOrAddressIsNothing) {
+  auto lessee = guest_of(0);
+  EXPECT_TRUE(compile_lessee(lessee, network_of()).empty());
+  lessee.mac = kMac;
+  lessee.address.reset();
+  EXPECT_TRUE(compile_lessee(lessee, network_of()).empty());
+}
+
+TEST(Compile, RelaysAreWhereTheServiceMayAnswer) {
+  auto config = config_of(network_of());
+  auto& network = config.networks.begin()->second;
+  network.dhcp.relays = {boost::asio::ip::make_address_v4("192.0.2.7"), boost::asio::ip::make_address_v4("192.0.2.8")};
+  auto second = network;
+  second.name = "office";
+  second.prefix = boost::asio::ip::make_network_v4("10.9.0.0/24");
+  second.gateway = boost::asio::ip::make_address_v4("10.9.0.1");
+  second.dhcp.relays.pop_back();  // a relay of two networks
+  config.networks.emplace("office", second);
+  Surroundings surroundings;
+  const auto count = [&](const char* set) {
+    const auto ruleset = compile(config, surroundings);
+    const auto found = ruleset.elements.find({Family::inet, set});
+    return found == ruleset.elements.end() ? 0U : found->second.size();
+  };
+  EXPECT_EQ(count("relays4"), 0U);  // without a process of its own nothing of the service is held
+  surroundings.users = ServiceUsers{};
+  EXPECT_EQ(count("relays4"), 2U);
+  EXPECT_NE(count("relayed4"), 0U);
+  for (auto& [name, one] : config.networks) one.dhcp.relays.clear();
+  EXPECT_EQ(count("relays4"), 0U);
+  EXPECT_EQ(count("relayed4"), 0U);
+}
+
 TEST(CompileGuest, APublishedPortIsKnownInTheFamiliesThatTheGuestHas) {
   auto guest = guest_of(0, true);
   guest.publish = {publish_of(8080, 80)};

@@ -102,6 +102,9 @@ class FaultyNet final : public KernelPort {
   }
   Result<void> put_route(const Route& r) override { return call("put route", &FakeKernel::put_route, r); }
   Result<void> remove_route(const Route& r) override { return call("remove route", &FakeKernel::remove_route, r); }
+  Result<void> solicit(std::uint32_t ifindex, const address_v4& address) override {
+    return call("solicit", &FakeKernel::solicit, ifindex, address);
+  }
   Result<void> put_neighbour(const Neighbour& n) override {
     return call("put neighbour", &FakeKernel::put_neighbour, n);
   }

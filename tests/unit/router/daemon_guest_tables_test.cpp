@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "router/daemon/guest_tables.h"
+#include "tests/unit/dhcp/pools.h"
 
 namespace vrouter::router {
 namespace {
@@ -28,12 +29,12 @@ struct GuestTablesTest : testing::Test {
 };
 
 TEST_F(GuestTablesTest, TellsOnlyWhatChanged) {
-  tables.put(guest("tap0", "10.0.5.2"), network, tap(7));
+  tables.put(guest("tap0", "10.0.5.2"), network, tap(7), {});
   const auto first = tables.take();
   ASSERT_EQ(first.bindings.upserts.size(), 1U);
   EXPECT_FALSE(first.bindings.snapshot);
   EXPECT_EQ(first.hosts.upserts.size(), 1U);
-  tables.put(guest("tap0", "10.0.5.2"), network, tap(7));
+  tables.put(guest("tap0", "10.0.5.2"), network, tap(7), {});
   const auto second = tables.take();
   EXPECT_THAT(second.bindings.upserts, IsEmpty());
   EXPECT_THAT(second.hosts.upserts, IsEmpty());
@@ -41,9 +42,9 @@ TEST_F(GuestTablesTest, TellsOnlyWhatChanged) {
 }
 
 TEST_F(GuestTablesTest, WithoutItsTapOnlyTheNameIsKnown) {
-  tables.put(guest("tap0", "10.0.5.2"), network, tap(7));
+  tables.put(guest("tap0", "10.0.5.2"), network, tap(7), {});
   static_cast<void>(tables.take());
-  tables.put(guest("tap0", "10.0.5.2"), network, std::nullopt);
+  tables.put(guest("tap0", "10.0.5.2"), network, std::nullopt, {});
   const auto due = tables.take();
   EXPECT_THAT(due.bindings.removed_ifindexes, ElementsAre(7U));
   ASSERT_EQ(due.hosts.upserts.size(), 1U);
@@ -79,7 +80,7 @@ TEST_F(GuestTablesTest, ALesseeMayHaveNoName) {
 
 // An update's removals are applied before what it puts: a guest put and removed between two of them must not come back.
 TEST_F(GuestTablesTest, PutAndRemovedInOneGoIsGone) {
-  tables.put(guest("tap0", "10.0.5.2"), network, tap(7));
+  tables.put(guest("tap0", "10.0.5.2"), network, tap(7), {});
   tables.remove(guest("tap0", "10.0.5.2"));
   const auto due = tables.take();
   EXPECT_THAT(due.bindings.upserts, IsEmpty());
@@ -88,10 +89,10 @@ TEST_F(GuestTablesTest, PutAndRemovedInOneGoIsGone) {
 
 // A TAP that is renamed from one guest's name to another's keeps its ifindex.
 TEST_F(GuestTablesTest, AnIfindexThatChangesHandsStaysBoundToTheNewGuest) {
-  tables.put(guest("tap0", "10.0.5.2"), network, tap(7));
+  tables.put(guest("tap0", "10.0.5.2"), network, tap(7), {});
   static_cast<void>(tables.take());
-  tables.put(guest("tap1", "10.0.5.3"), network, tap(7));
-  tables.put(guest("tap0", "10.0.5.2"), network, std::nullopt);
+  tables.put(guest("tap1", "10.0.5.3"), network, tap(7), {});
+  tables.put(guest("tap0", "10.0.5.2"), network, std::nullopt, {});
   const auto due = tables.take();
   EXPECT_THAT(due.bindings.removed_ifindexes, IsEmpty());
   ASSERT_EQ(due.bindings.upserts.size(), 1U);
@@ -99,14 +100,14 @@ TEST_F(GuestTablesTest, AnIfindexThatChangesHandsStaysBoundToTheNewGuest) {
 }
 
 TEST_F(GuestTablesTest, ANewBeginningIsASnapshotOfWhatFollows) {
-  tables.put(guest("tap0", "10.0.5.2"), network, tap(7));
+  tables.put(guest("tap0", "10.0.5.2"), network, tap(7), {});
   static_cast<void>(tables.take());
   tables.begin({dns::Zone{.network = "default",
                           .domain = "guests.internal",
                           .prefixes4 = {},
                           .prefixes6 = {},
                           .listen = {boost::asio::ip::make_address("10.0.5.1")}}});
-  tables.put(guest("tap1", "10.0.5.3"), network, tap(8));
+  tables.put(guest("tap1", "10.0.5.3"), network, tap(8), {});
   const auto due = tables.take();
   EXPECT_TRUE(due.bindings.snapshot);
   EXPECT_TRUE(due.hosts.snapshot);
@@ -114,6 +115,123 @@ TEST_F(GuestTablesTest, ANewBeginningIsASnapshotOfWhatFollows) {
   ASSERT_EQ(due.bindings.upserts.size(), 1U);
   EXPECT_EQ(due.bindings.upserts.front().tap, "tap1");
   EXPECT_EQ(tables.by_ifindex(7), nullptr);
+}
+
+// --- ranges ---
+
+using dhcp::testing::ip;
+using dhcp::testing::lease;
+
+dns::Host lessee(const char* name, const char* address) {
+  return {.network = "default", .name = name, .ifindex = 20, .addresses = {ip(address)}};
+}
+std::vector<std::string> names(const std::vector<dns::Host>& hosts) {
+  std::vector<std::string> all;
+  for (const auto& host : hosts) all.push_back(host.name + " " + host.addresses.at(0).to_string());
+  return all;
+}
+
+bool nothing(const dns::Update& update) {
+  return !update.snapshot && update.upserts.empty() && update.removed.empty();
+}
+
+TEST_F(GuestTablesTest, ALesseeIsKnownByItsName) {
+  tables.put_lessee(ip("10.0.5.20"), lessee("printer", "10.0.5.20"));
+  EXPECT_THAT(names(tables.take().hosts.upserts), ElementsAre("printer 10.0.5.20"));
+  EXPECT_EQ(tables.name_of_lessee(ip("10.0.5.20")), "printer");
+  EXPECT_EQ(tables.name_of_lessee(ip("10.0.5.21")), "");
+  tables.put_lessee(ip("10.0.5.20"), lessee("printer", "10.0.5.20"));  // renewed
+  EXPECT_TRUE(nothing(tables.take().hosts));
+  // It calls itself otherwise now, and then nothing at all.
+  tables.put_lessee(ip("10.0.5.20"), lessee("plotter", "10.0.5.20"));
+  const auto renamed = tables.take().hosts;
+  EXPECT_THAT(names(renamed.removed), ElementsAre("printer 10.0.5.20"));
+  EXPECT_THAT(names(renamed.upserts), ElementsAre("plotter 10.0.5.20"));
+  tables.put_lessee(ip("10.0.5.20"), lessee("", "10.0.5.20"));
+  EXPECT_THAT(names(tables.take().hosts.removed), ElementsAre("plotter 10.0.5.20"));
+  EXPECT_EQ(tables.name_of_lessee(ip("10.0.5.20")), "");
+}
+
+TEST_F(GuestTablesTest, ANameIsOfTheLesseeThatHadItFirst) {
+  tables.put_lessee(ip("10.0.5.20"), lessee("printer", "10.0.5.20"));
+  tables.put_lessee(ip("10.0.5.21"), lessee("printer", "10.0.5.21"));
+  EXPECT_EQ(tables.name_of_lessee(ip("10.0.5.20")), "printer");
+  EXPECT_EQ(tables.name_of_lessee(ip("10.0.5.21")), "");
+  auto elsewhere = lessee("printer", "10.9.0.10");
+  elsewhere.network = "office";
+  tables.put_lessee(ip("10.9.0.10"), elsewhere);  // another network, another zone
+  EXPECT_EQ(tables.name_of_lessee(ip("10.9.0.10")), "printer");
+  tables.remove_lessee(ip("10.0.5.20"));
+  tables.remove_lessee(ip("10.0.5.22"));  // nobody
+  tables.put_lessee(ip("10.0.5.21"), lessee("printer", "10.0.5.21"));
+  EXPECT_EQ(tables.name_of_lessee(ip("10.0.5.21")), "printer");
+  EXPECT_THAT(names(tables.hosts().upserts), ElementsAre("printer 10.0.5.21", "printer 10.9.0.10"));
+}
+
+TEST_F(GuestTablesTest, AGuestsNameIsNoLesseesAndIsTakenFromOne) {
+  tables.put(guest("tap0", "10.0.5.2"), network, tap(7), {});
+  tables.put_lessee(ip("10.0.5.20"), lessee("vm-tap0", "10.0.5.20"));
+  EXPECT_EQ(tables.name_of_lessee(ip("10.0.5.20")), "");
+  tables.put_lessee(ip("10.0.5.21"), lessee("vm-tap1", "10.0.5.21"));
+  static_cast<void>(tables.take());
+  tables.put(guest("tap1", "10.0.5.3"), network, tap(8), {});
+  EXPECT_EQ(tables.name_of_lessee(ip("10.0.5.21")), "");
+  const auto due = tables.take().hosts;
+  EXPECT_THAT(names(due.removed), ElementsAre("vm-tap1 10.0.5.21"));
+  EXPECT_THAT(names(due.upserts), ElementsAre("/10.0.5.21 10.0.5.21", "vm-tap1 10.0.5.3"));  // it still asks
+  EXPECT_THAT(names(tables.hosts().upserts),
+              ElementsAre("/10.0.5.20 10.0.5.20", "/10.0.5.21 10.0.5.21", "vm-tap0 10.0.5.2", "vm-tap1 10.0.5.3"));
+  // A lessee that goes takes nobody's name along.
+  tables.remove_lessee(ip("10.0.5.21"));
+  const auto gone = tables.take().hosts;
+  EXPECT_THAT(names(gone.removed), ElementsAre("/10.0.5.21 10.0.5.21"));
+  EXPECT_TRUE(gone.upserts.empty());
+}
+
+TEST_F(GuestTablesTest, TellsOfPoolsWhatChanged) {
+  auto pool = dhcp::testing::pool();
+  tables.put_pool(pool);
+  EXPECT_THAT(tables.take().bindings.pools, ElementsAre(pool));
+  tables.put_pool(pool);
+  EXPECT_TRUE(tables.take().bindings.empty());
+  pool.links = {77};
+  tables.put_pool(pool);
+  pool.links = {78};
+  tables.put_pool(pool);
+  EXPECT_THAT(tables.take().bindings.pools, ElementsAre(pool));  // the last alone
+  EXPECT_THAT(tables.bindings().pools, ElementsAre(pool));
+  tables.remove_pool("lab");
+  EXPECT_TRUE(tables.take().bindings.empty());
+  pool.links = {79};
+  tables.put_pool(pool);
+  tables.remove_pool(pool.network);
+  const auto due = tables.take().bindings;
+  EXPECT_THAT(due.pools, IsEmpty());
+  EXPECT_THAT(due.removed_pools, ElementsAre("office"));
+  EXPECT_THAT(tables.bindings().pools, IsEmpty());
+}
+
+TEST_F(GuestTablesTest, LeasesAreToldAsTheyComeAndAllOfThemInASnapshot) {
+  const auto one = lease("10.9.0.10", 1, BootTime{}), two = lease("10.9.0.11", 2, BootTime{});
+  std::vector<dhcp::Lease> all{one, two};
+  tables.read_leases_by([&] { return all; });
+  tables.put_leases({one});
+  tables.put_leases({two});
+  const auto due = tables.take().bindings;
+  EXPECT_FALSE(due.snapshot);
+  EXPECT_THAT(due.leases, ElementsAre(one, two));
+  EXPECT_TRUE(tables.take().bindings.empty());
+  EXPECT_THAT(tables.bindings().leases, ElementsAre(one, two));
+  tables.put_leases({one});
+  all = {two};
+  tables.put_pool(dhcp::testing::pool());
+  tables.begin({});
+  tables.put_lessee(ip("10.0.5.20"), lessee("printer", "10.0.5.20"));
+  const auto anew = tables.take();
+  EXPECT_TRUE(anew.bindings.snapshot);
+  EXPECT_THAT(anew.bindings.pools, IsEmpty());
+  EXPECT_THAT(anew.bindings.leases, ElementsAre(two));  // as they are now
+  EXPECT_THAT(names(anew.hosts.upserts), ElementsAre("printer 10.0.5.20"));
 }
 
 }  // namespace

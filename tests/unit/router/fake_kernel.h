@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "router/kernel/kernel_port.h"
@@ -21,6 +22,7 @@ class FakeKernel final : public KernelPort {
   std::vector<InterfaceAddress> address_table;
   std::vector<Route> route_table;
   std::vector<Neighbour> neighbour_table;
+  std::vector<std::pair<std::uint32_t, address_v4>> solicited;
   std::optional<int> fail_in;  // 0: the next change fails, 1: the one after it, ...
   int fail_code = EPERM;
   int changes = 0;
@@ -130,6 +132,10 @@ class FakeKernel final : public KernelPort {
   Result<void> remove_neighbour(const Neighbour& neighbour) override {
     if (auto failed = step("remove neighbour")) return std::unexpected(*failed);
     return erase(neighbour_table, neighbour, "remove neighbour", ENOENT);
+  }
+  Result<void> solicit(std::uint32_t ifindex, const address_v4& address) override {
+    solicited.emplace_back(ifindex, address);
+    return {};
   }
 
  private:

@@ -55,6 +55,14 @@ TEST_F(Collides, OursDoNot) {
   EXPECT_EQ(reason(), "");
 }
 
+TEST_F(Collides, NothingDoesWithANetworkBehindRelays) {
+  add_route("10.0.5.0/24");
+  static_cast<void>(observed.on(AddressChanged{{kEth0, v4("10.0.5.77"), 24, 0, false}}));
+  EXPECT_NE(reason(), "");
+  network.dhcp.relays = {v4("10.0.5.254")};
+  EXPECT_EQ(reason(), "");
+}
+
 TEST_F(Collides, AForeignBlackholeOnlyWithin) {
   add_route("10.0.0.0/8", RouteType::other);
   EXPECT_EQ(reason(), "");

@@ -201,7 +201,7 @@ TEST_F(ReconcileGuest, WhatIsNoTapIsRefused) {
   tap0().kind = "bridge";
   see();
   EXPECT_TRUE(guest_plan().empty());
-  EXPECT_THAT(guest_plan().problems, ElementsAre(HasSubstr("is no TAP (it is a bridge device)")));
+  EXPECT_THAT(guest_plan().problems, ElementsAre(HasSubstr("tap0 is a bridge, which several clients share")));
   tap0().kind = "tun";
   tap0().ethernet = false;  // a TUN device
   see();

@@ -49,6 +49,30 @@ TEST_F(ReconcileHost, PutsGatewayUnreachableRouteAndForwarding) {
   EXPECT_TRUE(host_plan().empty());
 }
 
+// Its clients may be anywhere: the rest of it is no nowhere.
+TEST_F(ReconcileHost, ANetworkBehindRelaysHasNoUnreachableRoute) {
+  apply_host();
+  desired.host.networks.front().relayed = true;
+  EXPECT_THAT(sentences(host_plan().stale), ElementsAre("remove unreachable route 10.0.5.0/24"));
+  apply_host();
+  EXPECT_THAT(fake.route_table, IsEmpty());
+  EXPECT_THAT(fake.address_table, ElementsAre(InterfaceAddress{kLo, v4("10.0.5.1"), 32, 0, false}));
+  EXPECT_TRUE(host_plan().empty());
+}
+
+TEST_F(ReconcileHost, RelaysOfTheConfigurationMakeANetworkRelayed) {
+  config::Config config;
+  config::Network network;
+  network.name = "office";
+  network.prefix = net4("10.9.0.0/24");
+  config.networks = {{"lab", network}, {"office", network}};
+  config.networks.at("office").dhcp.relays = {v4("192.0.2.7")};
+  const auto host = desired_host(config, {}, {}, {});
+  ASSERT_EQ(host.networks.size(), 2U);
+  EXPECT_FALSE(host.networks[0].relayed);
+  EXPECT_TRUE(host.networks[1].relayed);
+}
+
 TEST_F(ReconcileHost, AGatewayThatWasThereBeforeUsStays) {
   fake.address_table.push_back({kLo, v4("10.0.5.1"), 32, 0, false});
   see();
