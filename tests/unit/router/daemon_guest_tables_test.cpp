@@ -69,7 +69,7 @@ TEST_F(GuestTablesTest, ALesseeMayHaveNoName) {
   // A guest takes the name, and its client goes on without.
   auto pc = guest("tap0", "10.0.5.2");
   pc.name = "pc";
-  tables.put(pc, network, tap(7));
+  tables.put(pc, network, tap(7), {});
   const auto due = tables.take();
   EXPECT_EQ(due.hosts.upserts.size(), 2U);
   EXPECT_EQ(due.hosts.removed.size(), 1U);
