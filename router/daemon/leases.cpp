@@ -274,6 +274,8 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
     }
     if (kept.homeless) {
       results.push_back({commit.id, false});
+      // What else is on its way there is written after this one, and settles it.
+      if (book_.is_held(commit.lease.address)) continue;
       if (kept.before) {
         as_before.push_back(std::move(*kept.before));
       } else {
