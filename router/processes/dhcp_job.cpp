@@ -119,17 +119,17 @@ class DhcpJob {
   // Networks whose counters changed, as many as one message takes; the rest follow with the next.
   bool report_statistics() {
     if (!server_) return false;
-    auto statistics = server_->statistics();
-    if (statistics == reported_) return false;
+    const auto statistics = server_->statistics();
     dhcp::Statistics changed = statistics;
     changed.networks.clear();
+    const auto is_told = [&](auto counter) { return statistics.*counter == reported_.*counter; };
     for (const auto& [network, counts] : statistics.networks) {
       if (changed.networks.size() == verbs::kMaxNetworks) break;
-      if (const auto told = reported_.networks.find(network);
-          told == reported_.networks.end() || told->second != counts) {
+      const auto told = reported_.networks.find(network);
+      if (counts != (told == reported_.networks.end() ? dhcp::NetworkCounts{} : told->second))
         changed.networks.emplace(network, counts);
-      }
     }
+    if (changed.networks.empty() && std::ranges::all_of(dhcp::kCounters, is_told)) return false;
     if (!send(changed)) return true;
     for (auto& [network, counts] : changed.networks) reported_.networks.insert_or_assign(network, counts);
     changed.networks = std::move(reported_.networks);

@@ -224,7 +224,7 @@ TEST_F(Refusals, AFailedAddLeavesTheTapAsItWas) {
 
 TEST_F(Refusals, AHardwareInterfaceIsNoTap) {
   scene.host.must("ip link add br7 type bridge");
-  refuses({"add-guest", "br7", "10.0.5.3"}, "br7 is no TAP");
+  refuses({"add-guest", "br7", "10.0.5.3"}, "br7 is a bridge, which several clients share");
 }
 
 TEST_F(Refusals, PoolGivesTheNextFreeAddress) {

@@ -36,6 +36,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "router/processes/channel.h"
 #include "router/processes/packet.h"
 
 namespace vrouter::lab {
@@ -361,7 +362,7 @@ void send_two_descriptors(int line) {
 
 // True when there is nothing to answer: the channel itself was the target.
 bool abuse_channel(Attempt attempt, UniqueFd& channel) {
-  const std::vector<std::uint8_t> long_message(100'000, 'x');
+  const std::vector<std::uint8_t> long_message(router::kMaxMessage + 1, 'x');
   const std::array<std::uint8_t, 1000> chunk{};
   switch (attempt) {
     case Attempt::send_descriptor:
