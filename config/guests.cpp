@@ -295,7 +295,7 @@ Fitted GuestTable::fit(const Config& config, Guest guest) const {
   }
   if (fitted.shared) {
     refuse_addresses(fitted, refusals);
-    if (network != nullptr) fit_shared(*network, refusals);
+    if (network != nullptr) fit_shared(*network, fitted, refusals);
     fit_publish(config, fitted, refusals);
     return result;
   }

@@ -65,7 +65,13 @@ void refuse_addresses(const Guest& guest, std::vector<Refusal>& refusals) {
   refuse(!guest.allowed_addresses.empty(), Field::allowed, 0, "allowed addresses");
 }
 
-void fit_shared(const Network& network, std::vector<Refusal>& refusals) {
+void fit_shared(const Network& network, const Guest& guest, std::vector<Refusal>& refusals) {
+  if (!guest.dhcp.empty()) {
+    refusals.push_back(
+        {.field = Refusal::Field::guest,
+         .reason = "clients behind an interface that several share are told by DHCP what their network says",
+         .remedy = "write it in [networks." + network.name + ".dhcp]"});
+  }
   if (network.dhcp.range) return;
   refusals.push_back(
       {.field = Field::network,

@@ -18,6 +18,6 @@ namespace vrouter::config {
 
 // Of a guest that is shared: all that needs one client behind it.
 void refuse_addresses(const Guest& guest, std::vector<Refusal>& refusals);
-void fit_shared(const Network& network, std::vector<Refusal>& refusals);
+void fit_shared(const Network& network, const Guest& guest, std::vector<Refusal>& refusals);
 
 }  // namespace vrouter::config

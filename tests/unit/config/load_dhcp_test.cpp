@@ -310,6 +310,9 @@ TEST(LoadDhcp, RefusesGuestsThatTakeWhatIsLeased) {
       {"tap = \"t\"\nshared = true\npublish = [\"80\"]",
        "f:7:12: nothing can be published of an interface that several clients share; declare the client that serves it "
        "as a guest of its own"},
+      {"tap = \"t\"\nshared = true\ndhcp.ntp = \"192.0.2.1\"",
+       "f:4:1: clients behind an interface that several share are told by DHCP what their network says; write it in "
+       "[networks.default.dhcp]"},
   };
   for (const auto& [toml, problem] : kCases)
     EXPECT_THAT(problems_of(network + toml + "\n"), ElementsAre(problem)) << toml;
