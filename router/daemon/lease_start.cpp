@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "dhcp/rebuilt.h"
+#include "router/daemon/hex.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
 
@@ -18,16 +19,6 @@ using dhcp::Lease;
 using dhcp::LeaseState;
 
 namespace {
-
-std::string hex(const std::vector<std::uint8_t>& bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const auto byte : bytes) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
-}
 
 // "br0", its client's MAC and its address of an element of `pinned4` (firewall/skeleton.cpp).
 struct Pinned {

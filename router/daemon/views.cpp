@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "firewall/render.h"
 #include "router/daemon/conntrack_limit.h"
+#include "router/daemon/hex.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
 #include "router/daemon/version.h"
@@ -22,16 +23,6 @@ using control::GuestView;
 using control::LeaseView;
 
 namespace {
-
-std::string hex(const std::vector<std::uint8_t>& bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  for (const auto byte : bytes) {
-    text += kDigits[byte >> 4];
-    text += kDigits[byte & 15];
-  }
-  return text;
-}
 
 std::string kernel_release() {
   utsname name{};
