@@ -3,6 +3,7 @@
 // then into rules, routes and names, and only then the client is told. So an acknowledged lease is never forgotten, and
 // a client that has heard of its address can use it.
 #include <algorithm>
+#include <boost/algorithm/string/predicate.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <iterator>
@@ -179,7 +180,11 @@ void Router::name_lessee(const Lease& lease) {
                  .ifindex = lease.ifindex,
                  .addresses = {lease.address}};
   // Whatever a client calls itself, it can't be what somebody else is called by the operator.
-  if (reserved == nullptr && guests_.find(host.name) != nullptr) host.name.clear();
+  const auto* pool = book_.pool_of(lease.network);
+  const bool kept = pool != nullptr && std::ranges::any_of(pool->reservations, [&](const auto& reservation) {
+                      return boost::algorithm::iequals(reservation.name, host.name);
+                    });
+  if (reserved == nullptr && (kept || guests_.find(host.name) != nullptr)) host.name.clear();
   services_.tables().put_lessee(lease.address, std::move(host));
 }
 
