@@ -26,8 +26,10 @@ constexpr double kMaxMemory = 96;  // MiB, all processes together, what they sha
 // Of the last adds against the first: what looks at every guest takes ten times as long for ten times as many.
 constexpr double kMaxGrowth = 4;
 constexpr double kMaxChange = VROUTER_SANITIZED ? 100 : 10;  // ms
-constexpr double kMaxRepair = 1000;                          // ms
-constexpr double kMaxAnswerAgain = 10000;                    // ms
+// The kernel sets no link down before one of its grace periods is over, whose length is its own: 8 to 11 ms here.
+constexpr double kMaxRemoval = VROUTER_SANITIZED ? 100 : 18;  // ms
+constexpr double kMaxRepair = 1000;                           // ms
+constexpr double kMaxAnswerAgain = 10000;                     // ms
 
 int crowd_size() {
   const char* text = std::getenv("VROUTER_CROWD");
@@ -132,7 +134,7 @@ void TenThousand::one_more_costs_no_more() {
   say("adding one whose address was given up just now, median", median(same));
   say("adding one by the command line, median", median(shell));
   // Again the undisturbed ones: a removal that looked at what is known of every link took over 20 ms.
-  EXPECT_LT(percentile(removed, 10), kMaxChange);
+  EXPECT_LT(percentile(removed, 10), kMaxRemoval);
   EXPECT_LT(percentile(added, 10), kMaxChange);
 }
 
