@@ -25,10 +25,19 @@ bool operator==(const ClientView& a, const ClientView& b) noexcept {
   return a.hardware == b.hardware && std::ranges::equal(a.client_id, b.client_id);
 }
 
-bool operator<(const ClientView& a, const ClientView& b) noexcept {
-  if (a.hardware != b.hardware) return a.hardware < b.hardware;
-  return std::ranges::lexicographical_compare(a.client_id, b.client_id);
+std::strong_ordering operator<=>(const ClientView& a, const ClientView& b) noexcept {
+  if (const auto order = a.hardware <=> b.hardware; order != 0) return order;
+  return std::lexicographical_compare_three_way(a.client_id.begin(), a.client_id.end(), b.client_id.begin(),
+                                                b.client_id.end());
 }
+
+namespace {
+
+bool is_rebuilt(const LeaseRecord& record) noexcept {
+  return std::ranges::equal(record.client().client_id, kUnknownId);
+}
+
+}  // namespace
 
 LeaseRecord record_of(const Lease& lease) {
   LeaseRecord record;
@@ -57,8 +66,8 @@ Lease lease_of(const LeaseRecord& record, std::string_view network) {
 }
 
 bool LeaseTable::ByClient::operator()(const LeaseRecord* a, const LeaseRecord* b) const noexcept {
-  if (a->client() < b->client()) return true;
-  return !(b->client() < a->client()) && a->address < b->address;
+  const auto order = a->client() <=> b->client();
+  return order < 0 || (order == 0 && a->address < b->address);
 }
 
 LeaseTable::LeaseTable(const Pool& pool) : pool_{pool} {
@@ -69,9 +78,11 @@ LeaseTable::LeaseTable(const Pool& pool) : pool_{pool} {
 void LeaseTable::change(const Pool& pool) {
   pool_ = pool;
   index_pool();
-  by_end_.clear();
   index_free();
-  for (const auto& [address, record] : records_) settle(address);
+  for (auto& [address, record] : records_) {
+    unfile(record);
+    settle(address);
+  }
   std::vector<std::uint32_t> not_anymore;
   for (const auto& [address, hold] : holds_) {
     const Asker asker{{hold.client.hardware, hold.client.client_id}, hold.client.client_id, hold.ifindex};
@@ -203,7 +214,7 @@ std::optional<address_v4> LeaseTable::choose(const Asker& asker, std::optional<a
   auto address = own(asker, now);
   if (!address && wanted && free_for(asker, wanted->to_uint(), now)) address = wanted->to_uint();
   if (!address) address = never_used();
-  if (!address && !by_end_.empty() && (*by_end_.begin())->ended(now)) address = (*by_end_.begin())->address;
+  if (!address) address = longest_ended(now);
   if (!address) address = untaken_offer(now);
   if (!address) return std::nullopt;
   return address_v4{*address};
@@ -217,9 +228,20 @@ std::optional<std::uint32_t> LeaseTable::never_used() {
   return static_cast<std::uint32_t>(pool_.range.first.to_uint() + cursor_ * kWord + bit);
 }
 
+std::optional<std::uint32_t> LeaseTable::longest_ended(BootTime now) {
+  while (!by_end_.empty()) {
+    const auto [filed, address] = *by_end_.begin();
+    auto& record = records_.at(address);
+    if (record.expires == filed && !holds_.contains(address) && anybodys(address))
+      return record.ended(now) ? std::optional{address} : std::nullopt;
+    unfile(record);
+    settle(address);
+  }
+  return std::nullopt;
+}
+
 std::optional<std::uint32_t> LeaseTable::untaken_offer(BootTime now) {
-  for (auto it = offers_.begin(); it != offers_.end(); ++it) {
-    const auto address = it->second;
+  for (const auto address : offers_) {
     if (holds_.at(address).since + kFirmOffer > now) return std::nullopt;
     const auto* record = find(address_v4{address});
     if (!anybodys(address) || (record != nullptr && !record->ended(now))) continue;
@@ -253,63 +275,89 @@ Claim LeaseTable::claim(const Asker& asker, const address_v4& address, BootTime 
 }
 
 void LeaseTable::hold(const Asker& asker, const address_v4& address, HoldKind kind, BootTime now) {
-  if (const auto it = held_by_.find(asker); it != held_by_.end()) unhold(address_v4{it->second});
-  unhold(address);
-  Hold hold;
+  const auto number = address.to_uint();
+  auto its = held_by_.find(asker);
+  if (its != held_by_.end() && its->second != number) {
+    unhold(address_v4{its->second});
+    its = held_by_.end();
+  }
+  // Kept for the same asker again, as each DISCOVER does: only its time begins anew.
+  if (its != held_by_.end() && holds_.at(number).kind == kind) {
+    auto& hold = holds_.at(number);
+    hold.since = now;
+    hold.until = now + kOfferTime;
+    lapses_.splice(lapses_.end(), lapses_, hold.lapse);
+    if (hold.offer) offers_.splice(offers_.end(), offers_, *hold.offer);
+    return;
+  }
+  drop_hold(number);
+  Indexed hold;
   hold.kind = kind;
   hold.client = {asker.client.hardware, {asker.client.client_id.begin(), asker.client.client_id.end()}};
   hold.ifindex = asker.ifindex;
   hold.address = address;
   hold.since = now;
   hold.until = now + kOfferTime;
-  hold.order = next_order_++;
-  const auto number = address.to_uint();
-  held_by_.emplace(Place{hold.client, hold.ifindex}, number);
-  lapses_.emplace(std::pair(hold.until, hold.order), number);
-  if (kind == HoldKind::offered) offers_.emplace(hold.order, number);
+  hold.held_by = held_by_.emplace(Place{hold.client, hold.ifindex}, number).first;
+  hold.lapse = lapses_.insert(lapses_.end(), number);
+  if (kind == HoldKind::offered) hold.offer = offers_.insert(offers_.end(), number);
   holds_.emplace(number, std::move(hold));
   settle(number);
 }
 
 void LeaseTable::avoid(const address_v4& address, BootTime now) {
-  unhold(address);
-  Hold hold;
+  const auto number = address.to_uint();
+  drop_hold(number);
+  Indexed hold;
   hold.kind = HoldKind::avoided;
   hold.address = address;
   hold.since = now;
   hold.until = now + kAvoidTime;
-  hold.order = next_order_++;
-  const auto number = address.to_uint();
-  lapses_.emplace(std::pair(hold.until, hold.order), number);
+  hold.lapse = avoidances_.insert(avoidances_.end(), number);
   holds_.emplace(number, std::move(hold));
   settle(number);
 }
 
 void LeaseTable::unhold(const address_v4& address) {
-  const auto it = holds_.find(address.to_uint());
-  if (it == holds_.end()) return;
-  const auto& hold = it->second;
-  lapses_.erase({hold.until, hold.order});
-  offers_.erase(hold.order);
-  if (hold.kind != HoldKind::avoided) held_by_.erase(Place{hold.client, hold.ifindex});
-  holds_.erase(it);
+  drop_hold(address.to_uint());
   settle(address.to_uint());
 }
 
-void LeaseTable::lapse(BootTime now) {
-  while (!lapses_.empty() && lapses_.begin()->first.first <= now) unhold(address_v4{lapses_.begin()->second});
+void LeaseTable::drop_hold(std::uint32_t address) {
+  const auto it = holds_.find(address);
+  if (it == holds_.end()) return;
+  const auto& hold = it->second;
+  (hold.kind == HoldKind::avoided ? avoidances_ : lapses_).erase(hold.lapse);
+  if (hold.offer) offers_.erase(*hold.offer);
+  if (hold.held_by) held_by_.erase(*hold.held_by);
+  holds_.erase(it);
 }
 
-// Puts the address where choose() looks for it, or takes it from there.
+void LeaseTable::lapse(BootTime now) {
+  for (auto* kept : {&lapses_, &avoidances_}) {
+    while (!kept->empty() && holds_.at(kept->front()).until <= now) unhold(address_v4{kept->front()});
+  }
+}
+
+// Puts the address where choose() looks for it. What must not be found there by an earlier end is taken out when its
+// turn comes.
 void LeaseTable::settle(std::uint32_t address) {
   const auto it = records_.find(address);
-  const bool kept = holds_.contains(address);
-  const bool has_record = it != records_.end();
-  if (has_record) {
-    by_end_.erase(&it->second);
-    if (!kept && anybodys(address)) by_end_.insert(&it->second);
-  }
-  if (in_range(address)) set_never_used(address, !has_record && !kept && anybodys(address));
+  const bool given = !holds_.contains(address) && anybodys(address);
+  if (it != records_.end() && given) file(it->second);
+  if (in_range(address)) set_never_used(address, it == records_.end() && given);
+}
+
+void LeaseTable::file(Kept& record) {
+  if (record.filed != kNotFiled && record.filed <= record.expires) return;
+  unfile(record);
+  record.filed = record.expires;
+  by_end_.emplace(record.expires, record.address);
+}
+
+void LeaseTable::unfile(Kept& record) {
+  if (record.filed != kNotFiled) by_end_.erase({record.filed, record.address});
+  record.filed = kNotFiled;
 }
 
 void LeaseTable::set_never_used(std::uint32_t address, bool free) {
@@ -322,29 +370,36 @@ void LeaseTable::set_never_used(std::uint32_t address, bool free) {
   free ? ++free_count_ : --free_count_;
 }
 
-void LeaseTable::forget(LeaseRecord& record) {
-  by_client_.erase(&record);
-  by_end_.erase(&record);
+void LeaseTable::forget(Kept& record) {
+  if (std::exchange(record.counts, false)) by_client_.erase(&record);
+  if (is_rebuilt(record)) --rebuilt_;
 }
 
 // Of a client's leases on one link, and of its ended ones altogether, one counts: a held one, or the latest, or the one
 // that has just been proposed. So no client heaps up more than one on each link.
-void LeaseTable::index_client(LeaseRecord& record) {
+void LeaseTable::index_client(Kept& record) {
   const auto worth = [](const LeaseRecord& r) {
     return std::tuple(r.proposal != 0, r.state == LeaseState::bound, r.expires);
   };
   const auto [first, last] = by_client_.equal_range(record.client());
   for (auto it = first; it != last;) {
-    const auto& other = **it;
+    auto& other = **it;
     const bool both_count =
         other.ifindex != record.ifindex && other.state == LeaseState::bound && record.state == LeaseState::bound;
     if (!both_count && worth(other) > worth(record) && record.proposal == 0) return;
-    it = both_count ? std::next(it) : by_client_.erase(it);
+    if (both_count) {
+      ++it;
+      continue;
+    }
+    other.counts = false;
+    it = by_client_.erase(it);
   }
   by_client_.insert(&record);
+  record.counts = true;
 }
 
 void LeaseTable::adopt(const Asker& asker, const address_v4& named, BootTime now) {
+  if (rebuilt_ == 0) return;
   const Asker unknown{{asker.client.hardware, kUnknownId}, {}, asker.ifindex};
   const auto* record = find(named);
   if (record == nullptr || !(record->client() == unknown.client)) {
@@ -359,13 +414,28 @@ void LeaseTable::adopt(const Asker& asker, const address_v4& named, BootTime now
 
 void LeaseTable::put(LeaseRecord record) {
   const auto number = record.address;
-  auto [it, added] = records_.try_emplace(number);
-  auto& place = it->second;
-  if (!added) forget(place);
-  place = std::move(record);
-  // An address that rests, or that rested, is nobody's: its last client has no claim to it.
-  if (place.state != LeaseState::declined) index_client(place);
+  place(std::move(record));
   settle(number);
+}
+
+void LeaseTable::take(LeaseRecord record) {
+  drop_hold(record.address);
+  put(std::move(record));
+}
+
+void LeaseTable::place(LeaseRecord record) {
+  auto [it, added] = records_.try_emplace(record.address);
+  auto& kept = it->second;
+  // Of the same client it has its place among that client's leases already.
+  const bool stays = kept.counts && kept.client() == record.client() && kept.ifindex == record.ifindex &&
+                     kept.state == LeaseState::bound && record.state == LeaseState::bound &&
+                     record.expires >= kept.expires;
+  if (!added && !stays) forget(kept);
+  static_cast<LeaseRecord&>(kept) = std::move(record);
+  if (stays) return;
+  if (is_rebuilt(kept)) ++rebuilt_;
+  // An address that rests, or that rested, is nobody's: its last client has no claim to it.
+  if (kept.state != LeaseState::declined) index_client(kept);
 }
 
 void LeaseTable::confirm(const address_v4& address) {
@@ -377,6 +447,7 @@ void LeaseTable::erase(const address_v4& address) {
   const auto it = records_.find(address.to_uint());
   if (it == records_.end()) return;
   forget(it->second);
+  unfile(it->second);
   records_.erase(it);
   settle(address.to_uint());
 }

@@ -2,8 +2,10 @@
 // Who may hold what in one network's range. Pure: no clock, no messages, nothing is sent or written from here.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <optional>
 #include <set>
@@ -33,7 +35,7 @@ struct ClientView {
   std::span<const std::uint8_t> client_id;
 };
 [[nodiscard]] bool operator==(const ClientView& a, const ClientView& b) noexcept;
-[[nodiscard]] bool operator<(const ClientView& a, const ClientView& b) noexcept;
+[[nodiscard]] std::strong_ordering operator<=>(const ClientView& a, const ClientView& b) noexcept;
 
 // Who asks. `sent_id` is option 61 as sent, for reservations, also where it is no part of the identity.
 struct Asker {
@@ -46,12 +48,12 @@ struct Asker {
 struct LeaseRecord {
   std::uint32_t address = 0;
   unsigned ifindex = 0;
-  BootTime expires{};          // as in Lease
-  std::uint64_t proposal = 0;  // the Commit that says so, while it isn't known to be done; 0: the daemon says so
+  BootTime expires{};               // as in Lease
+  std::uint64_t proposal = 0;       // the Commit that says so, while it isn't known to be done; 0: the daemon says so
+  std::vector<std::uint8_t> texts;  // client identifier and host name, in one block
   MacAddress hardware;
   LeaseState state = LeaseState::bound;
   std::uint8_t id_size = 0;
-  std::vector<std::uint8_t> texts;  // client identifier and host name, in one block
 
   [[nodiscard]] ClientView client() const noexcept { return {hardware, std::span{texts}.first(id_size)}; }
   [[nodiscard]] std::string_view host_name() const noexcept {
@@ -75,7 +77,6 @@ struct Hold {
   Client client;  // of `avoided`: nobody
   unsigned ifindex = 0;
   BootTime since, until;
-  std::uint64_t order = 0;  // of its making
 };
 
 enum class Claim { grant, refuse, silent };
@@ -114,6 +115,7 @@ class LeaseTable {
   // names it, else of the first that has none.
   void adopt(const Asker& asker, const address_v4& named, BootTime now);
   void put(LeaseRecord record);
+  void take(LeaseRecord record);            // put(), and what the address was kept back for is done
   void confirm(const address_v4& address);  // what was proposed holds
   void erase(const address_v4& address);
   [[nodiscard]] std::vector<address_v4> addresses() const;
@@ -121,16 +123,17 @@ class LeaseTable {
   [[nodiscard]] std::size_t holds() const noexcept { return holds_.size(); }
 
  private:
+  static constexpr BootTime kNotFiled = BootTime::min();
+  struct Kept : LeaseRecord {
+    bool counts = false;  // among its client's, in `by_client_`
+    // Where `by_end_` has it: at its end or before, so that a renewal moves nothing there.
+    BootTime filed = kNotFiled;
+  };
   struct ByClient {
     using is_transparent = void;
     bool operator()(const LeaseRecord* a, const LeaseRecord* b) const noexcept;
     bool operator()(const LeaseRecord* a, const ClientView& b) const noexcept { return a->client() < b; }
     bool operator()(const ClientView& a, const LeaseRecord* b) const noexcept { return a < b->client(); }
-  };
-  struct ByEnd {
-    bool operator()(const LeaseRecord* a, const LeaseRecord* b) const noexcept {
-      return std::pair(a->expires, a->address) < std::pair(b->expires, b->address);
-    }
   };
   // A client and its link, as an offer is found again.
   struct Place {
@@ -147,8 +150,8 @@ class LeaseTable {
     bool operator()(const A& a, const B& b) const noexcept {
       const auto [client_a, link_a] = key(a);
       const auto [client_b, link_b] = key(b);
-      if (client_a < client_b) return true;
-      return !(client_b < client_a) && link_a < link_b;
+      const auto order = client_a <=> client_b;
+      return order < 0 || (order == 0 && link_a < link_b);
     }
   };
 
@@ -156,8 +159,13 @@ class LeaseTable {
   void index_free();
   void lapse(BootTime now);
   void settle(std::uint32_t address);
-  void forget(LeaseRecord& record);
-  void index_client(LeaseRecord& record);
+  void file(Kept& record);
+  void unfile(Kept& record);
+  [[nodiscard]] std::optional<std::uint32_t> longest_ended(BootTime now);
+  void drop_hold(std::uint32_t address);
+  void place(LeaseRecord record);
+  void forget(Kept& record);
+  void index_client(Kept& record);
   [[nodiscard]] const config::Reservation* reservation_of(const Asker& asker) const;
   [[nodiscard]] bool in_range(std::uint32_t address) const noexcept;
   [[nodiscard]] bool anybodys(std::uint32_t address) const;
@@ -175,18 +183,28 @@ class LeaseTable {
   std::map<std::vector<std::uint8_t>, const config::Reservation*> reserved_by_id_;
   std::unordered_map<std::uint32_t, const config::Reservation*> reserved_;
 
-  std::unordered_map<std::uint32_t, LeaseRecord> records_;
-  std::set<LeaseRecord*, ByClient> by_client_;
-  std::set<LeaseRecord*, ByEnd> by_end_;  // whose address goes to others after its end, and isn't kept back now
+  std::unordered_map<std::uint32_t, Kept> records_;
+  std::set<Kept*, ByClient> by_client_;
+  std::size_t rebuilt_ = 0;  // records of clients whose identifier is unknown (rebuilt.h)
+  // Those whose address goes to others after its end, at their ends or before; among them such as are kept back now,
+  // and are found to be when their turn comes.
+  std::set<std::pair<BootTime, std::uint32_t>> by_end_;
   // One bit for each address of the range, set while it is anybody's, in no record and not kept back.
   std::vector<std::uint64_t> never_used_;
   std::size_t free_count_ = 0, cursor_ = 0;
 
-  std::unordered_map<std::uint32_t, Hold> holds_;
-  std::map<Place, std::uint32_t, ByPlace> held_by_;
-  std::map<std::pair<BootTime, std::uint64_t>, std::uint32_t> lapses_;  // by end of the hold
-  std::map<std::uint64_t, std::uint32_t> offers_;                       // by age
-  std::uint64_t next_order_ = 1;
+  using HeldBy = std::map<Place, std::uint32_t, ByPlace>;
+  struct Indexed : Hold {
+    // Where the others have it; of one that is avoided or not (yet) offered: nowhere.
+    std::optional<HeldBy::iterator> held_by;
+    std::list<std::uint32_t>::iterator lapse;
+    std::optional<std::list<std::uint32_t>::iterator> offer;
+  };
+  std::unordered_map<std::uint32_t, Indexed> holds_;
+  HeldBy held_by_;
+  std::list<std::uint32_t> offers_;  // the oldest first
+  // Each kind is kept for the same time, so the oldest ends first.
+  std::list<std::uint32_t> lapses_, avoidances_;
 };
 
 }  // namespace vrouter::dhcp
