@@ -65,8 +65,7 @@ bool CommitLine::propose(LeaseTable& table, NetworkCounts& counts, Lease lease, 
   }
   auto proposal = record_of(lease);
   proposal.proposal = id;
-  table.unhold(lease.address);
-  table.put(std::move(proposal));
+  table.take(std::move(proposal));
   proposed_.push_back({id, std::move(lease)});
   return true;
 }

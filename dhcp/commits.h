@@ -37,6 +37,7 @@ class CommitLine {
   bool propose(LeaseTable& table, NetworkCounts& counts, Lease lease, const Answer& answer, BootTime now);
   // Whether this very request has been proposed already, and its answer is still to come.
   [[nodiscard]] bool waits(const LeaseRecord& record, std::uint32_t transaction, BootTime now) const;
+  [[nodiscard]] std::size_t proposed() const noexcept { return proposed_.size(); }
   // Those proposed since the last call.
   [[nodiscard]] std::vector<Commit> take();
 

@@ -58,6 +58,7 @@ class Ranges {
   [[nodiscard]] std::optional<Outgoing> handle(const Datagram& datagram, const Request& request, BootTime now,
                                                std::span<std::uint8_t, kMaxReply> buffer);
 
+  [[nodiscard]] std::size_t proposed() const noexcept { return commits_.proposed(); }
   [[nodiscard]] std::vector<Commit> take_commits() { return commits_.take(); }
   void committed(std::span<const CommitResult> results, BootTime now, const Send& send) {
     commits_.committed(results, now, send);

@@ -45,6 +45,7 @@ class Responder {
                                                std::span<std::uint8_t, kMaxReply> buffer);
 
   // What clients of ranges wait for; each is proposed once.
+  [[nodiscard]] std::size_t proposed() const noexcept { return ranges_.proposed(); }
   [[nodiscard]] std::vector<Commit> take_commits() { return ranges_.take_commits(); }
   void committed(std::span<const CommitResult> results, BootTime now, const Send& send) {
     ranges_.committed(results, now, send);

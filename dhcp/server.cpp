@@ -13,11 +13,14 @@
 #include <algorithm>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <cerrno>
+#include <chrono>
 #include <optional>
 #include <span>
 #include <utility>
 
+#include "base/token_bucket.h"
 #include "dhcp/batches.h"
 #include "dhcp/responder.h"
 
@@ -25,6 +28,14 @@ namespace vrouter::dhcp {
 namespace {
 
 constexpr int kBatchesPerWake = 8;  // then the loop's other work has its turn
+// Who asks alone is answered at once. While many ask they are read together, after a pause in which so many have come
+// or that is the longest, and their leases go to the disk together: what a wake-up, a message to the daemon, a write
+// and the word that it is there cost is shared by them all. No client notices, since the shortest that any waits before
+// it asks again is a second; and the replies come in no larger gusts than relays' own buffers take.
+constexpr int kReadTogether = 32;
+constexpr std::size_t kWrittenTogether = 32;
+constexpr std::chrono::microseconds kShortestPause{200}, kLongestPause{5000};
+constexpr unsigned kPromptAtOnce = 32, kPromptPerSecond = 50;  // reads without a pause
 // A boot storm of 10,000 guests fits: the kernel charges some 1.3 kB for a request of 300 bytes.
 constexpr int kReceiveBuffer = 16 << 20;
 // TAPs take their frames out of the account at once, but a unicast reply stays on it while its guest doesn't answer
@@ -53,6 +64,7 @@ class Service : public std::enable_shared_from_this<Service> {
       : commit_{std::move(handlers.commit)},
         responder_{std::move(handlers.event), std::move(handlers.probe)},
         socket_{io, socket.release()},
+        read_again_{io},
         timer_{io} {}
 
   void start() { wait_for_requests(); }
@@ -66,8 +78,9 @@ class Service : public std::enable_shared_from_this<Service> {
     flush();
   }
   void heard(const Probe& probe, const MacAddress& by) {
-    responder_.heard(probe, by, BootClock::now());
-    hand_out_commits();
+    const auto now = BootClock::now();
+    responder_.heard(probe, by, now);
+    hand_out_commits(now);
     wait_for_time();
   }
   [[nodiscard]] const Statistics& statistics() const noexcept { return responder_.statistics(); }
@@ -77,30 +90,48 @@ class Service : public std::enable_shared_from_this<Service> {
     socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                        [weak = weak_from_this()](const boost::system::error_code& error) {
                          const auto self = weak.lock();
-                         if (error || !self) return;
-                         self->serve();
-                         self->wait_for_requests();
+                         if (!error && self) self->serve();
                        });
   }
 
   void serve() {
+    const auto served = read();
+    const auto now = BootClock::now();
+    const bool more = served == kBatchesPerWake * kBatch;
+    const bool pause = served != 0 && !more && !prompt_.take(now);
+    if (!pause || responder_.proposed() >= kWrittenTogether || now - handed_out_ >= kLongestPause)
+      hand_out_commits(now);
+    if (!pause) return wait_for_requests();
+    pause_ = std::clamp(pause_ * kReadTogether / static_cast<int>(served), kShortestPause, kLongestPause);
+    read_again_.expires_after(pause_);
+    read_again_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+      const auto self = weak.lock();
+      if (!error && self) self->serve();
+    });
+  }
+
+  // How many messages there were.
+  std::size_t read() {
+    std::size_t all = 0;
     for (int i = 0; i < kBatchesPerWake; ++i) {
       const auto n = received_.receive(socket_.native_handle());
+      all += n;
       const auto now = BootClock::now();
       for (std::size_t k = 0; k < n; ++k) {
         if (const auto reply = responder_.handle(received_.at(k), now, replies_.next())) replies_.add(*reply);
       }
       flush();
-      hand_out_commits();
       if (n < kBatch) break;
     }
-    wait_for_time();
+    if (all != 0) wait_for_time();
+    return all;
   }
 
   void flush() { responder_.count_send_errors(replies_.flush(socket_.native_handle())); }
 
-  // One vector for each batch of datagrams: the disk writes many leases as fast as one.
-  void hand_out_commits() {
+  // One vector for all of them: the disk writes many leases as fast as one.
+  void hand_out_commits(BootTime now) {
+    handed_out_ = now;
     auto commits = responder_.take_commits();
     if (commit_ && !commits.empty()) commit_(std::move(commits));
   }
@@ -125,7 +156,7 @@ class Service : public std::enable_shared_from_this<Service> {
       self->responder_.expire(now);
       self->responder_.finish_probes(now, self->send_);
       self->flush();
-      self->hand_out_commits();
+      self->hand_out_commits(now);
       self->wait_for_time();
     });
   }
@@ -133,6 +164,10 @@ class Service : public std::enable_shared_from_this<Service> {
   Server::CommitSink commit_;
   Responder responder_;
   boost::asio::posix::stream_descriptor socket_;
+  boost::asio::steady_timer read_again_;
+  TokenBucket<kPromptAtOnce, kPromptPerSecond> prompt_;
+  std::chrono::microseconds pause_ = kLongestPause;
+  BootTime handed_out_{};
   boost::asio::basic_waitable_timer<BootClock> timer_;
   std::optional<BootTime> timer_set_to_;
   ReceiveBatch received_;
