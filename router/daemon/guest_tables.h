@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -33,6 +34,7 @@ class GuestTables {
   void put_lessee(const address_v4& address, dns::Host host);
   void remove_lessee(const address_v4& address);
   [[nodiscard]] std::string name_of_lessee(const address_v4& address) const;  // empty: none
+  [[nodiscard]] bool is_named(const address_v4& lessee) const { return named_lessees_.contains(lessee.to_uint()); }
   // The ranges are gathered as guests are: those that go, and those that come or change.
   void put_pool(dhcp::Pool pool);
   void remove_pool(const std::string& network);
@@ -62,6 +64,7 @@ class GuestTables {
   std::unordered_map<unsigned, std::string> ifindexes_;               // of the bindings
   std::map<std::string, dns::Host> hosts_;                            // by TAP, or by lessee_key()
   std::map<std::pair<std::string, std::string>, std::string> named_;  // network and name: whose key that is
+  std::unordered_set<std::uint32_t> named_lessees_;                   // their addresses
   std::map<std::string, dhcp::Pool> pools_;                           // by network
   std::function<std::vector<dhcp::Lease>()> all_leases_;
   bool snapshot_due_ = true;

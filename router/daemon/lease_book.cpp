@@ -53,6 +53,15 @@ bool is_elsewhere(const dhcp::Pool& pool, const Lease& known, unsigned ifindex) 
   return known.ifindex == 0 || std::ranges::binary_search(pool.links, known.ifindex);
 }
 
+auto place_of(const Lease& lease) {
+  return std::tie(lease.network, lease.ifindex, lease.client);
+}
+
+// Of one client, from one promise to the next.
+bool goes_on(const Lease& before, const Lease& after) {
+  return before.state == LeaseState::bound && after.state == LeaseState::bound && place_of(before) == place_of(after);
+}
+
 BootTime latest(BootTime now, std::chrono::seconds length) {
   return length.count() >= kForEver ? BootTime::max() : now + length + kSlack;
 }
@@ -76,9 +85,10 @@ std::vector<Lease> LeaseBook::use(std::vector<dhcp::Pool> pools) {
   auto before = std::exchange(leases_, {});
   bound_.clear();
   ends_.clear();
-  for (auto& [address, lease] : before) {
+  for (auto& [address, known] : before) {
+    auto& lease = known.lease;
     const auto network = networks_.find(lease.network);
-    if (network != networks_.end() && is_given(network->second, address)) {
+    if (network != networks_.end() && is_given(network->second, lease.address)) {
       put(std::move(lease));
     } else {
       outside.push_back(std::move(lease));
@@ -140,8 +150,8 @@ bool LeaseBook::gives(const std::string& network, const address_v4& address) con
 
 std::vector<Lease> LeaseBook::move(unsigned from, unsigned to) {
   std::vector<Lease> moved;
-  for (const auto& [address, lease] : leases_) {
-    if (lease.ifindex == from) moved.push_back(lease);
+  for (const auto* lease : all()) {
+    if (lease->ifindex == from) moved.push_back(*lease);
   }
   for (auto& lease : moved) {
     lease.ifindex = to;
@@ -191,17 +201,17 @@ std::optional<std::string> LeaseBook::untimely(const Network& network, const Lea
 }
 
 std::optional<std::string> LeaseBook::taken(const Network& network, const Lease& lease, BootTime now) const {
-  const auto known = leases_.find(lease.address);
-  const bool had = known != leases_.end() && holds(known->second, now);
-  const bool own = had && dhcp::may_be(known->second, lease.client, lease.ifindex) &&
-                   !is_elsewhere(network.pool, known->second, lease.ifindex);
-  if (const auto held = held_.find(lease.address);
+  const auto* known = find(lease.address);
+  const bool had = known != nullptr && holds(*known, now);
+  const bool own =
+      had && dhcp::may_be(*known, lease.client, lease.ifindex) && !is_elsewhere(network.pool, *known, lease.ifindex);
+  if (const auto held = held_.find(lease.address.to_uint());
       held != held_.end() && (held->second.client != lease.client || held->second.ifindex != lease.ifindex)) {
     return "it is on its way to another client";
   }
   switch (lease.state) {
     case LeaseState::released:
-      if (!own || known->second.ifindex != lease.ifindex) return "its client doesn't have it";
+      if (!own || known->ifindex != lease.ifindex) return "its client doesn't have it";
       return std::nullopt;
     case LeaseState::declined:
       if (had && !own) return "another client has it";
@@ -212,12 +222,12 @@ std::optional<std::string> LeaseBook::taken(const Network& network, const Lease&
       break;
   }
   if (had && !own) return "another client has it";
-  if (known != leases_.end() && rests(known->second, now)) return "it rests, since somebody else was found to use it";
+  if (known != nullptr && rests(*known, now)) return "it rests, since somebody else was found to use it";
   return std::nullopt;
 }
 
 void LeaseBook::hold(const Lease& lease) {
-  auto& held = held_[lease.address];
+  auto& held = held_[lease.address.to_uint()];
   held.client = lease.client;
   held.ifindex = lease.ifindex;
   ++held.times;
@@ -229,7 +239,7 @@ void LeaseBook::give_up(const Lease& lease) {
 
 // True: it was overruled.
 bool LeaseBook::settle(const Lease& lease) {
-  const auto held = held_.find(lease.address);
+  const auto held = held_.find(lease.address.to_uint());
   if (held == held_.end()) return false;
   const bool overruled = held->second.overruled > 0;
   if (overruled) --held->second.overruled;
@@ -241,28 +251,31 @@ LeaseBook::Kept LeaseBook::keep(const Lease& lease, BootTime now) {
   Kept kept;
   kept.overruled = settle(lease);
   if (kept.overruled) return kept;
-  if (const auto known = leases_.find(lease.address); known != leases_.end()) kept.before = known->second;
+  const auto* before = find(lease.address);
   const auto network = networks_.find(lease.network);
   kept.homeless =
       network == networks_.end() || (lease.state == LeaseState::bound ? misplaced(network->second, lease).has_value()
                                                                       : !is_given(network->second, lease.address));
-  if (kept.homeless) return kept;
+  if (kept.homeless) {
+    if (before != nullptr) kept.before = *before;
+    return kept;
+  }
   if (lease.state == LeaseState::bound) {
-    const auto other = bound_.find({lease.network, lease.ifindex, lease.client});
+    const auto other = bound_.find(place_of(lease));
     if (other != bound_.end() && other->second != lease.address) {
       if (auto ended = release(other->second, now)) kept.ended.push_back(std::move(*ended));
     }
   }
-  put(lease);
+  kept.before = put(lease);
   return kept;
 }
 
 std::optional<Lease> LeaseBook::release(const address_v4& address, BootTime now) {
-  const auto known = leases_.find(address);
-  if (known == leases_.end()) return std::nullopt;
-  auto lease = known->second;
+  const auto* known = find(address);
+  if (known == nullptr) return std::nullopt;
+  auto lease = *known;
   if (lease.state != LeaseState::bound && lease.state != LeaseState::declined) return std::nullopt;
-  if (const auto held = held_.find(address); held != held_.end()) {
+  if (const auto held = held_.find(address.to_uint()); held != held_.end()) {
     if (held->second.client != lease.client) return std::nullopt;
     held->second.overruled = held->second.times;
   }
@@ -277,7 +290,13 @@ std::vector<Lease> LeaseBook::expire(BootTime now) {
   for (auto next = ends_.begin(); next != ends_.end() && next->first <= now;) {
     const auto address = (next++)->second;
     if (held_.contains(address)) continue;
-    auto lease = leases_.at(address);
+    auto& known = leases_.at(address);
+    if (known.lease.expires > now) {  // it was renewed
+      ends_.erase({*std::exchange(known.due, std::nullopt), address});
+      note_end(known);
+      continue;
+    }
+    auto lease = known.lease;
     lease.state = LeaseState::expired;
     put(lease);
     ended.push_back(std::move(lease));
@@ -291,8 +310,16 @@ std::optional<BootTime> LeaseBook::next_expiry() const {
 }
 
 const Lease* LeaseBook::find(const address_v4& address) const {
-  const auto known = leases_.find(address);
-  return known == leases_.end() ? nullptr : &known->second;
+  const auto known = leases_.find(address.to_uint());
+  return known == leases_.end() ? nullptr : &known->second.lease;
+}
+
+std::vector<const Lease*> LeaseBook::all() const {
+  std::vector<const Lease*> all;
+  all.reserve(leases_.size());
+  for (const auto& [address, known] : leases_) all.push_back(&known.lease);
+  std::ranges::sort(all, {}, &Lease::address);
+  return all;
 }
 
 LeaseBook::Use LeaseBook::use_of(const std::string& network) const {
@@ -300,23 +327,45 @@ LeaseBook::Use LeaseBook::use_of(const std::string& network) const {
   return found == networks_.end() ? Use{} : found->second.use;
 }
 
-void LeaseBook::put(Lease lease) {
-  if (const auto known = leases_.find(lease.address); known != leases_.end()) take_out(known->second);
-  const bool timed = lease.state == LeaseState::bound || lease.state == LeaseState::declined;
-  if (timed && lease.expires != BootTime::max()) ends_.emplace(lease.expires, lease.address);
-  if (lease.state == LeaseState::bound) bound_[{lease.network, lease.ifindex, lease.client}] = lease.address;
-  count(lease, 1);
-  const auto address = lease.address;
-  leases_.insert_or_assign(address, std::move(lease));
+std::optional<Lease> LeaseBook::put(Lease lease) {
+  const auto [place, added] = leases_.try_emplace(lease.address.to_uint());
+  auto& known = place->second;
+  std::optional<Lease> before;
+  if (!added) before = std::move(known.lease);
+  if (!before || !goes_on(*before, lease)) {
+    if (before) leave(*before);
+    count(lease, 1);
+  }
+  if (lease.state == LeaseState::bound) bind(lease);
+  known.lease = std::move(lease);
+  note_end(known);
+  return before;
 }
 
-void LeaseBook::take_out(const Lease& lease) {
-  ends_.erase({lease.expires, lease.address});
-  if (const auto bound = bound_.find({lease.network, lease.ifindex, lease.client});
-      bound != bound_.end() && bound->second == lease.address) {
+void LeaseBook::leave(const Lease& lease) {
+  if (const auto bound = bound_.find(place_of(lease)); bound != bound_.end() && bound->second == lease.address)
     bound_.erase(bound);
-  }
   count(lease, -1);
+}
+
+void LeaseBook::bind(const Lease& lease) {
+  const auto bound = bound_.find(place_of(lease));
+  if (bound == bound_.end()) {
+    bound_.emplace(place_of(lease), lease.address);
+  } else {
+    bound->second = lease.address;
+  }
+}
+
+void LeaseBook::note_end(Known& known) {
+  const auto& lease = known.lease;
+  const auto address = lease.address.to_uint();
+  const bool timed = lease.state == LeaseState::bound || lease.state == LeaseState::declined;
+  const bool ends = timed && lease.expires != BootTime::max();
+  if (known.due && ends && *known.due <= lease.expires) return;
+  if (known.due) ends_.erase({*known.due, address});
+  known.due = ends ? std::optional{lease.expires} : std::nullopt;
+  if (ends) ends_.emplace(lease.expires, address);
 }
 
 void LeaseBook::count(const Lease& lease, std::int64_t by) {

@@ -10,11 +10,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -55,11 +57,15 @@ class LeaseBook {
   // Ends those whose time is over, and gives back what has rested long enough: as they are from now on. An address on
   // its way to somebody waits until that is settled.
   [[nodiscard]] std::vector<dhcp::Lease> expire(BootTime now);
+  // When to look next: no later than the next end, but earlier where that lease was renewed since.
   [[nodiscard]] std::optional<BootTime> next_expiry() const;
 
-  [[nodiscard]] bool is_held(const address_v4& address) const { return held_.contains(address); }  // on its way
+  [[nodiscard]] bool is_held(const address_v4& address) const {
+    return held_.contains(address.to_uint());
+  }  // on its way
   [[nodiscard]] const dhcp::Lease* find(const address_v4& address) const;
-  [[nodiscard]] const std::map<address_v4, dhcp::Lease>& all() const noexcept { return leases_; }
+  // By address; good until one is put or taken out.
+  [[nodiscard]] std::vector<const dhcp::Lease*> all() const;
   // Of the addresses that anybody may get: neither excluded nor reserved.
   struct Use {
     std::uint64_t size = 0, bound = 0, resting = 0;
@@ -78,6 +84,11 @@ class LeaseBook {
     std::map<address_v4, std::size_t> reserved;  // which of the pool's reservations
     Use use;
   };
+  struct Known {
+    dhcp::Lease lease;
+    // Where `ends_` has it: at its end or before, so that a renewal moves nothing there.
+    std::optional<BootTime> due;
+  };
   struct Held {
     dhcp::Client client;
     unsigned ifindex = 0;
@@ -92,16 +103,18 @@ class LeaseBook {
   [[nodiscard]] std::optional<std::string> untimely(const Network& network, const dhcp::Lease& lease,
                                                     BootTime now) const;
   [[nodiscard]] std::optional<std::string> taken(const Network& network, const dhcp::Lease& lease, BootTime now) const;
-  void put(dhcp::Lease lease);
-  void take_out(const dhcp::Lease& lease);  // of what put() made of it
+  std::optional<dhcp::Lease> put(dhcp::Lease lease);  // what it takes the place of
+  void leave(const dhcp::Lease& lease);               // where put() has put it
+  void bind(const dhcp::Lease& lease);
+  void note_end(Known& known);
   void count(const dhcp::Lease& lease, std::int64_t by);
 
   std::map<std::string, Network> networks_;
-  std::map<address_v4, dhcp::Lease> leases_;
-  std::map<address_v4, Held> held_;
+  std::unordered_map<std::uint32_t, Known> leases_;  // by address
+  std::unordered_map<std::uint32_t, Held> held_;
   // One address for each client of a network on each of its links: clones on two bridges are two clients.
-  std::map<std::tuple<std::string, unsigned, dhcp::Client>, address_v4> bound_;
-  std::set<std::pair<BootTime, address_v4>> ends_;  // of what is bound or rests
+  std::map<std::tuple<std::string, unsigned, dhcp::Client>, address_v4, std::less<>> bound_;
+  std::set<std::pair<BootTime, std::uint32_t>> ends_;  // of what is bound or rests
 };
 
 }  // namespace vrouter::router

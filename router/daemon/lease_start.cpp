@@ -70,8 +70,7 @@ void Router::load_leases() {
   if (!lease_store_->aside().empty()) rebuild_leases();
   services_.tables().read_leases_by([this] {
     std::vector<Lease> all;
-    all.reserve(book_.all().size());
-    for (const auto& [address, lease] : book_.all()) all.push_back(lease);
+    for (const auto* lease : book_.all()) all.push_back(*lease);
     return all;
   });
   for (const auto& lessee : lessees()) profiles_.add(lessee, network_of(lessee));

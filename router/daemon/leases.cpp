@@ -9,6 +9,7 @@
 #include <iterator>
 #include <set>
 #include <span>
+#include <tuple>
 
 #include "config/merged_dhcp.h"
 #include "router/daemon/log.h"
@@ -22,27 +23,28 @@ using dhcp::LeaseState;
 
 namespace {
 
-constexpr std::chrono::milliseconds kProbeFor{500};
-
 dhcp::Pool pool_of(const config::Config& config, const config::Network& network) {
   const auto& said = network.dhcp;
-  return {.network = network.name,
-          .settings = settings_of(network, config::merged_dhcp(config, network, std::span<const std::string>{})),
-          .range = *said.range,
-          .excluded = said.exclude,
-          .reservations = said.reservations,
-          .identity = said.identity,
-          .links = {},
-          .relays = said.relays,
-          .quarantine = said.quarantine,
-          .probe = said.probe ? kProbeFor : std::chrono::milliseconds{0}};
+  dhcp::Pool pool{
+      .network = network.name,
+      .settings = settings_of(network, config::merged_dhcp(config, network, std::span<const std::string>{})),
+      .range = *said.range,
+      .excluded = said.exclude,
+      .reservations = said.reservations,
+      .identity = said.identity,
+      .links = {},
+      .relays = said.relays,
+      .quarantine = said.quarantine};
+  if (!said.probe) pool.probe = std::chrono::milliseconds{0};
+  return pool;
 }
 
-// What of it is the same when nothing but its end has moved.
+// Nothing but its end has moved.
 bool only_renews(const Lease& before, const Lease& after) {
-  auto same = before;
-  same.expires = after.expires;
-  return same == after;
+  const auto rest = [](const Lease& lease) {
+    return std::tie(lease.state, lease.address, lease.ifindex, lease.client, lease.host_name, lease.network);
+  };
+  return rest(before) == rest(after);
 }
 
 // Networks of these whose range has no address free.
@@ -145,17 +147,17 @@ std::optional<config::Guest> Router::lessee_of(const Lease& lease) const {
 
 std::vector<config::Guest> Router::lessees() const {
   std::vector<config::Guest> all;
-  for (const auto& [address, lease] : book_.all()) {
-    if (auto lessee = lessee_of(lease)) all.push_back(std::move(*lessee));
+  for (const auto* lease : book_.all()) {
+    if (auto lessee = lessee_of(*lease)) all.push_back(std::move(*lessee));
   }
   return all;
 }
 
 std::map<address_v4, MacAddress> Router::lessees_behind(const std::string& tap) const {
   std::map<address_v4, MacAddress> all;
-  for (const auto& [address, lease] : book_.all()) {
-    if (lease.state == LeaseState::bound && lease.ifindex != 0 && link_of(lease) == tap)
-      all.emplace(address, lease.client.hardware);
+  for (const auto* lease : book_.all()) {
+    if (lease->state == LeaseState::bound && lease->ifindex != 0 && link_of(*lease) == tap)
+      all.emplace(lease->address, lease->client.hardware);
   }
   return all;
 }
@@ -218,9 +220,9 @@ void Router::on_commits(std::vector<dhcp::Commit> commits) {
 // that the bridge has never heard there can be no client: the frame that asked came from another. Who has a lease keeps
 // it, and counts.
 std::optional<std::string> Router::over_quota(const Lease& lease) {
+  if (lease.ifindex == 0 || lease.state != LeaseState::bound) return std::nullopt;
   const auto* known = book_.find(lease.address);
   const bool renews = known != nullptr && known->state == LeaseState::bound && known->client == lease.client;
-  if (lease.ifindex == 0 || lease.state != LeaseState::bound) return std::nullopt;
   const auto* link = plane_.observed().link(lease.ifindex);
   const auto most = config_.networks.at(lease.network).dhcp.leases_per_port;
   if (link == nullptr || link->kind != "bridge" || most == 0) return std::nullopt;
@@ -243,6 +245,13 @@ std::optional<std::string> Router::over_quota(const Lease& lease) {
   ports_of_.insert_or_assign(lease.address, std::pair{lease.ifindex, *port});
   leases_on_[{lease.ifindex, *port}].insert(lease.address);
   return std::nullopt;
+}
+
+// Whether something of a bound lease could be missing among rules, routes and names: of a client behind a relay there
+// is only the name, which it may have been refused, or have lost to a guest.
+bool Router::may_lack(const Lease& lease) const {
+  if (lease.ifindex != 0 || book_.reservation_of(lease) != nullptr) return true;
+  return !lease.host_name.empty() && !services_.tables().is_named(lease.address);
 }
 
 void Router::heard_of_leases(const state::Committed& done) {
@@ -290,8 +299,9 @@ void Router::on_written(const std::vector<dhcp::Commit>& commits, const state::C
     }
     kept_ids.push_back(commit.id);
     if (kept.before) tell_if_over(*kept.before, commit.lease);
-    if (!kept.before || !only_renews(*kept.before, commit.lease)) tell_lease(commit.lease);
-    changed.push_back(commit.lease);
+    const bool renewed = kept.before && only_renews(*kept.before, commit.lease);
+    if (!renewed) tell_lease(commit.lease);
+    if (!renewed || may_lack(commit.lease)) changed.push_back(commit.lease);
     std::ranges::move(kept.ended, std::back_inserter(ended));
   }
   if (!ended.empty()) end_leases(std::move(ended));
@@ -421,8 +431,8 @@ std::vector<firewall::Element> Router::leave_lessees(const std::string& tap) {
 void Router::bring_back_lessees(const std::string& tap) {
   follow_links();
   std::vector<Lease> leases;
-  for (const auto& [address, lease] : book_.all()) {
-    if (lease.state == LeaseState::bound && lease.ifindex != 0 && link_of(lease) == tap) leases.push_back(lease);
+  for (const auto* lease : book_.all()) {
+    if (lease->state == LeaseState::bound && lease->ifindex != 0 && link_of(*lease) == tap) leases.push_back(*lease);
   }
   static_cast<void>(enter_leases(leases));
 }
@@ -462,32 +472,6 @@ void Router::tell_lease(const Lease& lease) {
   } else {
     log_info(text);
   }
-}
-
-// Asked by the kernel, since the service may not send frames; the answer comes as news of a neighbour.
-void Router::on_probe(const dhcp::Probe& probe) {
-  const auto known = std::ranges::find(shared_links_, probe.ifindex, [](const auto& entry) { return entry.second; });
-  if (known == shared_links_.end() || stopped_) return;
-  const auto* guest = guests_.by_tap(known->first);
-  if (guest == nullptr || !book_.gives(guest->network, probe.address)) return;
-  const auto* neighbour = plane_.observed().neighbour(probe.ifindex, probe.address);
-  const auto now = BootClock::now();
-  std::erase_if(probes_, [&](const auto& asked) { return asked.second < now; });
-  probes_.insert_or_assign({probe.ifindex, probe.address}, now + kProbeFor * 2);
-  if (neighbour != nullptr && neighbour->state == NeighbourState::permanent) return;
-  // What is known of an earlier answer would keep the kernel from asking at once.
-  if (neighbour != nullptr)
-    static_cast<void>(plane_.apply(std::vector<Operation>{RemoveNeighbour{*neighbour, known->first}}));
-  if (auto asked = plane_.solicit(probe.ifindex, probe.address); !asked) log_debug(asked.error().to_string());
-}
-
-void Router::on_neighbour(const Neighbour& neighbour) {
-  if (probes_.empty() || neighbour.mac.is_zero() || !neighbour.address.is_v4()) return;
-  if (neighbour.state == NeighbourState::invalid || neighbour.state == NeighbourState::permanent) return;
-  const auto asked = probes_.find({neighbour.ifindex, neighbour.address.to_v4()});
-  if (asked == probes_.end()) return;
-  probes_.erase(asked);
-  services_.heard({neighbour.ifindex, neighbour.address.to_v4()}, neighbour.mac);
 }
 
 }  // namespace vrouter::router

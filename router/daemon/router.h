@@ -205,6 +205,7 @@ class Router final : public control::Service {
   [[nodiscard]] std::vector<firewall::Element> elements_of_lessee(const config::Guest& lessee) const;
   void enter_all_lessees();
   void name_lessee(const dhcp::Lease& lease);
+  [[nodiscard]] bool may_lack(const dhcp::Lease& lease) const;
   void on_commits(std::vector<dhcp::Commit> commits);
   void on_written(const std::vector<dhcp::Commit>& commits, const state::Committed& done);
   [[nodiscard]] std::optional<std::string> over_quota(const dhcp::Lease& lease);

@@ -99,8 +99,8 @@ void Router::begin_services() {
   for (const auto& [name, network] : config_.networks) {
     if (network.dhcp.range) offer_pool(name);
   }
-  for (const auto& [address, lease] : book_.all()) {
-    if (lease.state == dhcp::LeaseState::bound) name_lessee(lease);
+  for (const auto* lease : book_.all()) {
+    if (lease->state == dhcp::LeaseState::bound) name_lessee(*lease);
   }
   for (const auto& [tap, guest] : guests_.all()) offer(guest);
   services_.flush();

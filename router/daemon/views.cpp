@@ -149,7 +149,7 @@ control::Answer<std::vector<LeaseView>> Router::list_leases() {
   for (const auto& [tap, guest] : guests_.all()) {
     if (auto lease = lease_view(tap)) shown.push_back(std::move(*lease));
   }
-  for (const auto& [address, lease] : book_.all()) shown.push_back(view_of(lease));
+  for (const auto* lease : book_.all()) shown.push_back(view_of(*lease));
   co_return shown;
 }
 

@@ -68,7 +68,12 @@ TEST_F(LeaseBookTest, WhatMayBeIsAndIsFound) {
   EXPECT_EQ(*book.find(one.address), one);
   EXPECT_EQ(book.next_expiry(), kLater);
   ASSERT_TRUE(put(lease("10.9.0.10", 1, kLater + seconds{60}), kNow + seconds{60}));  // renewed
+  // A renewal moves nothing; it is found out when the old end comes.
+  EXPECT_EQ(book.next_expiry(), kLater);
+  EXPECT_TRUE(book.expire(kLater).empty());
   EXPECT_EQ(book.next_expiry(), kLater + seconds{60});
+  EXPECT_EQ(book.expire(kLater + seconds{60}).size(), 1U);
+  EXPECT_EQ(book.next_expiry(), std::nullopt);
   EXPECT_EQ(book.all().size(), 1U);
 }
 
