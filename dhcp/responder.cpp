@@ -133,7 +133,8 @@ void Responder::note_lease(unsigned ifindex, Entry& entry, LeaseState state, con
   forget_lease(ifindex, entry);
   const auto expires = state == LeaseState::bound ? end_of_lease(request, entry.binding.settings, now) : now;
   if (state == LeaseState::bound) {
-    entry.lease = Lease{request.hardware, request.client_id, request.host_name, expires};
+    const auto id = request.client_id.span();
+    entry.lease = Lease{request.hardware, {id.begin(), id.end()}, std::string{request.host_name.text()}, expires};
     if (expires != BootTime::max()) expiries_.emplace(expires, ifindex);
   }
   if (!events_) return;
@@ -148,8 +149,8 @@ void Responder::expire(BootTime now) {
     const auto lease = std::exchange(entry.lease, std::nullopt);
     expiries_.erase(expiries_.begin());
     if (!events_ || !lease) continue;
-    events_(event_of(LeaseState::expired, entry.binding, lease->client, lease->client_id.span(),
-                     lease->host_name.text(), lease->expires));
+    events_(event_of(LeaseState::expired, entry.binding, lease->client, lease->client_id, lease->host_name,
+                     lease->expires));
   }
 }
 

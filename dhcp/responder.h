@@ -66,10 +66,11 @@ class Responder {
 
  private:
   // What a client holds. Static bindings need no more: the address is the TAP's whatever becomes of the lease.
+  // As small as its client's words are: there are ten thousand.
   struct Lease {
     MacAddress client;
-    BoundedBytes<kMaxOption> client_id;
-    BoundedBytes<kMaxDnsLabel> host_name;
+    std::vector<std::uint8_t> client_id;
+    std::string host_name;
     BootTime expires;
   };
   struct Entry {

@@ -137,6 +137,40 @@ TEST_F(LeaseTableTest, ALeaseThatEndsIsFreeFromThatMoment) {
   EXPECT_EQ(choose(asker(1)), "10.9.0.10");
 }
 
+TEST_F(LeaseTableTest, ARenewedLeaseIsFreeFromItsNewEndOnAndOthersComeBeforeIt) {
+  fill();
+  put("10.9.0.10", 100, now_ + seconds{3700});  // the first to end, renewed past all others
+  now_ += seconds{3605};
+  EXPECT_EQ(offer(1), "10.9.0.11");
+  EXPECT_EQ(offer(2), "10.9.0.12");
+  put("10.9.0.13", 103, now_, LeaseState::released);  // ended later than .14 and .15 did, earlier than it was to
+  put("10.9.0.16", 106, now_ - seconds{3}, LeaseState::released);
+  EXPECT_EQ(offer(3), "10.9.0.16");
+  EXPECT_EQ(offer(4), "10.9.0.14");
+  EXPECT_EQ(offer(5), "10.9.0.13");
+  EXPECT_EQ(offer(6), "10.9.0.15");
+  EXPECT_EQ(offer(7), "");
+  now_ += seconds{4};
+  EXPECT_EQ(offer(7), "10.9.0.17");
+  now_ += seconds{91};
+  EXPECT_EQ(offer(8), "10.9.0.18");
+  EXPECT_EQ(offer(9), "10.9.0.19");
+  EXPECT_EQ(offer(10), "10.9.0.10");
+}
+
+TEST_F(LeaseTableTest, WhatWasKeptBackHasItsTurnByItsEndOnceItIsNot) {
+  fill();
+  now_ += seconds{3602};
+  EXPECT_EQ(offer(1), "10.9.0.10");
+  EXPECT_EQ(offer(2), "10.9.0.11");
+  table_.unhold(ip("10.9.0.10"));
+  EXPECT_EQ(offer(3), "10.9.0.10");
+  table_.avoid(ip("10.9.0.12"), now_);
+  EXPECT_EQ(offer(4), "");
+  now_ += kAvoidTime;
+  EXPECT_EQ(offer(4), "10.9.0.12");
+}
+
 TEST_F(LeaseTableTest, AClockThatStepsBackFreesNothing) {
   fill();
   now_ -= seconds{5000};
