@@ -118,6 +118,46 @@ TEST(Ranges, GroupsAndReservationsHoldForTheClients) {
   EXPECT_EQ(dig(office.inside(), "pc.guests.internal"), "10.9.0.50");
 }
 
+TEST(Ranges, NobodyTakesTheNameThatAReservationKeeps) {
+  SharedLink link{kReserved, 3, {.policies = {{"10-base.toml", kPolicy}}}};
+  const auto pretender = link.client(0).lease("-x hostname:PC");
+  const auto other = link.client(2).lease("-x hostname:laptop");
+  ASSERT_TRUE(!pretender.empty() && !other.empty());
+  EXPECT_EQ(dig(link.client(2).inside(), "laptop.guests.internal"), other);
+  EXPECT_EQ(dig(link.client(2).inside(), "pc.guests.internal"), "") << "its client is away";
+  EXPECT_EQ(link.client(1).lease(), "10.9.0.50");
+  EXPECT_EQ(dig(link.client(2).inside(), "pc.guests.internal"), "10.9.0.50");
+  // Nor when the pretender renews, nor a name of a sibling.
+  EXPECT_EQ(link.client(0).lease("-x hostname:laptop"), pretender);
+  EXPECT_EQ(dig(link.client(0).inside(), "laptop.guests.internal"), other);
+  EXPECT_EQ(dig(link.client(0).inside(), "pc.guests.internal"), "10.9.0.50");
+  // Once the sibling is gone a renewal that says the same as before has the name.
+  link.scene.daemon->vrouter({"leases", "release", other});
+  EXPECT_EQ(dig(link.client(0).inside(), "laptop.guests.internal"), "");
+  EXPECT_EQ(link.client(0).lease("-x hostname:laptop"), pretender);
+  EXPECT_EQ(dig(link.client(0).inside(), "laptop.guests.internal"), pretender);
+}
+
+TEST(Ranges, APortOfTheBridgeHasItsShareAndTheOthersHaveTheRest) {
+  SharedLink link{R"(range = "10.9.0.100-10.9.0.105", lease_time = "60s", leases_per_port = 2)", 2};
+  auto& greedy = link.client(0);
+  const auto as_another = [&](int number) {
+    greedy.flush();
+    greedy.inside().must("ip link set eth0 address 02:00:00:00:01:0" + std::to_string(number));
+    return greedy.lease();
+  };
+  const auto first = as_another(1), second = as_another(2);
+  EXPECT_THAT(first, StartsWith("10.9.0.10"));
+  EXPECT_THAT(second, StartsWith("10.9.0.10"));
+  EXPECT_NE(first, second);
+  EXPECT_EQ(as_another(3), "") << "two of its stations have addresses already";
+  EXPECT_EQ(link.bound(), 2u);
+  EXPECT_EQ(as_another(2), second) << "who has one keeps it";
+  EXPECT_THAT(link.client(1).lease(), StartsWith("10.9.0.10")) << "another port is not concerned";
+  link.scene.daemon->vrouter({"leases", "release", first});
+  EXPECT_THAT(as_another(3), StartsWith("10.9.0.10"));
+}
+
 TEST(Ranges, NamesRulesAndRoutesGoWithTheLease) {
   SharedLink link{
       kNoProbe, 3, {}, "[[guests]]\ntap = \"tap0\"\nname = \"web1\"\naddress = \"10.9.0.2\"\nnetwork = \"lab\"\n"};
