@@ -8,6 +8,7 @@
 #include "dhcp/server.h"
 
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -57,13 +58,40 @@ bool set_option(int fd, int level, int option, int value) {
   return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
+// Tells when the socket has something to read, once for each wait(), and sleeps between. Asio alone would keep it in
+// its own epoll, edge-triggered, for good: there each datagram wakes the process, whether anybody waits for one or not.
+class Readable {
+ public:
+  Readable(boost::asio::io_context& io, int socket) : socket_{socket}, epoll_{io, ::epoll_create1(EPOLL_CLOEXEC)} {
+    epoll_event none{};
+    ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_ADD, socket_, &none);
+  }
+
+  template <typename Handler>
+  void wait(Handler handler) {
+    epoll_event once{.events = EPOLLIN | EPOLLONESHOT, .data = {}};
+    ::epoll_ctl(epoll_.native_handle(), EPOLL_CTL_MOD, socket_, &once);
+    epoll_.async_wait(boost::asio::posix::stream_descriptor::wait_read, std::move(handler));
+  }
+  // In the handler: from here on nothing is told until the next wait().
+  void taken() {
+    epoll_event event{};
+    ::epoll_wait(epoll_.native_handle(), &event, 1, 0);
+  }
+
+ private:
+  int socket_;
+  boost::asio::posix::stream_descriptor epoll_;
+};
+
 // Shared with its pending handlers through weak pointers: one already queued when the server goes finds nothing.
 class Service : public std::enable_shared_from_this<Service> {
  public:
   Service(boost::asio::io_context& io, UniqueFd socket, Server::Handlers handlers)
       : commit_{std::move(handlers.commit)},
         responder_{std::move(handlers.event), std::move(handlers.probe)},
-        socket_{io, socket.release()},
+        socket_{std::move(socket)},
+        readable_{io, socket_.get()},
         read_again_{io},
         timer_{io} {}
 
@@ -87,11 +115,12 @@ class Service : public std::enable_shared_from_this<Service> {
 
  private:
   void wait_for_requests() {
-    socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
-                       [weak = weak_from_this()](const boost::system::error_code& error) {
-                         const auto self = weak.lock();
-                         if (!error && self) self->serve();
-                       });
+    readable_.wait([weak = weak_from_this()](const boost::system::error_code& error) {
+      const auto self = weak.lock();
+      if (error || !self) return;
+      self->readable_.taken();
+      self->serve();
+    });
   }
 
   void serve() {
@@ -114,7 +143,7 @@ class Service : public std::enable_shared_from_this<Service> {
   std::size_t read() {
     std::size_t all = 0;
     for (int i = 0; i < kBatchesPerWake; ++i) {
-      const auto n = received_.receive(socket_.native_handle());
+      const auto n = received_.receive(socket_.get());
       all += n;
       const auto now = BootClock::now();
       for (std::size_t k = 0; k < n; ++k) {
@@ -127,7 +156,7 @@ class Service : public std::enable_shared_from_this<Service> {
     return all;
   }
 
-  void flush() { responder_.count_send_errors(replies_.flush(socket_.native_handle())); }
+  void flush() { responder_.count_send_errors(replies_.flush(socket_.get())); }
 
   // One vector for all of them: the disk writes many leases as fast as one.
   void hand_out_commits(BootTime now) {
@@ -163,7 +192,8 @@ class Service : public std::enable_shared_from_this<Service> {
 
   Server::CommitSink commit_;
   Responder responder_;
-  boost::asio::posix::stream_descriptor socket_;
+  UniqueFd socket_;
+  Readable readable_;
   boost::asio::steady_timer read_again_;
   TokenBucket<kPromptAtOnce, kPromptPerSecond> prompt_;
   std::chrono::microseconds pause_ = kLongestPause;
