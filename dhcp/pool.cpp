@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Theory: an address of the range is in one of three places: in a record (somebody has or had it), kept back (offered,
 // asked for, avoided), or never used. A record's end is a time, so nothing need happen when it comes: the set ordered
-// by it has in front what has been free for longest. Trees, not hashes, where a key is a client's own words: nobody can
+// by it has in front what has been free for longest, once what was renewed since it was put there is put where it
+// belongs, which is done when somebody looks there. Trees, not hashes, where a key is a client's own words: nobody can
 // choose words that make a tree slow.
 //
 // A lease belongs to a client and a link. Clones on two bridges send the same hardware address and identifier; were
@@ -349,15 +350,15 @@ void LeaseTable::settle(std::uint32_t address) {
 }
 
 void LeaseTable::file(Kept& record) {
-  if (record.filed != kNotFiled && record.filed <= record.expires) return;
+  if (record.is_filed && record.filed <= record.expires) return;
   unfile(record);
+  record.is_filed = true;
   record.filed = record.expires;
   by_end_.emplace(record.expires, record.address);
 }
 
 void LeaseTable::unfile(Kept& record) {
-  if (record.filed != kNotFiled) by_end_.erase({record.filed, record.address});
-  record.filed = kNotFiled;
+  if (std::exchange(record.is_filed, false)) by_end_.erase({record.filed, record.address});
 }
 
 void LeaseTable::set_never_used(std::uint32_t address, bool free) {

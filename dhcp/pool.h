@@ -44,7 +44,7 @@ struct Asker {
   unsigned ifindex = 0;  // of the shared link; 0: behind a relay
 };
 
-// One address that somebody has or had. Some 220 bytes with its indexes, as the allocator counts.
+// One address that somebody has or had. Some 240 bytes with its indexes, as the allocator counts.
 struct LeaseRecord {
   std::uint32_t address = 0;
   unsigned ifindex = 0;
@@ -95,7 +95,8 @@ class LeaseTable {
   [[nodiscard]] ClientView identity(const MacAddress& hardware, std::span<const std::uint8_t> sent_id) const noexcept;
 
   // The address to offer: reservation, current, offered before, previous, wanted, never used, longest ended, and at
-  // last an offer that nobody took. Nothing: there is none. O(log n).
+  // last an offer that nobody took. Nothing: there is none. O(log n) in the long run: renewed leases are put in order
+  // here.
   [[nodiscard]] std::optional<address_v4> choose(const Asker& asker, std::optional<address_v4> wanted, BootTime now);
   // What a REQUEST for the address deserves.
   [[nodiscard]] Claim claim(const Asker& asker, const address_v4& address, BootTime now) const;
@@ -123,11 +124,10 @@ class LeaseTable {
   [[nodiscard]] std::size_t holds() const noexcept { return holds_.size(); }
 
  private:
-  static constexpr BootTime kNotFiled = BootTime::min();
   struct Kept : LeaseRecord {
-    bool counts = false;  // among its client's, in `by_client_`
-    // Where `by_end_` has it: at its end or before, so that a renewal moves nothing there.
-    BootTime filed = kNotFiled;
+    bool counts = false;    // among its client's, in `by_client_`
+    bool is_filed = false;  // in `by_end_`, at `filed`: its end or before, so that a renewal moves nothing there
+    BootTime filed{};
   };
   struct ByClient {
     using is_transparent = void;

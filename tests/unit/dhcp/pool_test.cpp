@@ -171,6 +171,20 @@ TEST_F(LeaseTableTest, WhatWasKeptBackHasItsTurnByItsEndOnceItIsNot) {
   EXPECT_EQ(offer(4), "10.9.0.12");
 }
 
+TEST_F(LeaseTableTest, AnEndBeforeAllTimeIsAnEnd) {
+  fill();
+  put("10.9.0.10", 100, BootTime::min(), LeaseState::released);
+  put("10.9.0.11", 101, BootTime::min(), LeaseState::released);
+  EXPECT_EQ(offer(1), "10.9.0.10");
+  EXPECT_EQ(offer(2), "10.9.0.11");
+  EXPECT_EQ(offer(3), "");
+  put("10.9.0.10", 100, now_ + seconds{60});
+  table_.erase(ip("10.9.0.11"));
+  now_ += seconds{30};
+  EXPECT_EQ(offer(3), "10.9.0.11");
+  EXPECT_EQ(offer(4), "");
+}
+
 TEST_F(LeaseTableTest, AClockThatStepsBackFreesNothing) {
   fill();
   now_ -= seconds{5000};
