@@ -263,7 +263,7 @@ class PoolWorld {
     const auto a = reply.yiaddr;
     const std::pair place{who, link};
     require(may_have(who, a));
-    if (!unsure_.contains(a)) require(free_for(a, client(who), link));
+    if (!unsure_.contains(a) && !is_given_back(a)) require(free_for(a, client(who), link));
     for (const auto& [other, offer] : offers_) {
       require(other == place || offer.first != a || offer.second + kFirmOffer <= now_);
     }
@@ -280,7 +280,8 @@ class PoolWorld {
       if (lease.state == LeaseState::bound) {
         require(may_have(who, lease.address) && lease.client == client(who));
         require(lease.expires > now_ && lease.expires <= now_ + pool_->settings.lease_time);
-        if (!unsure_.contains(lease.address)) require(free_for(lease.address, lease.client, lease.ifindex));
+        if (!unsure_.contains(lease.address) && !is_given_back(lease.address))
+          require(free_for(lease.address, lease.client, lease.ifindex));
       } else {
         require(lease.state == LeaseState::released || lease.state == LeaseState::declined);
         const auto* known = held(lease.address);
@@ -304,6 +305,12 @@ class PoolWorld {
     }
     return pool_->range.contains(a) &&
            std::ranges::none_of(pool_->excluded, [&](const auto& range) { return range.contains(a); });
+  }
+  // By a RELEASE that is on its way to the disk. What is asked for meanwhile is written after it, or refused with it.
+  [[nodiscard]] bool is_given_back(const address_v4& a) const {
+    return std::ranges::any_of(outstanding_, [&](const auto& entry) {
+      return entry.second.lease.address == a && entry.second.lease.state == LeaseState::released;
+    });
   }
   static bool same_holder(const Lease& a, const Lease& b) { return a.client == b.client && a.ifindex == b.ifindex; }
   [[nodiscard]] const Lease* held(const address_v4& a) const {
