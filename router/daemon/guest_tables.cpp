@@ -26,7 +26,7 @@ void GuestTables::begin(std::vector<dns::Zone> zones) {
   ifindexes_.clear();
   hosts_.clear();
   named_.clear();
-  named_lessees_.clear();
+  lessee_names_.clear();
   pools_.clear();
   bindings_due_ = {};
   hosts_due_ = {};
@@ -65,7 +65,7 @@ void GuestTables::put(const config::Guest& guest, const config::Network& network
     // A client of a range goes on without the name: it still asks for those of others.
     if (key.starts_with(kLessee)) {
       other.name = dns::nameless(other.addresses.front());
-      named_lessees_.erase(other.addresses.front().to_v4().to_uint());
+      lessee_names_.erase(other.addresses.front().to_v4().to_uint());
       put_host(key, std::move(other));
     }
   }
@@ -104,15 +104,15 @@ void GuestTables::put_lessee(const address_v4& address, dns::Host host) {
   const bool refused = host.name.empty() || (named != named_.end() && named->second != key);
   if (refused) {
     host.name = dns::nameless(address);
-    named_lessees_.erase(address.to_uint());
+    lessee_names_.erase(address.to_uint());
   } else {
-    named_lessees_.insert(address.to_uint());
+    lessee_names_.insert_or_assign(address.to_uint(), host.name);
   }
   put_host(key, std::move(host));
 }
 
 void GuestTables::remove_lessee(const address_v4& address) {
-  named_lessees_.erase(address.to_uint());
+  lessee_names_.erase(address.to_uint());
   remove_host(lessee_key(address));
 }
 

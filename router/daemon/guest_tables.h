@@ -8,7 +8,6 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -34,7 +33,10 @@ class GuestTables {
   void put_lessee(const address_v4& address, dns::Host host);
   void remove_lessee(const address_v4& address);
   [[nodiscard]] std::string name_of_lessee(const address_v4& address) const;  // empty: none
-  [[nodiscard]] bool is_named(const address_v4& lessee) const { return named_lessees_.contains(lessee.to_uint()); }
+  [[nodiscard]] bool is_named(const address_v4& lessee, const std::string& name) const {
+    const auto known = lessee_names_.find(lessee.to_uint());
+    return known != lessee_names_.end() && known->second == name;
+  }
   // The ranges are gathered as guests are: those that go, and those that come or change.
   void put_pool(dhcp::Pool pool);
   void remove_pool(const std::string& network);
@@ -64,7 +66,7 @@ class GuestTables {
   std::unordered_map<unsigned, std::string> ifindexes_;               // of the bindings
   std::map<std::string, dns::Host> hosts_;                            // by TAP, or by lessee_key()
   std::map<std::pair<std::string, std::string>, std::string> named_;  // network and name: whose key that is
-  std::unordered_set<std::uint32_t> named_lessees_;                   // their addresses
+  std::unordered_map<std::uint32_t, std::string> lessee_names_;       // by address; without those that have none
   std::map<std::string, dhcp::Pool> pools_;                           // by network
   std::function<std::vector<dhcp::Lease>()> all_leases_;
   bool snapshot_due_ = true;

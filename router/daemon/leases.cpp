@@ -248,10 +248,11 @@ std::optional<std::string> Router::over_quota(const Lease& lease) {
 }
 
 // Whether something of a bound lease could be missing among rules, routes and names: of a client behind a relay there
-// is only the name, which it may have been refused, or have lost to a guest.
+// is only the name, which it may have been refused, or have lost to a guest, or is to lose to one of another network.
 bool Router::may_lack(const Lease& lease) const {
   if (lease.ifindex != 0 || book_.reservation_of(lease) != nullptr) return true;
-  return !lease.host_name.empty() && !services_.tables().is_named(lease.address);
+  if (lease.host_name.empty()) return false;
+  return !services_.tables().is_named(lease.address, lease.host_name) || guests_.find(lease.host_name) != nullptr;
 }
 
 void Router::heard_of_leases(const state::Committed& done) {
