@@ -69,6 +69,10 @@ TEST_F(Relayed, LeaseRenewalPastTheRelayAndRelease) {
   inside.must("kill -USR1 $(cat /tmp/pid)");
   EXPECT_TRUE(wait_until([&] { return status().find("ack 2") != std::string::npos; }, 5s))
       << udhcpc.output() << status();
+  // Not only sent: a client that is asked to renew while it waits for an answer begins anew.
+  const std::string had = "lease of 10.9.0.100 obtained";
+  EXPECT_TRUE(wait_until([&] { return udhcpc.output().find(had) != udhcpc.output().rfind(had); }, 5s))
+      << udhcpc.output() << status();
   EXPECT_THAT(inside.must("ip route"), HasSubstr("default via 10.9.0.254"));
   // After kill -9 the lease is known, and renewed.
   scene.daemon->kill9();
