@@ -83,6 +83,9 @@ inline constexpr std::size_t kMaxRequest = 4096;     // more than any client sen
 inline constexpr std::size_t kMinReply = 300;        // BOOTP's size (RFC 951): some clients drop shorter replies
 inline constexpr std::size_t kMaxReply = 1472;       // one Ethernet frame of 1500 bytes without its IP and UDP headers
 
+// What a client asks for, by the code of the option.
+using Parameters = std::bitset<256>;
+
 // What a client said. Only message types that clients send are decoded.
 struct Request {
   Request() noexcept {}  // NOLINT(modernize-use-equals-default): as above, here and below
@@ -109,7 +112,7 @@ struct Request {
   BoundedBytes<kMaxDnsLabel> host_name;               // sanitised: one lower-case label (RFC 1123), or empty
   BoundedBytes<2 * kMaxArchitectures> architectures;  // option 93: big-endian pairs of bytes, the best one first
   BoundedBytes<kMachineSize> machine;                 // option 97, whole; or empty
-  std::bitset<256> parameters;                        // option 55
+  Parameters parameters;                              // option 55
   // What a relay says (RFC 3046); counts only with a relay_address.
   BoundedBytes<kMaxOption> relay_agent;        // option 82 as sent, whole
   std::optional<address_v4> link_selection;    // sub-option 5: the client's subnet, when giaddr's isn't (RFC 3527)

@@ -14,6 +14,7 @@ namespace vrouter::dhcp {
 namespace {
 
 constexpr std::uint16_t kMinMtu = 68;  // RFC 2132, 5.1
+constexpr std::uint16_t kEthernetMtu = 1500;
 constexpr unsigned kHostMask = 32;
 
 std::span<const std::uint8_t> bytes_of(std::string_view text) noexcept {
@@ -76,7 +77,11 @@ Link link_of(const Request& request, const Terms& terms) noexcept {
 // Collects the options of one reply, those of the network in place of ours.
 class Composer {
  public:
-  Composer(const Settings& settings, OptionList& out) : settings_{settings}, out_{out} {}
+  Composer(const Parameters& asked, const Settings& settings, OptionList& out)
+      : asked_{asked}, settings_{settings}, out_{out} {}
+
+  // Of what we say on our own and a client can do without. One that lists nothing gets all of it.
+  [[nodiscard]] bool wanted(std::uint8_t code) const { return asked_.none() || asked_.test(code); }
 
   template <typename Value>
   void best(std::uint8_t code, const Value& value) {
@@ -87,10 +92,10 @@ class Composer {
     }
   }
   // What the client asks for comes first and so is kept longest.
-  void the_networks_rest(const Request& request) {
+  void the_networks_rest() {
     for (const bool asked : {true, false}) {
       for (const auto& option : settings_.options) {
-        if (request.parameters.test(option.code) == asked && may_follow(option.code, asked)) {
+        if (asked_.test(option.code) == asked && may_follow(option.code, asked)) {
           out_.add(option.code, option.value);
         }
       }
@@ -111,6 +116,7 @@ class Composer {
     return !is_protocols_own(code) && (asked || code != option::kIpv6Only) && !out_.find(code);
   }
 
+  const Parameters& asked_;
   const Settings& settings_;
   OptionList& out_;
 };
@@ -190,8 +196,9 @@ void add_fqdn(std::uint8_t asked, const Terms& terms, OptionList& out) {
 
 void add_names(const Request& request, const Terms& terms, Composer& options, OptionList& out) {
   const auto& domain = terms.settings->domain;
-  if (!domain.empty()) options.best(option::kDomainName, bytes_of(domain));
-  if (!terms.host_name.empty()) options.best(option::kHostName, bytes_of(terms.host_name));
+  if (!domain.empty() && options.wanted(option::kDomainName)) options.best(option::kDomainName, bytes_of(domain));
+  if (!terms.host_name.empty() && options.wanted(option::kHostName))
+    options.best(option::kHostName, bytes_of(terms.host_name));
   if (request.fqdn_flags) add_fqdn(*request.fqdn_flags, terms, out);
 }
 
@@ -199,7 +206,7 @@ void add_names(const Request& request, const Terms& terms, Composer& options, Op
 
 void add_configuration(const Request& request, const Terms& terms, Reply& reply) {
   const auto& settings = *terms.settings;
-  Composer options{settings, reply.options};
+  Composer options{request.parameters, settings, reply.options};
   const auto link = link_of(request, terms);
   const auto via = routes_via(settings.gateway);
   const std::span<const std::uint8_t> routes{via};
@@ -211,18 +218,21 @@ void add_configuration(const Request& request, const Terms& terms, Reply& reply)
   // RFC 6842: the client's own identifier, so that it knows the answer is its own.
   if (!request.client_id.empty()) reply.options.add(option::kClientIdentifier, request.client_id.span());
   add_boot(request, settings, options, reply);
-  options.best(option::kInterfaceMtu, std::max(settings.mtu, kMinMtu));
+  if (options.wanted(option::kInterfaceMtu) || settings.mtu != kEthernetMtu)
+    options.best(option::kInterfaceMtu, std::max(settings.mtu, kMinMtu));
   add_names(request, terms, options, reply.options);
-  options.best(option::kBroadcast, broadcast_of(terms.address, link.prefix_length));
+  if (options.wanted(option::kBroadcast))
+    options.best(option::kBroadcast, broadcast_of(terms.address, link.prefix_length));
   // Windows' number for the same; it must not say other routes than those the network configured.
   if (link.routes) {
     const auto* configured = options.configured(option::kClasslessRoutes);
     options.best(option::kMicrosoftRoutes, configured ? std::span{configured->value} : routes);
   }
-  if (const auto search = encode_domain(settings.domain); !search.empty()) {
-    options.best(option::kDomainSearch, search.span());
+  if (options.wanted(option::kDomainSearch)) {
+    if (const auto search = encode_domain(settings.domain); !search.empty())
+      options.best(option::kDomainSearch, search.span());
   }
-  options.the_networks_rest(request);
+  options.the_networks_rest();
 }
 
 void add_lease_timers(std::uint32_t lease, OptionList& out) {
@@ -232,7 +242,8 @@ void add_lease_timers(std::uint32_t lease, OptionList& out) {
 
 void add_bootp_configuration(const Terms& terms, Reply& reply) {
   const auto& settings = *terms.settings;
-  Composer options{settings, reply.options};
+  const Parameters none;
+  Composer options{none, settings, reply.options};
   // Like boot ROMs, they know no option 121.
   options.best(option::kSubnetMask, mask_of(settings.mask.value_or(settings.prefix_length)));
   options.best(option::kRouter, settings.gateway);

@@ -56,6 +56,26 @@ TEST(Options, CarryNamesResolverMtuAndTimes) {
   EXPECT_EQ(v.at(119), Bytes{6} + text("guests") + Bytes{8} + text("internal") + Bytes{0});
 }
 
+TEST(Options, WhatAClientCanDoWithoutIsForThoseWhoAskForIt) {
+  const auto v = answered(selecting("10.0.5.2").add(55, {1, 3, 15})).view;
+  EXPECT_EQ(v.order, (Bytes{53, 54, 51, 1, 3, 121, 6, 15, 249, 58, 59}));
+  // Who lists nothing may be as simple as to know only what it is sent: CarryNamesResolverMtuAndTimes.
+}
+
+TEST(Options, AnUnusualMtuIsForEverybody) {
+  auto b = binding();
+  b.settings.mtu = 1400;
+  EXPECT_EQ(answered(selecting("10.0.5.2").add(55, {1, 3, 15}), b).view.at(26), (Bytes{0x05, 0x78}));
+}
+
+TEST(Options, WhatTheNetworkConfiguresIsForEverybody) {
+  auto b = binding();
+  b.settings.options = {{119, {1, 'a', 0}}, {28, {10, 0, 5, 7}}};
+  const auto v = answered(selecting("10.0.5.2").add(55, {1, 3}), b).view;
+  EXPECT_EQ(v.at(119), (Bytes{1, 'a', 0}));
+  EXPECT_EQ(v.at(28), (Bytes{10, 0, 5, 7}));
+}
+
 TEST(Options, EmptyNamesAreLeftOut) {
   auto b = binding();
   b.host_name.clear();
