@@ -11,6 +11,7 @@
 #include <boost/asio/ip/address_v4.hpp>
 #include <ctime>
 #include <span>
+#include <string_view>
 
 #include "base/wire_writer.h"
 #include "tests/lab/lib/error.h"
@@ -18,42 +19,67 @@
 namespace vrouter::bench {
 namespace {
 
-constexpr std::size_t kBatch = 32, kRoom = 1500, kReply = 300;
+constexpr std::size_t kBatch = 32, kRoom = 1500, kReply = 312;
 constexpr std::size_t kAddressAt = 16, kHardwareAt = 28, kOptionsAt = 240;
 constexpr std::uint32_t kFirstAddress = 0x0a090100;  // 10.9.1.0
 constexpr std::uint32_t kAddresses = 0xfe00;         // to 10.9.254.255
-constexpr std::uint8_t kMessageType = 53, kDiscover = 1, kOffer = 2, kAck = 5;
+constexpr std::uint8_t kMessageType = 53, kClientId = 61, kDiscover = 1, kOffer = 2, kAck = 5;
+constexpr std::string_view kDomain = "guests.internal";
 constexpr int kReceiveBuffer = 4 << 20;
 
-std::uint8_t type_of(std::span<const std::uint8_t> message) {
+struct Asked {
+  std::uint8_t type = 0;
+  std::array<std::uint8_t, 32> client_id{};
+  std::size_t client_id_size = 0;
+};
+
+Asked read(std::span<const std::uint8_t> message) {
+  Asked asked;
   for (auto at = kOptionsAt; at + 2 < message.size() && message[at] != 0xff;) {
-    if (message[at] == kMessageType) return message[at + 2];
-    at += message[at] == 0 ? 1 : 2U + message[at + 1];
+    const std::size_t size = message[at] == 0 ? 0 : message[at + 1];
+    if (at + 2 + size > message.size()) break;
+    if (message[at] == kMessageType) asked.type = message[at + 2];
+    if (message[at] == kClientId && size <= asked.client_id.size()) {
+      std::ranges::copy(message.subspan(at + 2, size), asked.client_id.begin());
+      asked.client_id_size = size;
+    }
+    at += message[at] == 0 ? 1 : 2 + size;
   }
-  return 0;
+  return asked;
 }
 
-// The reply takes the request's place. False: it was no request.
+// The reply takes the request's place, with the options that vrouter answers it with, since reading them is most of
+// what a reply costs perfdhcp. False: it was no request.
 bool answer(std::span<std::uint8_t> room, std::size_t size, std::uint32_t server) {
   if (size < kOptionsAt + 3 || room[0] != 1) return false;
-  const auto asked = type_of(room.first(size));
+  const auto asked = read(room.first(size));
   room[0] = 2;
   const auto number = static_cast<std::uint32_t>(room[kHardwareAt + 4] << 8 | room[kHardwareAt + 5]) % kAddresses;
   WireWriter address{room.subspan(kAddressAt, 4)};
   address.u32(kFirstAddress + number);
   WireWriter options{room.subspan(kOptionsAt, kReply - kOptionsAt)};
-  const auto option = [&](std::uint8_t code, std::uint32_t value) {
+  const auto bytes = [&](std::uint8_t code, auto&& value) {
+    options.u8(code);
+    options.u8(static_cast<std::uint8_t>(value.size()));
+    for (const auto byte : value) options.u8(static_cast<std::uint8_t>(byte));
+  };
+  const auto number32 = [&](std::uint8_t code, std::uint32_t value) {
     options.u8(code);
     options.u8(4);
     options.u32(value);
   };
   options.u8(kMessageType);
   options.u8(1);
-  options.u8(asked == kDiscover ? kOffer : kAck);
-  option(54, server);
-  option(51, 3600);
-  option(1, 0xffff0000);
-  option(3, server);
+  options.u8(asked.type == kDiscover ? kOffer : kAck);
+  number32(54, server);
+  number32(51, 3600);
+  number32(1, 0xffff0000);
+  number32(3, server);
+  bytes(kClientId, std::span{asked.client_id}.first(asked.client_id_size));
+  bytes(15, kDomain);
+  number32(28, 0x0a09ffff);
+  number32(58, 1800);
+  number32(59, 3150);
   options.u8(0xff);
   options.fill(kReply - kOptionsAt - options.size());
   return true;
