@@ -122,7 +122,7 @@ class Ranges {
   [[nodiscard]] Range* relayed_range(const Datagram& datagram, const Request& request) const;
 
   [[nodiscard]] MaybeSent discover(const Visit& visit, Buffer buffer);
-  [[nodiscard]] MaybeSent look_for_address(const Visit& visit, unsigned conflicts, Buffer buffer);
+  [[nodiscard]] MaybeSent look_for_address(const Visit& visit, Buffer buffer);
   [[nodiscard]] MaybeSent give(const Visit& visit, const address_v4& address, Buffer buffer);
   [[nodiscard]] MaybeSent request(const Visit& visit, Buffer buffer);
   [[nodiscard]] MaybeSent refuse(const Visit& visit, Buffer buffer);
@@ -132,6 +132,7 @@ class Ranges {
   void end_lease(const Visit& visit, const address_v4& address, LeaseState state);
   void bind(const Visit& visit, const address_v4& address, Buffer buffer);
 
+  bool waits_for_probe(const Visit& visit, std::optional<address_v4> address);
   [[nodiscard]] bool must_ask(const Visit& visit, const address_v4& address) const;
   [[nodiscard]] bool ask(const Visit& visit, const address_v4& address, unsigned conflicts);
   void rest(Range& range, unsigned ifindex, const address_v4& address, const MacAddress& by, BootTime now);

@@ -96,6 +96,47 @@ TEST_F(ProbedRanges, RapidCommitWaitsForBoth) {
   EXPECT_EQ(done().at(0).reply.type(), kAck);
 }
 
+// Its client may have been off for longer than its lease, or say what it never had.
+TEST_F(ProbedRanges, AnUnknownClientsRequestIsAskedForBeforeItIsGranted) {
+  EXPECT_TRUE(handle(from(1, init_reboot("10.9.0.15"))).empty());
+  EXPECT_TRUE(commits_.empty());
+  EXPECT_EQ(probes_, (std::vector<Probe>{{kBridge, ip("10.9.0.15")}}));
+  auto again = from(1, init_reboot("10.9.0.15"));
+  again.xid = 78;
+  EXPECT_TRUE(handle(again).empty());
+  EXPECT_EQ(probes_.size(), 1u);
+  heard("10.9.0.15", 1);  // its own answer
+  EXPECT_TRUE(pass(milliseconds{500}).empty());
+  ASSERT_EQ(commits_.size(), 1u);
+  const auto ack = done();
+  ASSERT_EQ(ack.size(), 1u);
+  EXPECT_EQ(ack[0].reply.type(), kAck);
+  EXPECT_EQ(ack[0].reply.xid, 78u);
+  // Known from now on.
+  EXPECT_TRUE(handle(from(1, init_reboot("10.9.0.15"))).empty());
+  EXPECT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(probes_.size(), 1u);
+}
+
+TEST_F(ProbedRanges, AnUnknownClientsAddressInUseIsRefused) {
+  EXPECT_TRUE(handle(from(1, renewing("10.9.0.15"))).empty());
+  heard("10.9.0.15", 66);
+  EXPECT_EQ(probes_.size(), 1u);  // it asked for no other
+  EXPECT_TRUE(pass(milliseconds{500}).empty());
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(commits_[0].lease.state, LeaseState::declined);
+  EXPECT_EQ(handle(from(1, renewing("10.9.0.15"))).at(0).reply.type(), kNak);
+}
+
+TEST_F(ProbedRanges, WhoBeginsAnewWhileItsRequestWaitsIsOffered) {
+  EXPECT_TRUE(handle(from(1, init_reboot("10.9.0.15"))).empty());
+  EXPECT_TRUE(handle(from(1, discover())).empty());
+  const auto offer = pass(milliseconds{500});
+  ASSERT_EQ(offer.size(), 1u);
+  EXPECT_EQ(offer[0].reply.yiaddr, ip("10.9.0.15"));
+  EXPECT_TRUE(commits_.empty());
+}
+
 TEST_F(ProbedRanges, NobodyBehindARelayIsAskedFor) {
   EXPECT_EQ(handle_relayed(relayed(from(1, discover()))).size(), 1u);
   EXPECT_TRUE(probes_.empty());

@@ -235,15 +235,26 @@ TEST_F(RangesTest, ReleaseFreesAndKeepsTheAddressForItsClient) {
   EXPECT_EQ(offered(1), "10.9.0.10");
 }
 
+// As systemd-networkd sends it.
+TEST_F(RangesTest, AReleaseThatNamesNoServerCountsFromTheHolder) {
+  ASSERT_EQ(bound(1), "10.9.0.10");
+  auto to_nobody = RequestBytes{7};
+  to_nobody.ciaddr = ip("10.9.0.10");
+  static_cast<void>(handle(from(2, to_nobody), kBridge, "10.9.0.10"));
+  EXPECT_TRUE(commits_.empty());
+  static_cast<void>(handle(from(1, to_nobody), kBridge, "10.9.0.10"));
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(commits_[0].lease.state, LeaseState::released);
+}
+
 TEST_F(RangesTest, ReleaseAndDeclineOfOthersChangeNothing) {
   ASSERT_EQ(bound(1), "10.9.0.10");
   const auto all = all_commits_.size();
   auto to_another = RequestBytes{7}.add_ip(54, "192.0.2.1");
   to_another.ciaddr = ip("10.9.0.10");
-  auto to_nobody = RequestBytes{7};
-  to_nobody.ciaddr = ip("10.9.0.10");
+  auto declined_to_nobody = RequestBytes{4}.add_ip(50, "10.9.0.10");
   static_cast<void>(handle(from(1, to_another)));
-  static_cast<void>(handle(from(1, to_nobody)));
+  static_cast<void>(handle(from(1, declined_to_nobody)));
   for (const auto& request : {release("10.9.0.10"), decline("10.9.0.10")}) {
     static_cast<void>(handle(from(2, request)));
     static_cast<void>(handle(from(1, request), kOtherBridge));
