@@ -114,7 +114,7 @@ void LeaseTable::index_free() {
   never_used_.assign((size + kWord - 1) / kWord, 0);
   for (std::size_t i = 0; i < size; ++i) never_used_[i / kWord] |= std::uint64_t{1} << i % kWord;
   free_count_ = size;
-  cursor_ = 0;
+  cursor_ = pool_.from_the_end && size != 0 ? never_used_.size() - 1 : 0;
   for (const auto& excluded : pool_.excluded) {
     const auto first = std::max(excluded.first, range.first).to_uint();
     const auto last = std::min(excluded.last, range.last).to_uint();
@@ -221,12 +221,14 @@ std::optional<address_v4> LeaseTable::choose(const Asker& asker, std::optional<a
   return address_v4{*address};
 }
 
-// Onwards from where the last one was found, and round: what has just become free again rests longest.
+// On from where the last one was found, and round: what has just become free again rests longest.
 std::optional<std::uint32_t> LeaseTable::never_used() {
   if (free_count_ == 0) return std::nullopt;
-  while (never_used_[cursor_] == 0) cursor_ = (cursor_ + 1) % never_used_.size();
-  const auto bit = static_cast<std::size_t>(std::countr_zero(never_used_[cursor_]));
-  return static_cast<std::uint32_t>(pool_.range.first.to_uint() + cursor_ * kWord + bit);
+  const auto step = pool_.from_the_end ? never_used_.size() - 1 : 1;
+  while (never_used_[cursor_] == 0) cursor_ = (cursor_ + step) % never_used_.size();
+  const auto word = never_used_[cursor_];
+  const int bit = pool_.from_the_end ? static_cast<int>(kWord) - 1 - std::countl_zero(word) : std::countr_zero(word);
+  return static_cast<std::uint32_t>(pool_.range.first.to_uint() + cursor_ * kWord + static_cast<unsigned>(bit));
 }
 
 std::optional<std::uint32_t> LeaseTable::longest_ended(BootTime now) {

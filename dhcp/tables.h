@@ -70,6 +70,9 @@ struct Pool {
   std::vector<address_v4> relays;
   std::chrono::seconds quarantine{3600};  // how long an address rests that was declined or found in use
   std::chrono::milliseconds probe{500};   // how long an answer to ARP is waited for; 0: nobody is asked
+  // Leases may be out that nobody knows of, since the file of them was damaged: who is new gets addresses from the end
+  // of the range, far from those that were given first.
+  bool from_the_end = false;
   bool operator==(const Pool&) const = default;
 };
 

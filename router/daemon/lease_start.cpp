@@ -43,6 +43,7 @@ std::optional<Pinned> pinned_in(const firewall::Bytes& key) {
 
 // Before anything is desired: rules, routes and names are made of them too.
 void Router::load_leases() {
+  leases_were_lost_ = lease_store_ && !lease_store_->aside().empty();
   use_pools();
   follow_links();
   if (!lease_store_) return;

@@ -75,6 +75,7 @@ void Router::use_pools() {
     if (!network.dhcp.range) continue;
     auto pool = pool_of(config_, network);
     pool.links = links_of(name);
+    pool.from_the_end = leases_were_lost_;
     pools.push_back(std::move(pool));
   }
   const auto homeless = book_.use(std::move(pools));

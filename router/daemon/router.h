@@ -438,6 +438,7 @@ class Router final : public control::Service {
   std::map<address_v4, std::pair<unsigned, unsigned>> ports_of_;
   boost::asio::basic_waitable_timer<BootClock> lease_end_;
   std::optional<BootTime> lease_end_set_to_;
+  bool leases_were_lost_ = false;  // until the next start
   std::string lease_problem_;
   TokenBucket<kLeaseLines, kLeaseLinesPerSecond> lease_log_;
   std::uint64_t leases_unlogged_ = 0;

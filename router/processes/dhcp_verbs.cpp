@@ -262,6 +262,7 @@ std::vector<std::uint8_t> encode_pool(const PutPool& put_pool) {
   out.u8(static_cast<std::uint8_t>(pool.identity));
   out.u64(static_cast<std::uint64_t>(pool.quarantine.count()));
   out.u64(static_cast<std::uint64_t>(pool.probe.count()));
+  out.u8(pool.from_the_end ? 1 : 0);
   out.count(pool.excluded.size());
   for (const auto& range : pool.excluded) put(out, range);
   out.count(pool.links.size());
@@ -280,6 +281,7 @@ PutPool decode_pool(VerbDecoder& in) {
   pool.identity = in.up_to(config::Identity::mac, "identity");
   pool.quarantine = std::chrono::seconds{static_cast<std::int64_t>(in.u64())};
   pool.probe = std::chrono::milliseconds{static_cast<std::int64_t>(in.u64())};
+  pool.from_the_end = in.up_to(std::uint8_t{1}, "order of addresses") != 0;
   pool.excluded = list_from(in, kMaxRanges, "number of excluded ranges", range_from);
   pool.links = list_from(in, kMaxLinks, "number of links", [](VerbDecoder& d) { return unsigned{d.u32()}; });
   pool.relays = list_from(in, kMaxRelays, "number of relays", [](VerbDecoder& d) { return address_v4{d.u32()}; });

@@ -87,7 +87,7 @@ TEST(LeaseDisk, ADamagedFileIsKeptAsideAndClientsGoOn) {
   EXPECT_EQ(link.client(1).lease("-r " + second), second);
   LinkClient third{link.scene.host, 7};
   const auto other = third.lease();
-  EXPECT_TRUE(!other.empty() && other != first && other != second) << other;
+  EXPECT_EQ(other, "10.9.0.163");  // from the end, far from whatever the file may have held
   link.scene.daemon->vrouter({"reload"});
   EXPECT_EQ(link.scene.daemon->vrouter({"status"}).find("was damaged"), std::string::npos);
   link.scene.daemon->kill9();

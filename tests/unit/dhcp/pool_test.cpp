@@ -129,6 +129,18 @@ TEST_F(LeaseTableTest, NeverUsedComesBeforeTheLongestEnded) {
   EXPECT_EQ(offer(4), "");
 }
 
+// Where leases may be out that nobody knows of, those that are most likely had come from the front.
+TEST_F(LeaseTableTest, FromTheEndWhoIsNewGetsTheLastOnesFirst) {
+  change([](Pool& p) {
+    p.range = {ip("10.9.0.10"), ip("10.9.0.200")};
+    p.from_the_end = true;
+  });
+  for (unsigned n = 0; n < 191; ++n) {
+    EXPECT_EQ(offer(n + 1), address_v4{ip("10.9.0.200").to_uint() - n}.to_string());
+  }
+  EXPECT_EQ(offer(300), "");
+}
+
 TEST_F(LeaseTableTest, ALeaseThatEndsIsFreeFromThatMoment) {
   fill();
   now_ += seconds{3600} - std::chrono::nanoseconds{1};

@@ -51,6 +51,7 @@ PutPool largest_pool() {
   pool.relays.assign(kMaxRelays, ip("192.0.2.7"));
   pool.quarantine = std::chrono::seconds{0x1234567890};
   pool.probe = std::chrono::milliseconds{0x1234567891};
+  pool.from_the_end = true;
   put.reservations = 0xfedcba99;
   return put;
 }
