@@ -35,7 +35,7 @@ constexpr int kBatchesPerWake = 8;  // then the loop's other work has its turn
 // it asks again is a second. The shortest pause only keeps the timer from being all that runs.
 constexpr int kReadTogether = 32;
 constexpr std::size_t kWrittenTogether = 32;
-constexpr std::chrono::microseconds kShortestPause{200}, kLongestPause{5000};
+constexpr std::chrono::microseconds kShortestPause{200}, kLongestPause{10000};
 // Reads without a pause: sixteen guests that start at once take two each. At 50 a second what they save is nothing yet.
 constexpr unsigned kPromptAtOnce = 32, kPromptPerSecond = 50;
 // A boot storm of 10,000 guests fits: the kernel charges some 1.3 kB for a request of 300 bytes.
