@@ -69,8 +69,9 @@ void fit_shared(const Network& network, const Guest& guest, std::vector<Refusal>
   if (!guest.dhcp.empty()) {
     refusals.push_back(
         {.field = Refusal::Field::guest,
-         .reason = "clients behind an interface that several share are told by DHCP what their network says",
-         .remedy = "write it in [networks." + network.name + ".dhcp]"});
+         .reason =
+             "clients behind an interface that several share are told by DHCP what their groups and their network say",
+         .remedy = "write it in [networks." + network.name + ".dhcp], or in [dhcp.groups.NAME] of one of its groups"});
   }
   if (network.dhcp.range) return;
   refusals.push_back(

@@ -42,6 +42,12 @@ std::vector<address_v4> routers_of(const Pool& pool) {
 
 }  // namespace
 
+const Settings& Ranges::Range::settings(unsigned ifindex, const address_v4& address) const {
+  if (const auto it = of_address.find(address.to_uint()); it != of_address.end()) return *it->second;
+  const auto it = of_link.find(ifindex);
+  return it == of_link.end() ? table.pool().settings : *it->second;
+}
+
 Ranges::Range* Ranges::range_of(const address_v4& address) const {
   const auto number = address.to_uint();
   if (const auto after = by_first_.upper_bound(number); after != by_first_.begin()) {
@@ -278,8 +284,8 @@ Terms Ranges::terms(const Visit& visit, const address_v4& address) const {
   const auto& pool = visit.pool();
   const auto it = std::ranges::find(pool.reservations, address, &config::Reservation::address);
   const bool named = it != pool.reservations.end() && !it->name.empty();
-  return {&pool.settings, address, named ? std::string_view{it->name} : visit.request.host_name.text(),
-          visit.ifindex == 0, visit.range.routers};
+  return {&visit.range.settings(visit.ifindex, address), address,
+          named ? std::string_view{it->name} : visit.request.host_name.text(), visit.ifindex == 0, visit.range.routers};
 }
 
 Outgoing Ranges::encode(const Visit& visit, const SentReply& reply, Buffer buffer) const {
@@ -325,6 +331,15 @@ void Ranges::upsert(const Pool& pool) {
     range->table.change(pool);
   }
   range->routers = routers_of(pool);
+  range->of_link.clear();
+  range->of_address.clear();
+  for (const auto& tailored : range->table.pool().tailored) {
+    if (tailored.ifindex != 0) {
+      range->of_link.emplace(tailored.ifindex, &tailored.settings);
+    } else {
+      range->of_address.emplace(tailored.address.to_uint(), &tailored.settings);
+    }
+  }
   range->counts = &statistics_.networks[pool.settings.network];
 }
 

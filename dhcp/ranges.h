@@ -78,6 +78,10 @@ class Ranges {
     LeaseTable table;
     NetworkCounts* counts = nullptr;
     std::vector<address_v4> routers;  // of clients behind relays
+    // What some are told (Pool::tailored), by link and by reserved address. They point into the table's pool.
+    std::unordered_map<unsigned, const Settings*> of_link;
+    std::unordered_map<std::uint32_t, const Settings*> of_address;
+    [[nodiscard]] const Settings& settings(unsigned ifindex, const address_v4& address) const;
     TokenBucket<kBurstOfRenewals, kRenewalsPerSecond> renewals;
   };
   struct Link {

@@ -57,6 +57,15 @@ struct Client {
   auto operator<=>(const Client&) const = default;
 };
 
+// Where some clients of a network are told something else than the others: those on one link, or the one that an
+// address is reserved for, which counts first.
+struct Tailored {
+  unsigned ifindex = 0;  // of the link; 0: `address` counts
+  address_v4 address;
+  Settings settings;
+  bool operator==(const Tailored&) const = default;
+};
+
 // The addresses of one network that clients get by lease: those that are no declared guest, behind links that several
 // share (a bridge, a switch) or behind relays.
 struct Pool {
@@ -66,6 +75,7 @@ struct Pool {
   std::vector<config::AddressRange> excluded;     // never given to anybody without a reservation
   std::vector<config::Reservation> reservations;  // in the range or outside
   config::Identity identity = config::Identity::client_id;
+  std::vector<Tailored> tailored;
   std::vector<unsigned> links;  // ifindexes; sorted
   std::vector<address_v4> relays;
   std::chrono::seconds quarantine{3600};  // how long an address rests that was declined or found in use

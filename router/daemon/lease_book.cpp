@@ -109,11 +109,12 @@ const dhcp::Pool* LeaseBook::pool_of(const std::string& network) const {
   return found == networks_.end() ? nullptr : &found->second.pool;
 }
 
-bool LeaseBook::set_links(const std::string& network, std::vector<unsigned> links) {
+void LeaseBook::set_links(const std::string& network, std::vector<unsigned> links,
+                          std::vector<dhcp::Tailored> tailored) {
   const auto found = networks_.find(network);
-  if (found == networks_.end() || found->second.pool.links == links) return false;
+  if (found == networks_.end()) return;
   found->second.pool.links = std::move(links);
-  return true;
+  found->second.pool.tailored = std::move(tailored);
 }
 
 bool LeaseBook::load(Lease lease) {

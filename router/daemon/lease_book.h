@@ -30,8 +30,8 @@ class LeaseBook {
   [[nodiscard]] std::vector<dhcp::Lease> use(std::vector<dhcp::Pool> pools);
   [[nodiscard]] std::vector<dhcp::Pool> pools() const;
   [[nodiscard]] const dhcp::Pool* pool_of(const std::string& network) const;
-  // The links of a network as they are now; true when they were others.
-  bool set_links(const std::string& network, std::vector<unsigned> links);
+  // The links of a network as they are now, and what their clients are told.
+  void set_links(const std::string& network, std::vector<unsigned> links, std::vector<dhcp::Tailored> tailored);
 
   // As the disk has it, at a start. False: no pool has room for it.
   bool load(dhcp::Lease lease);

@@ -6,12 +6,9 @@
 #include <boost/algorithm/string/predicate.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <iterator>
 #include <set>
-#include <span>
 #include <tuple>
 
-#include "config/merged_dhcp.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
 #include "router/reconcile/diff.h"
@@ -22,22 +19,6 @@ using dhcp::Lease;
 using dhcp::LeaseState;
 
 namespace {
-
-dhcp::Pool pool_of(const config::Config& config, const config::Network& network) {
-  const auto& said = network.dhcp;
-  dhcp::Pool pool{
-      .network = network.name,
-      .settings = settings_of(network, config::merged_dhcp(config, network, std::span<const std::string>{})),
-      .range = *said.range,
-      .excluded = said.exclude,
-      .reservations = said.reservations,
-      .identity = said.identity,
-      .links = {},
-      .relays = said.relays,
-      .quarantine = said.quarantine};
-  if (!said.probe) pool.probe = std::chrono::milliseconds{0};
-  return pool;
-}
 
 // Nothing but its end has moved.
 bool only_renews(const Lease& before, const Lease& after) {
@@ -66,49 +47,6 @@ std::string text_of(const Lease& lease, const std::string& link) {
 }
 
 }  // namespace
-
-// --- what the configuration says ------------------------------------------------------------------------------------
-
-void Router::use_pools() {
-  std::vector<dhcp::Pool> pools;
-  for (const auto& [name, network] : config_.networks) {
-    if (!network.dhcp.range) continue;
-    auto pool = pool_of(config_, network);
-    pool.links = links_of(name);
-    pool.from_the_end = leases_were_lost_;
-    pools.push_back(std::move(pool));
-  }
-  const auto homeless = book_.use(std::move(pools));
-  if (homeless.empty() || !lease_store_) return;
-  std::vector<address_v4> erased;
-  std::ranges::transform(homeless, std::back_inserter(erased), &Lease::address);
-  log_warning(std::to_string(erased.size()) + " leases end, since no network's range has their addresses any more");
-  lease_store_->commit({}, std::move(erased), io_, [this](const state::Committed& done) { heard_of_leases(done); });
-  // Their rules and routes go with those of the files before.
-  for (const auto& lease : homeless) {
-    entered_.erase(lease.address);
-    services_.tables().remove_lessee(lease.address);
-  }
-}
-
-// Of shared guests that are adopted, by what the kernel calls them now.
-std::vector<unsigned> Router::links_of(const std::string& network) const {
-  std::vector<unsigned> links;
-  for (const auto& [tap, guest] : guests_.all()) {
-    if (!guest.shared || guest.network != network) continue;
-    if (const auto* link = adopted_link(tap); link != nullptr) links.push_back(link->index);
-  }
-  std::ranges::sort(links);
-  return links;
-}
-
-void Router::offer_pool(const std::string& network) {
-  const auto* pool = book_.pool_of(network);
-  if (pool == nullptr) return services_.tables().remove_pool(network);
-  follow_links();
-  book_.set_links(network, links_of(network));
-  services_.tables().put_pool(*book_.pool_of(network));
-}
 
 // A link that was made anew has another number, and its clients are the same.
 void Router::follow_links() {

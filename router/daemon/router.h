@@ -196,6 +196,8 @@ class Router final : public control::Service {
   void use_pools();
   [[nodiscard]] std::vector<unsigned> links_of(const std::string& network) const;
   void offer_pool(const std::string& network);
+  [[nodiscard]] std::vector<dhcp::Tailored> tailored_of(const config::Network& network,
+                                                        const dhcp::Settings& all) const;
   void follow_links();
   [[nodiscard]] std::string link_of(const dhcp::Lease& lease) const;  // empty: behind a relay
   // The client as a guest of its link, as rules and routes see it; nothing: it is behind no link of ours.

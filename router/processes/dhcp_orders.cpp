@@ -34,10 +34,14 @@ std::vector<verbs::Order> orders_of(dhcp::Update update) {
   for (auto& binding : update.upserts) orders.emplace_back(verbs::Bind{std::move(binding)});
   for (auto& pool : update.pools) {
     auto reservations = std::move(pool.reservations);
+    auto tailored = std::move(pool.tailored);
     pool.reservations.clear();
-    orders.emplace_back(verbs::PutPool{std::move(pool), static_cast<std::uint32_t>(reservations.size())});
+    pool.tailored.clear();
+    orders.emplace_back(verbs::PutPool{std::move(pool), static_cast<std::uint32_t>(reservations.size()),
+                                       static_cast<std::uint32_t>(tailored.size())});
     append_parts(std::move(reservations), verbs::kMaxReservations, orders,
                  [](std::vector<config::Reservation> part) { return verbs::Reserve{std::move(part)}; });
+    for (auto& one : tailored) orders.emplace_back(verbs::Tailor{std::move(one)});
   }
   append_parts(std::move(update.leases), verbs::kMaxLeases, orders,
                [](std::vector<dhcp::Lease> part) { return verbs::PutLeases{std::move(part)}; });
@@ -46,7 +50,7 @@ std::vector<verbs::Order> orders_of(dhcp::Update update) {
 }
 
 UpdateReader::Read UpdateReader::done() {
-  if (in_snapshot_ || missing_ != 0) return std::nullopt;
+  if (in_snapshot_ || !whole()) return std::nullopt;
   return std::exchange(update_, {});
 }
 
@@ -59,7 +63,7 @@ UpdateReader::Read UpdateReader::take(const verbs::Begin&) {
   update_ = {};
   update_.snapshot = true;
   in_snapshot_ = true;
-  missing_ = 0;
+  missing_reservations_ = missing_tailored_ = 0;
   return std::nullopt;
 }
 
@@ -75,17 +79,25 @@ UpdateReader::Read UpdateReader::take(const verbs::Unbind& unbind) {
 }
 
 UpdateReader::Read UpdateReader::take(verbs::PutPool&& pool) {
-  if (missing_ != 0) return std::unexpected("a pool came before the reservations of another");
-  missing_ = pool.reservations;
+  if (!whole()) return std::unexpected("a pool came before all that belongs to another");
+  missing_reservations_ = pool.reservations;
+  missing_tailored_ = pool.tailored;
   update_.pools.push_back(std::move(pool.pool));
   return done();
 }
 
 UpdateReader::Read UpdateReader::take(verbs::Reserve&& reserve) {
-  if (missing_ == 0 || reserve.reservations.size() > missing_)
+  if (missing_reservations_ == 0 || reserve.reservations.size() > missing_reservations_)
     return std::unexpected("more reservations came than were announced");
-  missing_ -= static_cast<std::uint32_t>(reserve.reservations.size());
+  missing_reservations_ -= static_cast<std::uint32_t>(reserve.reservations.size());
   std::ranges::move(reserve.reservations, std::back_inserter(update_.pools.back().reservations));
+  return done();
+}
+
+UpdateReader::Read UpdateReader::take(verbs::Tailor&& tailor) {
+  if (missing_tailored_ == 0) return std::unexpected("more settings came than were announced");
+  --missing_tailored_;
+  update_.pools.back().tailored.push_back(std::move(tailor.tailored));
   return done();
 }
 
@@ -108,7 +120,7 @@ UpdateReader::Read UpdateReader::take(verbs::DropLeases&& leases) {
 
 UpdateReader::Read UpdateReader::take(const verbs::End&) {
   if (!std::exchange(in_snapshot_, false)) return std::unexpected("a snapshot ended that never began");
-  if (missing_ != 0) return std::unexpected("a snapshot ended before all reservations had come");
+  if (!whole()) return std::unexpected("a snapshot ended before all that belongs to its pools had come");
   return std::exchange(update_, {});
 }
 

@@ -26,18 +26,20 @@ class UpdateReader {
   [[nodiscard]] Read take(const dhcp_verbs::Unbind& unbind);
   [[nodiscard]] Read take(dhcp_verbs::PutPool&& pool);
   [[nodiscard]] Read take(dhcp_verbs::Reserve&& reserve);
+  [[nodiscard]] Read take(dhcp_verbs::Tailor&& tailor);
   [[nodiscard]] Read take(dhcp_verbs::DropPool&& drop);
   [[nodiscard]] Read take(dhcp_verbs::PutLeases&& leases);
   [[nodiscard]] Read take(dhcp_verbs::DropLeases&& leases);
   [[nodiscard]] Read take(const dhcp_verbs::End&);
 
  private:
-  [[nodiscard]] Read done();  // unless it is within a snapshot, or a pool lacks reservations
+  [[nodiscard]] Read done();  // unless it is within a snapshot, or the pool that came last isn't whole
+  [[nodiscard]] bool whole() const noexcept { return missing_reservations_ == 0 && missing_tailored_ == 0; }
   [[nodiscard]] Read only_outside(const char* what);
 
   dhcp::Update update_;
   bool in_snapshot_ = false;
-  std::uint32_t missing_ = 0;  // reservations of the pool that came last
+  std::uint32_t missing_reservations_ = 0, missing_tailored_ = 0;  // of the pool that came last
 };
 
 }  // namespace vrouter::router

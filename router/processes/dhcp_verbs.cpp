@@ -25,7 +25,8 @@ enum class Verb : std::uint8_t {
   committed,
   heard,
   commits,
-  ask
+  ask,
+  tailor
 };
 
 using dhcp::Statistics;
@@ -270,6 +271,7 @@ std::vector<std::uint8_t> encode_pool(const PutPool& put_pool) {
   out.count(pool.relays.size());
   for (const auto& relay : pool.relays) out.u32(relay.to_uint());
   out.u32(put_pool.reservations);
+  out.u32(put_pool.tailored);
   return out.take();
 }
 
@@ -286,7 +288,21 @@ PutPool decode_pool(VerbDecoder& in) {
   pool.links = list_from(in, kMaxLinks, "number of links", [](VerbDecoder& d) { return unsigned{d.u32()}; });
   pool.relays = list_from(in, kMaxRelays, "number of relays", [](VerbDecoder& d) { return address_v4{d.u32()}; });
   const auto reservations = in.u32();
-  return {std::move(pool), reservations};
+  return {std::move(pool), reservations, in.u32()};
+}
+
+std::vector<std::uint8_t> encode_tailored(const dhcp::Tailored& tailored) {
+  auto out = encoder(Verb::tailor, size_of(tailored.settings));
+  out.u32(tailored.ifindex);
+  out.u32(tailored.address.to_uint());
+  put(out, tailored.settings);
+  return out.take();
+}
+
+dhcp::Tailored tailored_from(VerbDecoder& in) {
+  const auto ifindex = in.u32();
+  const address_v4 address{in.u32()};
+  return {ifindex, address, settings_from(in)};
 }
 
 constexpr std::size_t kReservationBytes = 32 + kMaxClientId + kMaxLabel;
@@ -358,6 +374,7 @@ struct OrderEncoder {
   std::vector<std::uint8_t> operator()(const Reserve& reserve) const {
     return encode_list(Verb::reserve, kReservationBytes, reserve.reservations, kPutEach);
   }
+  std::vector<std::uint8_t> operator()(const Tailor& tailor) const { return encode_tailored(tailor.tailored); }
   std::vector<std::uint8_t> operator()(const DropPool& drop) const {
     auto out = encoder(Verb::drop_pool, drop.network.size());
     out.text(drop.network);
@@ -427,6 +444,8 @@ std::expected<Order, std::string> decode_order(std::span<const std::uint8_t> byt
       return finish(decode_pool(in), "put-pool");
     case Verb::reserve:
       return finish(Reserve{list_from(in, kMaxReservations, "number of reservations", reservation_from)}, "reserve");
+    case Verb::tailor:
+      return finish(Tailor{tailored_from(in)}, "tailor");
     case Verb::drop_pool:
       return finish(DropPool{in.text(kMaxLabel, "length of the network's name")}, "drop-pool");
     case Verb::put_leases:

@@ -51,14 +51,18 @@ struct Unbind {  // never between Begin and End
 struct End {
   bool operator==(const End&) const = default;
 };
-struct PutPool {  // its reservations come apart, since there may be thousands; it holds once all of them have come
+struct PutPool {  // what there may be thousands of comes apart; it holds once all of them have come
   dhcp::Pool pool;
-  std::uint32_t reservations = 0;
+  std::uint32_t reservations = 0, tailored = 0;
   bool operator==(const PutPool&) const = default;
 };
 struct Reserve {  // of the pool that came last
   std::vector<config::Reservation> reservations;
   bool operator==(const Reserve&) const = default;
+};
+struct Tailor {  // of the pool that came last
+  dhcp::Tailored tailored;
+  bool operator==(const Tailor&) const = default;
 };
 struct DropPool {  // never between Begin and End
   std::string network;
@@ -81,8 +85,8 @@ struct Heard {
   MacAddress by;
   bool operator==(const Heard&) const = default;
 };
-using Order =
-    std::variant<Socket, Begin, Bind, Unbind, End, PutPool, Reserve, DropPool, PutLeases, DropLeases, Committed, Heard>;
+using Order = std::variant<Socket, Begin, Bind, Unbind, End, PutPool, Reserve, Tailor, DropPool, PutLeases, DropLeases,
+                           Committed, Heard>;
 
 // --- up ------------------------------------------------------------------------------------------------------------
 

@@ -35,7 +35,7 @@ void take(const verbs::Order& order) {
         order);
   };
   UpdateReader fresh, in_snapshot, in_pool;
-  require(in_snapshot.take(verbs::Begin{}) && in_pool.take(verbs::PutPool{{}, 1}));
+  require(in_snapshot.take(verbs::Begin{}) && in_pool.take(verbs::PutPool{{}, 1, 1}));
   for (auto* reader : {&fresh, &in_snapshot, &in_pool}) taken(*reader);
 }
 

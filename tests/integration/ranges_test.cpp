@@ -118,6 +118,24 @@ TEST(Ranges, GroupsAndReservationsHoldForTheClients) {
   EXPECT_EQ(dig(office.inside(), "pc.guests.internal"), "10.9.0.50");
 }
 
+std::string ntp_told(LinkClient& client) {
+  client.inside().write_file("/tmp/say", "#!/bin/sh\n[ $1 != bound ] || echo $ntpsrv > /tmp/said\n");
+  return client.inside().must(
+      "chmod 755 /tmp/say; busybox udhcpc -f -n -q -i eth0 -s /tmp/say -t 8 -T 1 -O ntpsrv > /tmp/log 2>&1; cat "
+      "/tmp/said",
+      20s);
+}
+
+TEST(Ranges, GroupsSayWhatTheirClientsAreTold) {
+  SharedLink link{kReserved,
+                  2,
+                  {.policies = {{"10-base.toml", kPolicy}}},
+                  "groups = [\"office\"]\n[dhcp.groups.office]\nntp = \"192.0.2.1\"\n[dhcp.groups.trusted]\nntp = "
+                  "\"192.0.2.2\"\n"};
+  EXPECT_EQ(ntp_told(link.client(0)), "192.0.2.1\n") << "the shared guest's group";
+  EXPECT_EQ(ntp_told(link.client(1)), "192.0.2.2\n") << "the reservation's";
+}
+
 TEST(Ranges, NobodyTakesTheNameThatAReservationKeeps) {
   SharedLink link{kReserved, 3, {.policies = {{"10-base.toml", kPolicy}}}};
   const auto pretender = link.client(0).lease("-x hostname:PC");

@@ -311,8 +311,9 @@ TEST(LoadDhcp, RefusesGuestsThatTakeWhatIsLeased) {
        "f:7:12: nothing can be published of an interface that several clients share; declare the client that serves it "
        "as a guest of its own"},
       {"tap = \"t\"\nshared = true\ndhcp.ntp = \"192.0.2.1\"",
-       "f:4:1: clients behind an interface that several share are told by DHCP what their network says; write it in "
-       "[networks.default.dhcp]"},
+       "f:4:1: clients behind an interface that several share are told by DHCP what their groups and their network "
+       "say; write "
+       "it in [networks.default.dhcp], or in [dhcp.groups.NAME] of one of its groups"},
   };
   for (const auto& [toml, problem] : kCases)
     EXPECT_THAT(problems_of(network + toml + "\n"), ElementsAre(problem)) << toml;

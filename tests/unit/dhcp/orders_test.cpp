@@ -20,6 +20,7 @@ using dhcp_verbs::Order;
 using dhcp_verbs::PutLeases;
 using dhcp_verbs::PutPool;
 using dhcp_verbs::Reserve;
+using dhcp_verbs::Tailor;
 using dhcp_verbs::Unbind;
 
 dhcp::Pool pool_of(const std::string& network, unsigned reservations) {
@@ -30,6 +31,7 @@ dhcp::Pool pool_of(const std::string& network, unsigned reservations) {
     reservation.mac = mac(i);
     reservation.address = address_v4{0x0a0a0000 + i};
     made.reservations.push_back(reservation);
+    if (i < 2) made.tailored.push_back({.ifindex = i, .address = reservation.address, .settings = made.settings});
   }
   return made;
 }
@@ -158,17 +160,18 @@ TEST(DhcpOrders, WhatIsRemovedGoesFirstAndLeasesComeLast) {
   update.removed_leases = {ip("10.9.0.3")};
   std::vector<std::size_t> kinds;
   for (const auto& order : orders_of(update)) kinds.push_back(order.index());
-  const std::vector<Order> expected{Unbind{}, DropPool{}, DropLeases{}, Bind{}, PutPool{}, Reserve{}, PutLeases{}};
+  const std::vector<Order> expected{Unbind{},  DropPool{}, DropLeases{}, Bind{},
+                                    PutPool{}, Reserve{},  Tailor{},     PutLeases{}};
   ASSERT_EQ(kinds.size(), expected.size());
   for (std::size_t i = 0; i < kinds.size(); ++i) EXPECT_EQ(kinds[i], expected[i].index()) << i;
 }
 
-TEST(DhcpOrders, APoolHoldsOnceAllOfItsReservationsHaveCome) {
+TEST(DhcpOrders, APoolHoldsOnceAllThatBelongsToItHasCome) {
   const auto whole = pool_of("office", 150);
   dhcp::Update update;
   update.pools = {whole};
   auto orders = orders_of(update);
-  ASSERT_EQ(orders.size(), 3U);
+  ASSERT_EQ(orders.size(), 5U);
   orders.pop_back();
   UpdateReader reader;
   EXPECT_EQ(read(reader, orders).updates, 0U);
@@ -199,14 +202,18 @@ TEST(DhcpOrders, WhatIsOutOfPlaceIsRefused) {
   EXPECT_EQ(read({Begin{}, DropLeases{}}).error, "an end of leases came within a snapshot");
   EXPECT_EQ(read({End{}}).error, "a snapshot ended that never began");
   EXPECT_EQ(read({Begin{}, End{}, End{}}).error, "a snapshot ended that never began");
-  EXPECT_EQ(read({Begin{}, PutPool{pool(), 1}, End{}}).error, "a snapshot ended before all reservations had come");
-  EXPECT_EQ(read({PutPool{pool(), 1}, PutPool{pool(), 0}}).error, "a pool came before the reservations of another");
+  EXPECT_EQ(read({Begin{}, PutPool{pool(), 1}, End{}}).error,
+            "a snapshot ended before all that belongs to its pools had come");
+  EXPECT_EQ(read({PutPool{pool(), 1}, PutPool{pool(), 0}}).error, "a pool came before all that belongs to another");
   const std::string too_many = "more reservations came than were announced";
   EXPECT_EQ(read({one}).error, too_many);
   EXPECT_EQ(read({Reserve{}}).error, too_many);  // there is no pool that it could be of
   EXPECT_EQ(read({PutPool{pool(), 1}, two}).error, too_many);
   EXPECT_EQ(read({PutPool{pool(), 1}, one, one}).error, too_many);
   EXPECT_EQ(read({PutPool{pool(), 0}, one}).error, too_many);
+  EXPECT_EQ(read({Begin{}, PutPool{pool(), 0, 1}, End{}}).error,
+            "a snapshot ended before all that belongs to its pools had come");
+  EXPECT_EQ(read({PutPool{pool(), 0, 1}, Tailor{}, Tailor{}}).error, "more settings came than were announced");
 }
 
 }  // namespace

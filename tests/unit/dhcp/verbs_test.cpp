@@ -53,6 +53,7 @@ PutPool largest_pool() {
   pool.probe = std::chrono::milliseconds{0x1234567891};
   pool.from_the_end = true;
   put.reservations = 0xfedcba99;
+  put.tailored = 0xfedcba9a;
   return put;
 }
 
@@ -122,6 +123,8 @@ std::vector<Order> orders() {
           Reserve{},
           Reserve{{largest_reservation(), by_id}},
           Reserve{std::vector(kMaxReservations, largest_reservation())},
+          Tailor{},
+          Tailor{{0xfedcba98, ip("10.9.0.5"), largest_binding().settings}},
           DropPool{"office"},
           DropPool{std::string(kMaxLabel, 'n')},
           PutLeases{},
@@ -210,7 +213,7 @@ TEST(DhcpVerbs, NoOtherVerbIsKnown) {
     orders_known += unknown(decode_order(bytes)) ? 0 : 1;
     reports_known += unknown(decode_report(bytes)) ? 0 : 1;
   }
-  EXPECT_EQ(orders_known, 12);
+  EXPECT_EQ(orders_known, 13);
   EXPECT_EQ(reports_known, 4);
 }
 

@@ -154,9 +154,8 @@ TEST_F(LeaseBookTest, AClientIsBehindOneOfTheLinksOrARelay) {
   pool.relays.clear();
   use(pool);
   EXPECT_EQ(why(on(0, lease("10.9.0.10", 1, kLater))), why_not);
-  EXPECT_FALSE(book.set_links("lab", {kBridge}));
-  EXPECT_FALSE(book.set_links("office", {kBridge, kOtherBridge}));
-  EXPECT_TRUE(book.set_links("office", {kOtherBridge}));
+  book.set_links("lab", {kBridge}, {});  // it has no pool
+  book.set_links("office", {kOtherBridge}, {});
   EXPECT_EQ(why(lease("10.9.0.10", 1, kLater)), why_not);
 }
 
@@ -270,7 +269,7 @@ TEST_F(LeaseBookTest, ClonesOnTwoLinksAreTwoClients) {
   for (const auto* address : {"10.9.0.10", "10.9.0.11", "10.9.0.12"}) EXPECT_EQ(state_of(address), LeaseState::bound);
   EXPECT_EQ(why(lease("10.9.0.12", 1, kLater)), "another client has it");  // a relay is always there
   // A link that is no longer the network's has no clients: who had it there has come over.
-  book.set_links("office", {kOtherBridge});
+  book.set_links("office", {kOtherBridge}, {});
   EXPECT_EQ(why(on(kOtherBridge, lease("10.9.0.10", 1, kLater))), "");
   EXPECT_EQ(why(on(kOtherBridge, lease("10.9.0.10", 2, kLater))), "another client has it");
   EXPECT_EQ(why(as(LeaseState::released, on(kOtherBridge, lease("10.9.0.10", 1, kLater)))),
@@ -311,7 +310,7 @@ TEST_F(LeaseBookTest, MoveTakesALinksLeasesAlong) {
   ASSERT_TRUE(put(on(kOtherBridge, lease("10.9.0.12", 1, kLater))));
   EXPECT_THAT(book.move(kBridge, 77), ElementsAre(on(77, lease("10.9.0.10", 1, kLater)),
                                                   on(77, as(LeaseState::released, lease("10.9.0.11", 2, kLater)))));
-  book.set_links("office", {kOtherBridge, 77});
+  book.set_links("office", {kOtherBridge, 77}, {});
   EXPECT_EQ(book.use_of("office").bound, 2U);
   // Under its new number it is the same client: it renews, and another address ends the first.
   EXPECT_EQ(why(on(77, lease("10.9.0.10", 1, kLater))), "");
