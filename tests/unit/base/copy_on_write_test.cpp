@@ -50,5 +50,35 @@ TEST(CopyOnWrite, AnEmptyOneIsReadAndChanged) {
   EXPECT_TRUE(map.contains(1));
 }
 
+TEST(Shared, CopiesHoldOneValueUntilOneIsChanged) {
+  Shared<std::string> one{"a"};
+  auto other = one;
+  EXPECT_EQ(&*one, &*other);
+  EXPECT_EQ(one, other);
+  other.own() += "b";
+  EXPECT_EQ(*one, "a");
+  EXPECT_EQ(*other, "ab");
+  EXPECT_NE(one, other);
+  EXPECT_EQ(Shared<std::string>{}, std::string{});
+}
+
+TEST(Sharer, MakesOneOfWhatIsAlike) {
+  Sharer<std::string> sharer;
+  const auto a = sharer.share({"a"});
+  const auto b = sharer.share({"b"});
+  EXPECT_EQ(&*sharer.share({"a"}), &*a);
+  EXPECT_EQ(&*sharer.share({"b"}), &*b);
+  EXPECT_NE(&*a, &*b);
+  EXPECT_EQ(*sharer.share({}), "");
+}
+
+TEST(Sharer, GoesOnAfterMoreKindsThanItLooksAt) {
+  Sharer<std::string> sharer;
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(*sharer.share(std::to_string(i)), std::to_string(i));
+  const auto last = sharer.share({"99"});
+  EXPECT_EQ(&*sharer.share({"99"}), &*last);
+  EXPECT_EQ(*sharer.share({"0"}), "0") << "forgotten by now, and made anew";
+}
+
 }  // namespace
 }  // namespace vrouter
