@@ -220,7 +220,7 @@ void enter(GuestTable& table, Guest guest, const std::vector<Refusal>& refusals)
 void load_guests(Diagnosis& diagnosis, const Node& array, Known known, Config& config) {
   GuestTable table;
   std::vector<Declared> without_address;
-  config.guests.reserve(array.items.size());  // a doubling would leave half of ten thousand places empty
+  config.guests.own().reserve(array.items.size());  // a doubling would leave half of ten thousand places empty
   for (const auto& item : array.items) {
     if (item.type != Type::table) {
       diagnosis.add(item.at, "guests holds tables, not " + std::string{describe(item.type)} +

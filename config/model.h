@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/copy_on_write.h"
 #include "base/mac_address.h"
 #include "config/dhcp.h"
 #include "config/limits.h"
@@ -130,7 +131,8 @@ struct Config {
   Host host;
   std::map<std::string, Network> networks;
   Dns dns;
-  std::vector<Guest> guests;  // the declared ones, in the file's order: each complete, its address included
+  // The declared ones, in the file's order: each complete, its address included. Copies of a Config share them.
+  CopyOnWrite<std::vector<Guest>> guests;
   std::map<std::string, ClientDhcp> dhcp_groups;  // what members of a group are told besides
   Policy policy;                                  // of every policy file
   Problems warnings;                              // what is odd in the policy, yet may be meant: said, not refused

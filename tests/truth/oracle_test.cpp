@@ -84,8 +84,9 @@ TEST(RandomPolicies, CompileToTheSameWithACache) {
     ASSERT_TRUE(check(config)) << number << ", other defaults";
     for (auto& [name, set] : policy.sets) std::swap(set.v4, policy.sets.begin()->second.v4);
     ASSERT_TRUE(check(config)) << number << ", other addresses";
-    if (config.guests.size() > 1) std::swap(config.guests.front().groups, config.guests.back().groups);
-    if (!config.guests.empty()) config.guests.pop_back();
+    auto& guests = config.guests.own();
+    if (guests.size() > 1) std::swap(guests.front().groups, guests.back().groups);
+    if (!guests.empty()) guests.pop_back();
     ASSERT_TRUE(check(config)) << number << ", other guests";
   }
 }

@@ -190,5 +190,17 @@ TEST_F(LoadConfig, FilesThatAreReadAgainSayWhatTheySayNow) {
   both_say(files, "its file gone");
 }
 
+// There are ten thousand of them, here and in what is in force.
+TEST_F(LoadConfig, GuestsThatAreReadAgainAreTheSameInMemory) {
+  Files files{directory_ / "vrouter.toml", directory_ / "policy.d"};
+  write("vrouter.toml", "[[guests]]\ntap = \"tap0\"\naddress = \"10.0.5.2\"\n");
+  const auto before = files.load();
+  write("policy.d/10-web.toml", "[[rules]]\nto = \"net:10.0.5.2/32\"\nallow = \"tcp/80\"\n");
+  const auto after = files.load();
+  ASSERT_TRUE(before && after);
+  EXPECT_NE(before->policy, after->policy);
+  EXPECT_EQ(&before->guests.front(), &after->guests.front());
+}
+
 }  // namespace
 }  // namespace vrouter::config

@@ -228,7 +228,7 @@ TEST(ByAddress, AStrangerIsBehindNoGuest) {
   auto config = load("");
   Topology topology;
   EXPECT_EQ(stranger(config, topology, false)->to_string(), "203.0.113.77");
-  config.guests.front().prefixes4 = {boost::asio::ip::make_network_v4("203.0.113.64/26")};
+  config.guests.own().front().prefixes4 = {boost::asio::ip::make_network_v4("203.0.113.64/26")};
   topology.add(config.guests.front());
   EXPECT_EQ(stranger(config, topology, false)->to_string(), "198.51.100.77");
 }
