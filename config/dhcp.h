@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/boxed.h"
 #include "base/mac_address.h"
 #include "config/networks.h"
 #include "config/problem.h"
@@ -57,7 +58,7 @@ enum class Identity { client_id, mac };
 // What a network, a group or a guest says of DHCP; what a guest says wins over its groups, those over the network.
 struct ClientDhcp {
   std::vector<RawDhcpOption> options;  // sorted by code, each once
-  std::optional<NetworkBoot> boot;
+  Boxed<NetworkBoot> boot;
   std::optional<std::uint8_t> mask;  // of guests only: a prefix length, for clients that take no /32
   [[nodiscard]] bool empty() const noexcept { return options.empty() && !boot && !mask; }
   bool operator==(const ClientDhcp&) const = default;
@@ -66,7 +67,7 @@ struct ClientDhcp {
 struct NetworkDhcp {
   std::chrono::seconds lease_time{3600};
   std::vector<RawDhcpOption> options;  // sorted by code, each once
-  std::optional<NetworkBoot> boot;
+  Boxed<NetworkBoot> boot;
   bool bootp = false;                 // answer clients that know no DHCP, where their address is a static one
   std::optional<AddressRange> range;  // leases for clients that are no declared guest
   std::vector<AddressRange> exclude;  // of the range
