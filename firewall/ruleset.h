@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/boxed.h"
 #include "base/copy_on_write.h"
 #include "base/guest_group.h"
 
@@ -236,8 +237,8 @@ struct Meter {
 // A value, or a verdict, or a meter, or none of them.
 struct Datum {
   Bytes value;
-  std::optional<Verdict> verdict;
-  std::optional<Meter> meter = {};
+  Boxed<Verdict> verdict;  // boxed: a guest is some ten elements, of which one has either
+  Boxed<Meter> meter = {};
   auto operator<=>(const Datum&) const = default;
 };
 
