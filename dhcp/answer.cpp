@@ -98,21 +98,21 @@ void write_inform(SentReply& sent, const Request& request, const Terms& terms, c
 }
 
 Terms terms_of(const Binding& binding) noexcept {
-  return {&binding.settings, binding.address, binding.host_name};
+  return {&*binding.settings, binding.address, binding.host_name};
 }
 
 using Answer = std::expected<Outcome, Drop>;
 
 // SELECTING and INIT-REBOOT name the address in option 50, RENEWING and REBINDING in ciaddr (RFC 2131, 4.3.2).
 Answer answer_request(const Request& request, const Binding& binding) {
-  if (!is_for_us(request, binding.settings)) return std::unexpected(Drop::not_ours);
+  if (!is_for_us(request, *binding.settings)) return std::unexpected(Drop::not_ours);
   auto believed = request.client_address;
   if (believed.is_unspecified() && request.requested_address) believed = *request.requested_address;
   // Clients that renew with option 50 as well mean one address; two different ones are a lie about one of them.
   const bool contradicts = request.requested_address && *request.requested_address != believed;
   Answer result;
   if (believed != binding.address || contradicts) {
-    write_refusal(result->reply.emplace(), request, binding.settings);
+    write_refusal(result->reply.emplace(), request, *binding.settings);
   } else {
     grant(result->reply.emplace(), request, terms_of(binding), MessageType::ack);
     result->lease = LeaseState::bound;
@@ -137,11 +137,11 @@ Answer answer_inform(const Request& request, const Binding& binding, const addre
 }
 
 Answer answer_bootp(const Request& request, const Binding& binding) {
-  if (!binding.settings.bootp) return std::unexpected(Drop::bootp);
+  if (!binding.settings->bootp) return std::unexpected(Drop::bootp);
   const auto terms = terms_of(binding);
   Answer result;
   auto& sent = result->reply.emplace();
-  start(sent, request, binding.settings, MessageType::bootp);
+  start(sent, request, *binding.settings, MessageType::bootp);
   sent.message.client_address = request.client_address;
   sent.message.your_address = binding.address;
   add_bootp_configuration(terms, sent.message);
@@ -154,7 +154,7 @@ Answer answer_bootp(const Request& request, const Binding& binding) {
 // required of both (RFC 2131, table 5), but systemd-networkd 252 leaves that out of its RELEASE.
 Answer note(const Request& request, const Binding& binding, const address_v4& about, LeaseState state) {
   const bool says_whom = request.server_identifier || state == LeaseState::released;
-  if (!says_whom || !is_for_us(request, binding.settings) || about != binding.address)
+  if (!says_whom || !is_for_us(request, *binding.settings) || about != binding.address)
     return std::unexpected(Drop::not_ours);
   return Outcome{std::nullopt, state};
 }

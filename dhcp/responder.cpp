@@ -53,7 +53,7 @@ void Responder::upsert(const Binding& binding) {
     forget_lease(binding.ifindex, entry);
   }
   entry.binding = binding;
-  entry.counts = &statistics_.networks[binding.settings.network];
+  entry.counts = &statistics_.networks[binding.settings->network];
 }
 
 void Responder::remove(unsigned ifindex) {
@@ -118,7 +118,7 @@ std::optional<Outgoing> Responder::handle_bound(Entry& entry, const Datagram& da
   std::optional<Outgoing> sent;
   if (const auto& reply = outcome->reply) {
     sent = {.size = encode_reply(reply->message, reply->cap, buffer),
-            .from = entry.binding.settings.gateway,
+            .from = entry.binding.settings->gateway,
             .to = reply->to,
             .ifindex = datagram.ifindex,
             .port = reply->port};
@@ -131,7 +131,7 @@ std::optional<Outgoing> Responder::handle_bound(Entry& entry, const Datagram& da
 
 void Responder::note_lease(unsigned ifindex, Entry& entry, LeaseState state, const Request& request, BootTime now) {
   forget_lease(ifindex, entry);
-  const auto expires = state == LeaseState::bound ? end_of_lease(request, entry.binding.settings, now) : now;
+  const auto expires = state == LeaseState::bound ? end_of_lease(request, *entry.binding.settings, now) : now;
   if (state == LeaseState::bound) {
     const auto id = request.client_id.span();
     entry.lease = Lease{request.hardware, {id.begin(), id.end()}, std::string{request.host_name.text()}, expires};

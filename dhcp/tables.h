@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/copy_on_write.h"
 #include "base/mac_address.h"
 #include "config/model.h"
 
@@ -44,8 +45,8 @@ struct Binding {
   unsigned ifindex = 0;
   std::optional<MacAddress> pinned_mac;  // requests with another chaddr are dropped
   address_v4 address;
-  std::string host_name;  // option 12
-  Settings settings;
+  std::string host_name;      // option 12
+  Shared<Settings> settings;  // as most of its network have them
   bool operator==(const Binding&) const = default;
 };
 

@@ -50,6 +50,7 @@ void GuestTables::erase_binding(const std::string& tap) {
 void GuestTables::put(const config::Guest& guest, const config::Network& network, const std::optional<TapIdentity>& tap,
                       config::ClientDhcp told) {
   auto binding = tap ? binding_for(guest, network, *tap, std::move(told)) : std::nullopt;
+  if (binding) binding->settings = settings_.share(std::move(binding->settings));
   const auto known = bindings_.find(guest.tap);
   if (known != bindings_.end() && (!binding || binding->ifindex != known->second.ifindex)) erase_binding(guest.tap);
   if (binding && (!bindings_.contains(guest.tap) || bindings_.at(guest.tap) != *binding)) {

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/copy_on_write.h"
 #include "config/model.h"
 #include "dhcp/tables.h"
 #include "dns/tables.h"
@@ -63,6 +64,7 @@ class GuestTables {
 
   std::vector<dns::Zone> zones_;
   std::map<std::string, dhcp::Binding> bindings_;                     // by TAP
+  Sharer<dhcp::Settings> settings_;                                   // of the bindings
   std::unordered_map<unsigned, std::string> ifindexes_;               // of the bindings
   std::map<std::string, dns::Host> hosts_;                            // by TAP, or by lessee_key()
   std::map<std::pair<std::string, std::string>, std::string> named_;  // network and name: whose key that is

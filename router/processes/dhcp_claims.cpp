@@ -41,7 +41,7 @@ std::optional<std::string> contradiction(const dhcp_verbs::Lease& claim, const d
   if (binding->pinned_mac && *binding->pinned_mac != claim.client)
     return "the client there is " + binding->pinned_mac->to_string();
   if (claim.state != LeaseState::bound) return std::nullopt;
-  const auto seconds = longest_lease(binding->settings);
+  const auto seconds = longest_lease(*binding->settings);
   const auto last = seconds == kForEver ? BootTime::max() : now + kClockSlack + std::chrono::seconds{seconds};
   if (claim.expires > last) return "it is to last longer than " + std::to_string(seconds) + " s";
   return std::nullopt;

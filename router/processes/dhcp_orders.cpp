@@ -68,6 +68,7 @@ UpdateReader::Read UpdateReader::take(const verbs::Begin&) {
 }
 
 UpdateReader::Read UpdateReader::take(verbs::Bind&& bind) {
+  bind.binding.settings = settings_.share(std::move(bind.binding.settings));
   update_.upserts.push_back(std::move(bind.binding));
   return done();
 }

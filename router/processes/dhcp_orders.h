@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/copy_on_write.h"
 #include "dhcp/tables.h"
 #include "router/processes/dhcp_verbs.h"
 
@@ -38,6 +39,7 @@ class UpdateReader {
   [[nodiscard]] Read only_outside(const char* what);
 
   dhcp::Update update_;
+  Sharer<dhcp::Settings> settings_;
   bool in_snapshot_ = false;
   std::uint32_t missing_reservations_ = 0, missing_tailored_ = 0;  // of the pool that came last
 };

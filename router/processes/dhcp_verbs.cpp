@@ -118,13 +118,13 @@ dhcp::Settings settings_from(VerbDecoder& in) {
 }
 
 std::vector<std::uint8_t> encode_binding(const dhcp::Binding& b) {
-  auto out = encoder(Verb::bind, b.guest.size() + b.tap.size() + b.host_name.size() + size_of(b.settings));
+  auto out = encoder(Verb::bind, b.guest.size() + b.tap.size() + b.host_name.size() + size_of(*b.settings));
   out.u32(b.ifindex);
   out.u8(b.pinned_mac ? 1 : 0);
   out.mac(b.pinned_mac.value_or(MacAddress{}));
   out.u32(b.address.to_uint());
   for (const auto* text : {&b.guest, &b.tap, &b.host_name}) out.text(*text);
-  put(out, b.settings);
+  put(out, *b.settings);
   return out.take();
 }
 

@@ -65,11 +65,11 @@ class Story {
     // Two addresses per TAP and none shared: whoever is told another's has robbed it.
     b.address = address_v4{0x0a000500u + ifindex * 2 + (look & 1)};
     if ((look & 2) != 0) b.pinned_mac = dhcp::testing::kGuestMac;
-    if ((look & 4) != 0) b.settings.addressing = config::Addressing::subnet;
+    if ((look & 4) != 0) b.settings.own().addressing = config::Addressing::subnet;
     if ((look & 8) != 0)
-      b.settings.options = {{43, dhcp::testing::Bytes(look * 4u, 1)}, {121, {0, 10, 0, 5, 1}}, {53, {9}}};
-    b.settings.mtu = static_cast<std::uint16_t>(look * 12);
-    b.settings.lease_time = std::chrono::seconds{look * 10};
+      b.settings.own().options = {{43, dhcp::testing::Bytes(look * 4u, 1)}, {121, {0, 10, 0, 5, 1}}, {53, {9}}};
+    b.settings.own().mtu = static_cast<std::uint16_t>(look * 12);
+    b.settings.own().lease_time = std::chrono::seconds{look * 10};
     return b;
   }
 
@@ -150,9 +150,9 @@ class Story {
     const auto& b = bindings_.at(ifindex);
     const auto reply = dhcp::testing::read_reply(message);
     require(reply.well_formed && reply.op == 2 && reply.giaddr.is_unspecified());
-    require(reply.at(54) == dhcp::testing::octets(b.settings.gateway));
+    require(reply.at(54) == dhcp::testing::octets(b.settings->gateway));
     require(reply.yiaddr.is_unspecified() || reply.yiaddr == b.address);
-    require(sent.from == b.settings.gateway);
+    require(sent.from == b.settings->gateway);
     // By unicast only to a client that has the address already.
     const bool has_it = client_address == b.address && reply.type() != 6;
     require(sent.to == (has_it ? b.address : address_v4::broadcast()));

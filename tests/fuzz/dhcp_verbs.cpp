@@ -50,7 +50,7 @@ void down(std::span<const std::uint8_t> bytes) {
   const auto* bind = std::get_if<verbs::Bind>(&*order);
   if (bind == nullptr) return;
   const auto& b = bind->binding;
-  const auto& s = b.settings;
+  const auto& s = *b.settings;
   require(b.guest.size() <= verbs::kMaxLabel && b.host_name.size() <= verbs::kMaxLabel);
   require(b.tap.size() <= verbs::kMaxTap && s.domain.size() <= verbs::kMaxDomain && s.prefix_length <= 32);
   require(s.options.size() <= verbs::kMaxOptions);
@@ -62,7 +62,7 @@ void require_true(const dhcp::LeaseEvent& event, const dhcp::Binding& b, BootTim
   require(!event.client.is_group() && !event.client.is_zero());
   require(!b.pinned_mac || event.client == *b.pinned_mac);
   require(event.state != dhcp::LeaseState::offered);
-  const auto last = event.state == dhcp::LeaseState::bound ? now + b.settings.lease_time : now;
+  const auto last = event.state == dhcp::LeaseState::bound ? now + b.settings->lease_time : now;
   require(event.expires <= last + kClockSlack);
   require(event.client_id.size() <= 255 && event.host_name.size() <= 63);
   for (const char c : event.host_name) require((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-');

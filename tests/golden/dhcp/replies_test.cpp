@@ -72,9 +72,9 @@ TEST(DhcpReplies, OfferToABootRom) {
 
 Binding booting() {
   auto b = binding();
-  b.settings.boot.files = {{7, "ipxe.efi"}, {16, "http://10.0.5.1/boot.efi"}};
-  b.settings.boot.file = "undionly.kpxe";
-  b.settings.boot.ipxe = "http://10.0.5.1/menu.ipxe";
+  b.settings.own().boot.files = {{7, "ipxe.efi"}, {16, "http://10.0.5.1/boot.efi"}};
+  b.settings.own().boot.file = "undionly.kpxe";
+  b.settings.own().boot.ipxe = "http://10.0.5.1/menu.ipxe";
   return b;
 }
 
@@ -95,13 +95,13 @@ TEST(DhcpReplies, OfferToAnHttpClient) {
 
 TEST(DhcpReplies, ReplyToBootp) {
   auto b = booting();
-  b.settings.bootp = true;
+  b.settings.own().bootp = true;
   expect_golden("bootp", RequestBytes{}, b);
 }
 
 TEST(DhcpReplies, AckUnderTheGuestsMaskWithAShortLeaseAndAName) {
   auto b = binding();
-  b.settings.mask = 24;
+  b.settings.own().mask = 24;
   auto request = as_dhclient(selecting("10.0.5.2")).add(51, {0, 0, 1, 44});
   expect_golden("ack_mask_fqdn", request.add(81, {5, 0, 0}), b);
 }
@@ -119,19 +119,19 @@ TEST(DhcpReplies, RelayedOfferAndRefusal) {
   request.giaddr = ip("10.9.0.1");
   const auto decoded = decode_request(request.bytes());
   ASSERT_TRUE(decoded);
-  expect_relayed("offer_relayed", offer(*decoded, {&b.settings, ip("10.0.5.77"), "n77"}));
-  expect_relayed("nak_relayed", refuse(*decoded, b.settings));
+  expect_relayed("offer_relayed", offer(*decoded, {&*b.settings, ip("10.0.5.77"), "n77"}));
+  expect_relayed("nak_relayed", refuse(*decoded, *b.settings));
 }
 
 TEST(DhcpReplies, OfferInASubnet) {
   auto b = binding();
-  b.settings.addressing = config::Addressing::subnet;
+  b.settings.own().addressing = config::Addressing::subnet;
   expect_golden("offer_subnet", discover(), b);
 }
 
 TEST(DhcpReplies, OfferWithTheNetworksOptions) {
   auto b = binding();
-  b.settings.options = {{42, {192, 0, 2, 123}}, {6, {192, 0, 2, 53}}, {43, Bytes(260, 0xab)}};
+  b.settings.own().options = {{42, {192, 0, 2, 123}}, {6, {192, 0, 2, 53}}, {43, Bytes(260, 0xab)}};
   expect_golden("offer_network_options", discover().add(57, {0x05, 0xdc}), b);
 }
 

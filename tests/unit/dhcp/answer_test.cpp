@@ -204,18 +204,18 @@ void expect_to_relay(const SentReply& sent, MessageType type, std::uint16_t flag
 
 TEST(Relayed, EveryReplyGoesToTheRelayAndARefusalIsToBeBroadcastThere) {
   const auto b = binding();
-  const Terms terms{&b.settings, ip("10.0.5.77"), "n77"};
+  const Terms terms{&*b.settings, ip("10.0.5.77"), "n77"};
   expect_to_relay(offer(relayed(discover()), terms), MessageType::offer, 0);
   expect_to_relay(acknowledge(relayed(selecting("10.0.5.77")), terms), MessageType::ack, 0);
   expect_to_relay(acknowledge(relayed(renewing("10.0.5.77")), terms), MessageType::ack, 0);  // not to ciaddr
-  expect_to_relay(refuse(relayed(init_reboot("10.0.5.9")), b.settings), MessageType::nak, 0x8000);
+  expect_to_relay(refuse(relayed(init_reboot("10.0.5.9")), *b.settings), MessageType::nak, 0x8000);
   EXPECT_EQ(acknowledge(relayed(selecting("10.0.5.77")), terms).message.your_address, ip("10.0.5.77"));
 }
 
 TEST(Relayed, AnInformIsAnsweredPastTheRelay) {  // RFC 2131, 4.3.5
   const auto b = binding();
   const auto request = relayed(RequestBytes{8});
-  const auto sent = acknowledge_inform(request, {&b.settings, ip("10.0.5.77"), ""}, ip("10.0.5.77"));
+  const auto sent = acknowledge_inform(request, {&*b.settings, ip("10.0.5.77"), ""}, ip("10.0.5.77"));
   EXPECT_EQ(sent.to, ip("10.0.5.77"));
   EXPECT_EQ(sent.port, 68);
   EXPECT_TRUE(sent.routed);
@@ -224,8 +224,8 @@ TEST(Relayed, AnInformIsAnsweredPastTheRelay) {  // RFC 2131, 4.3.5
 TEST(Relayed, WhatTheRelaySaidComesBackLastAndWhole) {  // RFC 3046, 2.2
   const auto b = binding();
   const Bytes said = Bytes{1, 3, 'p', '0', '7', 0xff, 0};  // nobody else's to understand
-  for (const auto& sent : {offer(relayed(discover().add(82, said)), {&b.settings, ip("10.0.5.77"), "n"}),
-                           refuse(relayed(init_reboot("10.0.5.9").add(82, said)), b.settings)}) {
+  for (const auto& sent : {offer(relayed(discover().add(82, said)), {&*b.settings, ip("10.0.5.77"), "n"}),
+                           refuse(relayed(init_reboot("10.0.5.9").add(82, said)), *b.settings)}) {
     Bytes buffer(kMaxReply);
     buffer.resize(encode_reply(sent.message, sent.cap, buffer));
     const auto view = read_reply(buffer);
@@ -237,41 +237,41 @@ TEST(Relayed, WhatTheRelaySaidComesBackLastAndWhole) {  // RFC 3046, 2.2
 TEST(Relayed, TheRelayMayStandInForTheServer) {  // RFC 5107
   const auto b = binding();
   const auto request = relayed(selecting("10.0.5.77", "10.9.0.1").add(82, {11, 4, 10, 9, 0, 1}));
-  EXPECT_TRUE(is_for_us(request, b.settings));
-  const auto sent = acknowledge(request, {&b.settings, ip("10.0.5.77"), ""});
+  EXPECT_TRUE(is_for_us(request, *b.settings));
+  const auto sent = acknowledge(request, {&*b.settings, ip("10.0.5.77"), ""});
   const auto identifier = sent.message.options.find(54);
   ASSERT_TRUE(identifier);
   EXPECT_TRUE(std::ranges::equal(*identifier, octets(ip("10.9.0.1"))));
-  EXPECT_FALSE(is_for_us(relayed(selecting("10.0.5.77", "10.9.0.1")), b.settings));
-  EXPECT_FALSE(is_for_us(relayed(selecting("10.0.5.77", "10.9.0.9").add(82, {11, 4, 10, 9, 0, 1})), b.settings));
+  EXPECT_FALSE(is_for_us(relayed(selecting("10.0.5.77", "10.9.0.1")), *b.settings));
+  EXPECT_FALSE(is_for_us(relayed(selecting("10.0.5.77", "10.9.0.9").add(82, {11, 4, 10, 9, 0, 1})), *b.settings));
 }
 
 TEST(Relayed, TheRelayMayAskForItsOwnPort) {  // RFC 8357
   const auto b = binding();
   auto request = relayed(discover().add(82, {19, 0}));
   request.source_port = 4321;
-  EXPECT_EQ(offer(request, {&b.settings, ip("10.0.5.77"), ""}).port, 4321);
+  EXPECT_EQ(offer(request, {&*b.settings, ip("10.0.5.77"), ""}).port, 4321);
   request.source_port = 0;
-  EXPECT_EQ(offer(request, {&b.settings, ip("10.0.5.77"), ""}).port, 67);
+  EXPECT_EQ(offer(request, {&*b.settings, ip("10.0.5.77"), ""}).port, 67);
   request = relayed(discover());
   request.source_port = 4321;
-  EXPECT_EQ(offer(request, {&b.settings, ip("10.0.5.77"), ""}).port, 67);
+  EXPECT_EQ(offer(request, {&*b.settings, ip("10.0.5.77"), ""}).port, 67);
 }
 
 TEST(BehindARelay, ARenewalIsAnsweredByTheHostsRoutes) {
   const auto b = binding();
   const auto request = decode_request(renewing("10.0.5.77").bytes()).value_or(Request{});
-  auto sent = acknowledge(request, {&b.settings, ip("10.0.5.77"), "", true});
+  auto sent = acknowledge(request, {&*b.settings, ip("10.0.5.77"), "", true});
   EXPECT_EQ(sent.to, ip("10.0.5.77"));
   EXPECT_EQ(sent.port, 68);
   EXPECT_TRUE(sent.routed);
-  sent = acknowledge(request, {&b.settings, ip("10.0.5.77"), ""});
+  sent = acknowledge(request, {&*b.settings, ip("10.0.5.77"), ""});
   EXPECT_FALSE(sent.routed);
 }
 
 TEST(Rapid, CommitIsSaidOnlyWhereAnAckAnswersADiscover) {
   const auto b = binding();
-  const Terms terms{&b.settings, ip("10.0.5.77"), ""};
+  const Terms terms{&*b.settings, ip("10.0.5.77"), ""};
   const auto request = decode_request(discover().add(80, {}).bytes()).value_or(Request{});
   EXPECT_TRUE(acknowledge(request, terms).message.options.find(80));
   EXPECT_FALSE(offer(request, terms).message.options.find(80));

@@ -39,7 +39,7 @@ inline Answered answered(const RequestBytes& request, const Binding& b = binding
   EXPECT_EQ(a.view.xid, request.xid);
   EXPECT_EQ(a.view.flags, request.flags);
   EXPECT_EQ(a.view.type(), static_cast<int>(result->reply->type));
-  EXPECT_EQ(a.view.at(54), octets(b.settings.gateway));
+  EXPECT_EQ(a.view.at(54), octets(b.settings->gateway));
   return a;
 }
 

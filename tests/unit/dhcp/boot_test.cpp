@@ -14,10 +14,10 @@ const std::string kUrl = "http://10.0.5.1/boot.efi";
 
 Binding booting() {
   auto b = binding();
-  b.settings.boot.server = ip("192.0.2.69");
-  b.settings.boot.files = {{7, "x64.efi"}, {11, "arm64.efi"}, {16, kUrl}};
-  b.settings.boot.file = "pxelinux.0";
-  b.settings.boot.ipxe = "http://10.0.5.1/menu.ipxe";
+  b.settings.own().boot.server = ip("192.0.2.69");
+  b.settings.own().boot.files = {{7, "x64.efi"}, {11, "arm64.efi"}, {16, kUrl}};
+  b.settings.own().boot.file = "pxelinux.0";
+  b.settings.own().boot.ipxe = "http://10.0.5.1/menu.ipxe";
   return b;
 }
 Bytes zero_ended(std::string_view s) {
@@ -61,7 +61,7 @@ TEST(Boot, TheAckSaysTheSameAsTheOffer) {
 
 TEST(Boot, TheGatewayIsTheServerUnlessAnotherIsNamed) {
   auto b = booting();
-  b.settings.boot.server.reset();
+  b.settings.own().boot.server.reset();
   EXPECT_EQ(offer_to(pxe(), b).siaddr, ip("10.0.5.1"));
   EXPECT_EQ(offer_to(pxe(), b).at(66), zero_ended("10.0.5.1"));
 }
@@ -76,7 +76,7 @@ TEST(Boot, TheFirstConfiguredArchitectureDecides) {
 
 TEST(Boot, AnArchitectureWithoutAFileGetsNothingOfIt) {
   auto b = booting();
-  b.settings.boot.file.clear();
+  b.settings.own().boot.file.clear();
   const auto v = offer_to(pxe({0, 99}), b);
   for (const int code : {43, 60, 66, 67, 97}) EXPECT_FALSE(v.has(code)) << code;
   EXPECT_TRUE(v.siaddr.is_unspecified());
@@ -97,7 +97,7 @@ TEST(Boot, IpxeEndsItsChain) {
 
 TEST(Boot, IpxeWithoutAScriptIsServedByArchitecture) {
   auto b = booting();
-  b.settings.boot.ipxe.clear();
+  b.settings.own().boot.ipxe.clear();
   EXPECT_EQ(offer_to(pxe({0, 7}).add(77, text("iPXE")), b).file, text("x64.efi"));
 }
 
@@ -118,11 +118,11 @@ TEST(Boot, AnHttpClientGetsNoFileThatIsNoUrl) {
 
 TEST(Boot, AUrlTooLongForItsFieldGoesByOption67Only) {
   auto b = booting();
-  b.settings.boot.file = "http://10.0.5.1/" + std::string(111, 'a');  // 127 bytes and a NUL
-  EXPECT_EQ(offer_to(pxe(), b).file, text(b.settings.boot.file));
-  b.settings.boot.file += 'a';
+  b.settings.own().boot.file = "http://10.0.5.1/" + std::string(111, 'a');  // 127 bytes and a NUL
+  EXPECT_EQ(offer_to(pxe(), b).file, text(b.settings->boot.file));
+  b.settings.own().boot.file += 'a';
   EXPECT_TRUE(offer_to(pxe(), b).file.empty());
-  EXPECT_EQ(offer_to(pxe(), b).at(67), zero_ended(b.settings.boot.file));
+  EXPECT_EQ(offer_to(pxe(), b).at(67), zero_ended(b.settings->boot.file));
 }
 
 TEST(Boot, AnOperatingSystemHearsNothingOfIt) {
@@ -152,7 +152,7 @@ TEST(Boot, UBootIsKnownByItsHardware) {
 
 TEST(Boot, TheNetworksOwnOptionsWin) {
   auto b = booting();
-  b.settings.options = {{43, {1, 2, 3}}, {67, text("other.0")}};
+  b.settings.own().options = {{43, {1, 2, 3}}, {67, text("other.0")}};
   const auto v = offer_to(pxe(), b);
   EXPECT_EQ(v.at(43), (Bytes{1, 2, 3}));
   EXPECT_EQ(v.at(67), text("other.0"));

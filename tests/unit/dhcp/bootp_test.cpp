@@ -10,7 +10,7 @@ using namespace testing;  // NOLINT(google-build-using-namespace)
 
 Binding allowing() {
   auto b = binding();
-  b.settings.bootp = true;
+  b.settings.own().bootp = true;
   return b;
 }
 
@@ -32,7 +32,7 @@ TEST(Bootp, IsSilentUnlessAllowed) {
 
 TEST(Bootp, IsAnsweredWithWhatRfc1497Knows) {
   auto b = allowing();
-  b.settings.options = {{17, text("/root")}, {42, {1, 2, 3, 4}}, {121, {0, 10, 0, 5, 1}}};
+  b.settings.own().options = {{17, text("/root")}, {42, {1, 2, 3, 4}}, {121, {0, 10, 0, 5, 1}}};
   const auto v = reply_to(RequestBytes{}.bytes(), b);
   EXPECT_TRUE(v.well_formed);
   EXPECT_EQ(v.yiaddr, b.address);
@@ -49,16 +49,16 @@ TEST(Bootp, WithoutACookieIsAnsweredToo) {
 
 TEST(Bootp, IsToldOfTheBootFile) {
   auto b = allowing();
-  b.settings.boot.file = "vmlinux";
+  b.settings.own().boot.file = "vmlinux";
   const auto v = reply_to(RequestBytes{}.bytes(), b);
-  EXPECT_EQ(v.siaddr, b.settings.gateway);
+  EXPECT_EQ(v.siaddr, b.settings->gateway);
   EXPECT_EQ(v.file, text("vmlinux"));
 }
 
 TEST(Bootp, HasItsAddressForEver) {
   const auto request = decode_request(RequestBytes{}.bytes());
   ASSERT_TRUE(request);
-  EXPECT_EQ(lease_seconds(*request, allowing().settings), 0xffffffffu);
+  EXPECT_EQ(lease_seconds(*request, *allowing().settings), 0xffffffffu);
 }
 
 TEST(Bootp, OfARelayOrAnotherMacIsDropped) {

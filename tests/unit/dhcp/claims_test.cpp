@@ -114,12 +114,12 @@ TEST(DhcpClaims, NonsenseInALeaseOfARangeIsALieToo) {
 
 TEST(DhcpClaims, NoLeaseIsLongerThanItsBinding) {
   auto endless = binding();
-  endless.settings.lease_time = seconds{0xffffffff};
+  endless.settings.own().lease_time = seconds{0xffffffff};
   const auto for_ever = with([](Lease& l) { l.expires = BootTime::max(); });
   EXPECT_EQ(judged(for_ever, endless), Judged::event);
   EXPECT_EQ(judged(for_ever), Judged::lie);
   auto bootp = binding();
-  bootp.settings.bootp = true;
+  bootp.settings.own().bootp = true;
   EXPECT_EQ(judged(for_ever, bootp), Judged::event);
   EXPECT_EQ(judged(with([](Lease& l) { l.expires += kClockSlack; })), Judged::event);
   EXPECT_EQ(judged(with([](Lease& l) { l.expires += kClockSlack + std::chrono::nanoseconds{1}; })), Judged::lie);

@@ -45,10 +45,10 @@ class ClientTest : public ::testing::Test {
     binding_ = testing::binding();
     binding_.tap = "vr0";
     binding_.ifindex = connect(*guest_, "vr0", "10.0.5.2");
-    binding_.settings.gateway = ip(network.gateway);
-    binding_.settings.addressing = network.addressing;
-    binding_.settings.mask = network.mask;
-    binding_.settings.mtu = 1400;
+    binding_.settings.own().gateway = ip(network.gateway);
+    binding_.settings.own().addressing = network.addressing;
+    binding_.settings.own().mask = network.mask;
+    binding_.settings.own().mtu = 1400;
     watch_ = std::make_unique<RequestWatch>("vr0");
     start_server();
     ASSERT_EQ(guest_->run(client.prepare).status, 0) << guest_->output(client.prepare);
@@ -59,7 +59,7 @@ class ClientTest : public ::testing::Test {
   }
   void apply() { server_->apply({.snapshot = false, .upserts = {binding_}, .removed_ifindexes = {}}); }
   void set_lease_time(seconds time) {
-    binding_.settings.lease_time = time;
+    binding_.settings.own().lease_time = time;
     apply();
   }
   void move_guest(const char* address) {

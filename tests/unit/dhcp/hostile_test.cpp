@@ -145,9 +145,9 @@ TEST(MustSurvive, RelayInformationThatLies) {
 
 TEST(MustSurvive, EveryWishAtOnceInTheSmallestReply) {
   auto b = binding();
-  b.settings.mtu = 68;
-  b.settings.options = {{43, Bytes(255, 1)}, {119, Bytes(255, 2)}, {125, Bytes(255, 3)}};
-  b.settings.boot.file = std::string(300, 'f');
+  b.settings.own().mtu = 68;
+  b.settings.own().options = {{43, Bytes(255, 1)}, {119, Bytes(255, 2)}, {125, Bytes(255, 3)}};
+  b.settings.own().boot.file = std::string(300, 'f');
   auto request = selecting("10.0.5.2").add(61, Bytes(255, 7)).add(82, Bytes(255, 8)).add(60, text("PXEClient"));
   request.add(97, Bytes(17, 0)).add(81, Bytes{4, 0, 0});
   const auto a = answered(request, b);

@@ -20,8 +20,8 @@ TEST(Options, RoutedGuestsGetAHostMaskAndRoutesThroughTheGateway) {
 
 TEST(Options, SubnetGuestsGetThePrefixsMaskAndNoClasslessRoutes) {
   auto b = binding();
-  b.settings.addressing = config::Addressing::subnet;
-  b.settings.prefix_length = 20;
+  b.settings.own().addressing = config::Addressing::subnet;
+  b.settings.own().prefix_length = 20;
   const auto v = answered(selecting("10.0.5.2"), b).view;
   EXPECT_EQ(v.at(1), (Bytes{255, 255, 240, 0}));
   EXPECT_EQ(v.at(3), octets(ip("10.0.5.1")));
@@ -79,7 +79,7 @@ TEST(Options, WhatTheNetworkConfiguresIsForEverybody) {
 TEST(Options, EmptyNamesAreLeftOut) {
   auto b = binding();
   b.host_name.clear();
-  b.settings.domain.clear();
+  b.settings.own().domain.clear();
   const auto v = answered(discover(), b).view;
   for (const int code : {12, 15, 119}) EXPECT_FALSE(v.has(code)) << code;
 }
@@ -96,7 +96,7 @@ TEST(Options, TheClientIdComesBackAsSent) {  // RFC 6842
 
 TEST(Options, OfTheNetworkWin) {
   auto b = binding();
-  b.settings.options = {{6, {192, 0, 2, 53}}, {42, {192, 0, 2, 123}}, {1, {255, 255, 0, 0}}};
+  b.settings.own().options = {{6, {192, 0, 2, 53}}, {42, {192, 0, 2, 123}}, {1, {255, 255, 0, 0}}};
   const auto v = answered(discover(), b).view;
   EXPECT_EQ(v.at(6), (Bytes{192, 0, 2, 53}));
   EXPECT_EQ(v.at(42), (Bytes{192, 0, 2, 123}));
@@ -107,7 +107,7 @@ TEST(Options, OfTheNetworkWin) {
 TEST(Options, OfTheNetworkNeverTouchTheProtocol) {
   auto b = binding();
   for (const int code : {0, 50, 51, 52, 53, 54, 55, 57, 58, 59, 61, 80, 81, 82, 97, 255}) {
-    b.settings.options.push_back({static_cast<std::uint8_t>(code), {9, 9, 9, 9}});
+    b.settings.own().options.push_back({static_cast<std::uint8_t>(code), {9, 9, 9, 9}});
   }
   const auto with = answered(selecting("10.0.5.2"), b).view;
   EXPECT_EQ(with.options, answered(selecting("10.0.5.2")).view.options);
@@ -116,24 +116,24 @@ TEST(Options, OfTheNetworkNeverTouchTheProtocol) {
 TEST(Options, MicrosoftsRoutesFollowTheConfiguredOnes) {
   auto b = binding();
   const Bytes routes{0, 10, 0, 5, 1};
-  b.settings.options = {{121, routes}};
+  b.settings.own().options = {{121, routes}};
   EXPECT_EQ(answered(discover(), b).view.at(121), routes);
   EXPECT_EQ(answered(discover(), b).view.at(249), routes);
 }
 
 TEST(Options, TheHalfOfAnEndlessLeaseStillFits) {
   auto b = binding();
-  b.settings.lease_time = std::chrono::hours{24 * 365 * 1000};
+  b.settings.own().lease_time = std::chrono::hours{24 * 365 * 1000};
   const auto v = answered(selecting("10.0.5.2"), b).view;
   EXPECT_EQ(v.at(51), (Bytes{255, 255, 255, 255}));
   EXPECT_EQ(v.at(59), (Bytes{0xdf, 0xff, 0xff, 0xff}));
-  b.settings.lease_time = std::chrono::seconds{0};
+  b.settings.own().lease_time = std::chrono::seconds{0};
   EXPECT_EQ(answered(selecting("10.0.5.2"), b).view.at(51), (Bytes{0, 0, 0, 1}));
 }
 
 TEST(Options, ACapKeepsWhatTheClientAsksFor) {
   auto b = binding();
-  b.settings.options = {{43, Bytes(200, 1)}, {44, Bytes(100, 2)}};
+  b.settings.own().options = {{43, Bytes(200, 1)}, {44, Bytes(100, 2)}};
   const auto v = answered(discover().add(55, {44}), b).view;
   EXPECT_TRUE(v.has(44));
   EXPECT_FALSE(v.has(43));
@@ -141,7 +141,7 @@ TEST(Options, ACapKeepsWhatTheClientAsksFor) {
 
 TEST(Options, Ipv6OnlyIsForWhoAsks) {  // RFC 8925, 3.3
   auto b = binding();
-  b.settings.options = {{108, {0, 0, 7, 8}}, {114, text("https://portal.example")}};
+  b.settings.own().options = {{108, {0, 0, 7, 8}}, {114, text("https://portal.example")}};
   EXPECT_FALSE(answered(discover(), b).view.has(108));
   EXPECT_EQ(answered(discover().add(55, {1, 108}), b).view.at(108), (Bytes{0, 0, 7, 8}));
   EXPECT_TRUE(answered(discover(), b).view.has(114));
@@ -149,13 +149,13 @@ TEST(Options, Ipv6OnlyIsForWhoAsks) {  // RFC 8925, 3.3
 
 TEST(Options, AConfiguredSearchListWins) {
   auto b = binding();
-  b.settings.options = {{119, {1, 'a', 0}}};
+  b.settings.own().options = {{119, {1, 'a', 0}}};
   EXPECT_EQ(answered(discover(), b).view.at(119), (Bytes{1, 'a', 0}));
 }
 
 TEST(Mask, OfAGuestWinsAndTakesTheRoutesWithIt) {
   auto b = binding();
-  b.settings.mask = 24;
+  b.settings.own().mask = 24;
   const auto v = answered(discover(), b).view;
   EXPECT_EQ(v.at(1), (Bytes{255, 255, 255, 0}));
   EXPECT_EQ(v.at(28), (Bytes{10, 0, 5, 255}));
@@ -166,8 +166,8 @@ TEST(Mask, OfAGuestWinsAndTakesTheRoutesWithIt) {
 
 TEST(Mask, ThatLeavesTheGatewayOutsideKeepsTheRoutes) {
   auto b = binding();
-  b.settings.gateway = ip("169.254.1.1");
-  b.settings.mask = 24;
+  b.settings.own().gateway = ip("169.254.1.1");
+  b.settings.own().mask = 24;
   const auto v = answered(discover(), b).view;
   EXPECT_EQ(v.at(1), (Bytes{255, 255, 255, 0}));
   EXPECT_EQ(v.at(121), (Bytes{32, 169, 254, 1, 1, 0, 0, 0, 0, 0, 169, 254, 1, 1}));
@@ -176,7 +176,7 @@ TEST(Mask, ThatLeavesTheGatewayOutsideKeepsTheRoutes) {
 
 TEST(Mask, IsForBootRomsToo) {
   auto b = binding();
-  b.settings.mask = 28;
+  b.settings.own().mask = 28;
   EXPECT_EQ(answered(discover().add(60, text("PXEClient")), b).view.at(1), (Bytes{255, 255, 255, 240}));
 }
 
@@ -188,7 +188,7 @@ TEST(LeaseTime, AWishShortensAndNeverLengthens) {
   EXPECT_EQ(time({0, 0, 0x0e, 0x11}), (Bytes{0, 0, 0x0e, 0x10}));
   EXPECT_EQ(time({255, 255, 255, 255}), (Bytes{0, 0, 0x0e, 0x10}));
   auto b = binding();
-  b.settings.lease_time = std::chrono::seconds{10};
+  b.settings.own().lease_time = std::chrono::seconds{10};
   EXPECT_EQ(answered(discover().add(51, {0, 0, 0, 5}), b).view.at(51), (Bytes{0, 0, 0, 10}));
 }
 
@@ -208,7 +208,7 @@ TEST(Fqdn, IsAnsweredInItsOwnForm) {  // RFC 4702
   EXPECT_EQ(at81({4, 0, 0}), (Bytes{7, 255, 255} + wire));                          // it would rather do it itself
   EXPECT_EQ(at81({8, 0, 0}), (Bytes{3, 255, 255} + text("web1.guests.internal")));  // or wants none at all
   auto b = binding();
-  b.settings.domain.clear();
+  b.settings.own().domain.clear();
   EXPECT_EQ(at81({0, 0, 0}, b), (Bytes{3, 255, 255} + text("web1")));
 }
 
@@ -218,21 +218,21 @@ TEST(Fqdn, IsForWhoSendsIt) {
   nameless.host_name.clear();
   EXPECT_FALSE(answered(discover().add(81, {0, 0, 0}), nameless).view.has(81));
   auto endless = binding();
-  endless.settings.domain = std::string(250, 'a');
+  endless.settings.own().domain = std::string(250, 'a');
   EXPECT_FALSE(answered(discover().add(81, {4, 0, 0}), endless).view.has(81));
   EXPECT_FALSE(answered(discover().add(81, {0, 0, 0}), endless).view.has(81));
 }
 
 TEST(Size, StaysWithinWhatClientAndLinkTake) {
   auto b = binding();
-  b.settings.options = {{43, Bytes(255, 1)}, {125, Bytes(200, 2)}, {224, Bytes(255, 3)}, {225, Bytes(255, 4)}};
+  b.settings.own().options = {{43, Bytes(255, 1)}, {125, Bytes(200, 2)}, {224, Bytes(255, 3)}, {225, Bytes(255, 4)}};
   EXPECT_LE(answered(discover(), b).size, 548u);
   EXPECT_LE(answered(discover().add(57, {0, 1}), b).size, 548u);  // less than any client must take
   const auto large = answered(discover().add(57, {0xff, 0xff}), b);
   EXPECT_GT(large.size, 1200u);
   EXPECT_LE(large.size, 1472u);
   EXPECT_TRUE(large.view.has(225));
-  b.settings.mtu = 600;
+  b.settings.own().mtu = 600;
   EXPECT_LE(answered(discover().add(57, {0xff, 0xff}), b).size, 572u);
 }
 
@@ -243,7 +243,7 @@ TEST(Size, WhatAClientCannotDoWithoutSurvivesTheLongestClientId) {
 
 TEST(Size, ATinyMtuStillGivesAWholeReply) {
   auto b = binding();
-  b.settings.mtu = 0;
+  b.settings.own().mtu = 0;
   const auto a = answered(discover(), b);
   EXPECT_EQ(a.size, 300u);
   EXPECT_EQ(a.view.yiaddr, ip("10.0.5.2"));

@@ -152,6 +152,19 @@ TEST(DhcpOrders, DeltasOfAllSizesGoThereAndComeBack) {
   }
 }
 
+// There are ten thousand bindings, and they are mostly told the same.
+TEST(DhcpOrders, BindingsShareTheSettingsThatAreAlike) {
+  auto update = update_of(3, 0, 0, 0);
+  update.upserts[1].settings.own().mtu = 1400;
+  UpdateReader reader;
+  const auto all = read(reader, orders_of(update)).update.upserts;
+  EXPECT_EQ(&*all.at(0).settings, &*all.at(2).settings);
+  EXPECT_NE(all[0].settings, all[1].settings);
+  EXPECT_EQ(all, update.upserts);
+  const auto later = read(reader, {Bind{binding()}}).update.upserts;
+  EXPECT_EQ(&*later.at(0).settings, &*all[0].settings);
+}
+
 // Somebody may have what another had before, and a lease is of a pool that is there.
 TEST(DhcpOrders, WhatIsRemovedGoesFirstAndLeasesComeLast) {
   auto update = update_of(1, 1, 1, 1);

@@ -51,9 +51,9 @@ inline Binding binding() {
   b.tap = "tap0";
   b.ifindex = 7;
   b.address = ip("10.0.5.2");
-  b.settings.gateway = ip("10.0.5.1");
+  b.settings.own().gateway = ip("10.0.5.1");
   b.host_name = "web1";
-  b.settings.domain = "guests.internal";
+  b.settings.own().domain = "guests.internal";
   return b;
 }
 

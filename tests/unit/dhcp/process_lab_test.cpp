@@ -81,7 +81,7 @@ class DhcpProcess : public ::testing::Test {
   // 26 MB of messages, the TAP's binding at their end, with this address.
   address_v4 make_table_long(const char* address) {
     auto other = binding();
-    other.settings.options.assign(10, {224, Bytes(250, 1)});
+    other.settings.own().options.assign(10, {224, Bytes(250, 1)});
     table_.bindings.clear();
     for (unsigned i = 0; i < 10'000; ++i) {
       other.ifindex = 100'000 + i;
@@ -181,7 +181,7 @@ TEST_F(DhcpProcess, ARealClientGetsAndRenewsItsLease) {
   b.tap = "vr0";
   b.address = ip("10.0.5.3");
   b.ifindex = connect(guest, "vr0", "10.0.5.3");
-  b.settings.lease_time = std::chrono::seconds{8};
+  b.settings.own().lease_time = std::chrono::seconds{8};
   table_.bindings.push_back(b);
   remote_->apply({.snapshot = false, .upserts = {b}, .removed_ifindexes = {}});
   ASSERT_TRUE(run_until([&] { return remote_->supervisor().pid() != 0; }));

@@ -18,7 +18,7 @@ class ResponderTest : public ::testing::Test {
   }
   static Binding binding() {
     auto b = testing::binding();
-    b.settings.network = "inner";
+    b.settings.own().network = "inner";
     return b;
   }
 
@@ -108,7 +108,7 @@ TEST_F(ResponderTest, ARenewalMovesTheEnd) {
 
 TEST_F(ResponderTest, AnEndlessLeaseNeverEnds) {
   auto b = binding();
-  b.settings.lease_time = seconds{0xffffffff};
+  b.settings.own().lease_time = seconds{0xffffffff};
   responder_.apply({.snapshot = false, .upserts = {b}, .removed_ifindexes = {}});
   static_cast<void>(handle(selecting("10.0.5.2")));
   EXPECT_FALSE(responder_.next_expiry());
@@ -152,7 +152,7 @@ TEST_F(ResponderTest, ASnapshotReplacesAndADeltaChanges) {
 TEST_F(ResponderTest, AnUnchangedBindingKeepsItsLeaseAndAChangedOneLosesIt) {
   static_cast<void>(handle(selecting("10.0.5.2")));
   auto b = binding();
-  b.settings.mtu = 1400;
+  b.settings.own().mtu = 1400;
   responder_.apply({.snapshot = true, .upserts = {b}, .removed_ifindexes = {}});
   EXPECT_TRUE(responder_.next_expiry());
   b.address = ip("10.0.5.4");

@@ -143,12 +143,12 @@ TEST_P(Rom, BootsOverItsLease) {
             0);
   auto b = binding();
   b.ifindex = ::if_nametoindex("tap0");
-  b.settings.gateway = ip(GetParam().gateway);
-  b.settings.addressing = GetParam().addressing;
-  b.settings.lease_time = std::chrono::seconds{4};
-  b.settings.boot.server = ip(kFiles);
-  b.settings.boot.file = "undionly.kpxe";  // iPXE itself, for ROMs that are none: the second of a chain says so
-  b.settings.boot.ipxe = "boot.ipxe";
+  b.settings.own().gateway = ip(GetParam().gateway);
+  b.settings.own().addressing = GetParam().addressing;
+  b.settings.own().lease_time = std::chrono::seconds{4};
+  b.settings.own().boot.server = ip(kFiles);
+  b.settings.own().boot.file = "undionly.kpxe";  // iPXE itself, for ROMs that are none: the second of a chain says so
+  b.settings.own().boot.ipxe = "boot.ipxe";
   RunningServer server;
   server.apply({.snapshot = false, .upserts = {b}, .removed_ifindexes = {}});
   TftpServer files{{{"boot.ipxe", kScript}}};

@@ -73,7 +73,7 @@ TEST_F(OnTaps, ARenewalIsAnsweredThoughTheGuestsRouteIsLost) {
 
 TEST_F(OnTaps, AnMtuThatTheGuestLiesAboutChangesNothing) {
   Tap tap{"tap0"};
-  tap.binding().settings.options = {{43, Bytes(255, 1)}, {224, Bytes(255, 2)}, {225, Bytes(255, 3)}};
+  tap.binding().settings.own().options = {{43, Bytes(255, 1)}, {224, Bytes(255, 2)}, {225, Bytes(255, 3)}};
   apply({tap.binding()});
   EXPECT_EQ(run("ip route add 10.0.5.2/32 dev tap0 mtu 600").status, 0);  // what its ICMP would leave behind
   const auto request = renewing("10.0.5.2").add(57, {0x05, 0xdc}).bytes();

@@ -15,15 +15,15 @@ dhcp::Binding full_binding() {
   auto b = binding();
   b.ifindex = 0xfedcba98;
   b.pinned_mac = kGuestMac;
-  b.settings.addressing = config::Addressing::subnet;
-  b.settings.prefix_length = 30;
-  b.settings.mtu = 65535;
-  b.settings.lease_time = std::chrono::seconds{0x1234567890};
-  b.settings.options = {{43, {1, 2, 3}}, {224, {}}, {42, Bytes(255, 0xab)}};
-  b.settings.network = "default";
-  b.settings.mask = 0;
-  b.settings.bootp = true;
-  b.settings.boot = {.server = ip("10.0.5.9"), .files = {{0, "b"}, {7, "c"}}, .file = "a", .ipxe = "d"};
+  b.settings.own().addressing = config::Addressing::subnet;
+  b.settings.own().prefix_length = 30;
+  b.settings.own().mtu = 65535;
+  b.settings.own().lease_time = std::chrono::seconds{0x1234567890};
+  b.settings.own().options = {{43, {1, 2, 3}}, {224, {}}, {42, Bytes(255, 0xab)}};
+  b.settings.own().network = "default";
+  b.settings.own().mask = 0;
+  b.settings.own().bootp = true;
+  b.settings.own().boot = {.server = ip("10.0.5.9"), .files = {{0, "b"}, {7, "c"}}, .file = "a", .ipxe = "d"};
   return b;
 }
 
@@ -31,18 +31,18 @@ dhcp::Binding largest_binding() {
   auto b = full_binding();
   b.guest = b.host_name = std::string(63, 'g');
   b.tap = std::string(15, 't');
-  b.settings.domain = std::string(253, 'd');
-  b.settings.options.assign(kMaxOptions, {43, Bytes(kMaxOptionValue, 1)});
-  b.settings.network = std::string(kMaxLabel, 'n');
-  b.settings.boot.file = b.settings.boot.ipxe = std::string(kMaxBootFile, 'f');
-  for (std::uint16_t i = 0; i < kMaxBootFiles; ++i) b.settings.boot.files[i] = std::string(kMaxBootFile, 'a');
+  b.settings.own().domain = std::string(253, 'd');
+  b.settings.own().options.assign(kMaxOptions, {43, Bytes(kMaxOptionValue, 1)});
+  b.settings.own().network = std::string(kMaxLabel, 'n');
+  b.settings.own().boot.file = b.settings.own().boot.ipxe = std::string(kMaxBootFile, 'f');
+  for (std::uint16_t i = 0; i < kMaxBootFiles; ++i) b.settings.own().boot.files[i] = std::string(kMaxBootFile, 'a');
   return b;
 }
 
 PutPool largest_pool() {
   PutPool put;
   auto& pool = put.pool;
-  pool.settings = largest_binding().settings;
+  pool.settings = *largest_binding().settings;
   pool.network = pool.settings.network;
   pool.range = {ip("10.9.0.0"), ip("10.9.255.255")};
   pool.excluded.assign(kMaxRanges, {ip("10.9.0.1"), ip("10.9.0.2")});
@@ -227,11 +227,11 @@ TEST(DhcpVerbs, ABindingBeyondABoundIsRefusedByItsName) {
   EXPECT_EQ(why([](auto& b) { b.guest += 'x'; }), "bind: length of the guest's name 64 is more than 63");
   EXPECT_EQ(why([](auto& b) { b.tap += 'x'; }), "bind: length of the TAP's name 16 is more than 15");
   EXPECT_EQ(why([](auto& b) { b.host_name += 'x'; }), "bind: length of the host name 64 is more than 63");
-  EXPECT_EQ(why([](auto& b) { b.settings.domain += 'x'; }), "bind: length of the domain 254 is more than 253");
-  EXPECT_EQ(why([](auto& b) { b.settings.prefix_length = 33; }), "bind: prefix length 33 is more than 32");
-  EXPECT_EQ(why([](auto& b) { b.settings.options.push_back({1, {}}); }),
+  EXPECT_EQ(why([](auto& b) { b.settings.own().domain += 'x'; }), "bind: length of the domain 254 is more than 253");
+  EXPECT_EQ(why([](auto& b) { b.settings.own().prefix_length = 33; }), "bind: prefix length 33 is more than 32");
+  EXPECT_EQ(why([](auto& b) { b.settings.own().options.push_back({1, {}}); }),
             "bind: number of options 235 is more than 234");
-  EXPECT_EQ(why([](auto& b) { b.settings.options.back().value.push_back(1); }),
+  EXPECT_EQ(why([](auto& b) { b.settings.own().options.back().value.push_back(1); }),
             "bind: length of an option 256 is more than 255");
 }
 
@@ -263,7 +263,7 @@ std::string why(Message message, const std::function<void(Message&)>& spoil) {
 
 TEST(DhcpVerbs, SettingsBeyondABoundAreRefusedByTheirName) {
   const auto of = [](const std::function<void(dhcp::Settings&)>& spoil) {
-    return why<Bind>({largest_binding()}, [&](Bind& b) { spoil(b.binding.settings); });
+    return why<Bind>({largest_binding()}, [&](Bind& b) { spoil(b.binding.settings.own()); });
   };
   EXPECT_EQ(of([](auto& s) { s.network += 'x'; }), "bind: length of the network's name 64 is more than 63");
   EXPECT_EQ(of([](auto& s) { s.mask = 33; }), "bind: mask length 33 is more than 32");

@@ -41,6 +41,23 @@ TEST_F(GuestTablesTest, TellsOnlyWhatChanged) {
   EXPECT_EQ(tables.by_ifindex(7)->address.to_string(), "10.0.5.2");
 }
 
+// There are ten thousand guests, and they are mostly told the same.
+TEST_F(GuestTablesTest, GuestsShareTheSettingsThatAreAlike) {
+  tables.put(guest("tap0", "10.0.5.2"), network, tap(7), {});
+  tables.put(guest("tap1", "10.0.5.3"), network, tap(8), {.options = {}, .boot = {}, .mask = 24});
+  tables.put(guest("tap2", "10.0.5.4"), network, tap(9), {});
+  const auto settings = [&](unsigned ifindex) -> const dhcp::Settings& {
+    return *tables.by_ifindex(ifindex)->settings;
+  };
+  EXPECT_EQ(&settings(7), &settings(9));
+  EXPECT_FALSE(settings(7).mask);
+  EXPECT_EQ(settings(8).mask, 24);
+  network.mtu = 1400;
+  tables.put(guest("tap2", "10.0.5.4"), network, tap(9), {});
+  EXPECT_EQ(settings(7).mtu, 1500);
+  EXPECT_EQ(settings(9).mtu, 1400);
+}
+
 TEST_F(GuestTablesTest, WithoutItsTapOnlyTheNameIsKnown) {
   tables.put(guest("tap0", "10.0.5.2"), network, tap(7), {});
   static_cast<void>(tables.take());
