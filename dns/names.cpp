@@ -79,9 +79,9 @@ Name reverse_apex(Name name, bool v4, unsigned prefix_length) {
 void Names::apply(const Update& update) {
   if (update.snapshot) {
     zones_.clear();
-    hosts_.clear();
     by_ifindex_.clear();
     by_address_.clear();
+    hosts_.clear();
     for (const auto& zone : update.zones) {
       auto apex = Name::from_text(zone.domain);
       if (apex && apex->is_root()) apex.reset();  // the root as a domain of ours would swallow the world
@@ -95,15 +95,15 @@ void Names::apply(const Update& update) {
 void Names::put(const Host& host) {
   const HostKey key{host.network, lower(host.name)};
   drop(key);
-  hosts_[key] = host;
-  if (host.ifindex != 0) by_ifindex_.emplace(host.ifindex, key);
-  for (const auto& a : host.addresses) by_address_.emplace(without_scope(a), key);
+  const auto* place = &*hosts_.emplace(key, host).first;
+  if (host.ifindex != 0) by_ifindex_.emplace(host.ifindex, place);
+  for (const auto& a : host.addresses) by_address_.emplace(without_scope(a), place);
 }
 
 void Names::drop(const HostKey& key) {
   const auto found = hosts_.find(key);
   if (found == hosts_.end()) return;
-  const auto is_it = [&](const auto& entry) { return entry.second == key; };
+  const auto is_it = [&](const auto& entry) { return entry.second == &*found; };
   const auto [first, last] = by_ifindex_.equal_range(found->second.ifindex);
   if (const auto it = std::find_if(first, last, is_it); it != last) by_ifindex_.erase(it);
   for (const auto& a : found->second.addresses) {
@@ -122,7 +122,7 @@ std::optional<View> Names::view(const Client& client) const {
   // By the address: behind a bridge there may be thousands.
   const auto [first, last] = by_address_.equal_range(without_scope(client.source));
   for (auto it = first; it != last; ++it) {
-    const auto& host = hosts_.at(it->second);
+    const auto& host = it->second->second;
     if (host.ifindex == client.ifindex) return View{.host = false, .network = host.network};
   }
   return std::nullopt;
@@ -200,7 +200,7 @@ std::optional<LocalAnswer> Names::reverse(const View& view, const Question& ques
     if (std::ranges::find(known.zone.listen, reverse->base) != known.zone.listen.end()) add(known, kGateway);
     const auto [first, last] = by_address_.equal_range(reverse->base);
     for (auto it = first; it != last; ++it) {
-      const auto& host = hosts_.at(it->second);
+      const auto& host = it->second->second;
       if (host.network == known.zone.network && !is_nameless(host.name)) add(known, host.name);
     }
   }

@@ -36,6 +36,10 @@ inline constexpr std::uint32_t kLocalTtl =
 
 class Names {
  public:
+  Names() = default;
+  Names(const Names&) = delete;  // its parts know each other
+  Names& operator=(const Names&) = delete;
+
   void apply(const Update& update);
 
   // Nothing: neither a guest with an address of its own on its own interface, nor the host. Such a question is
@@ -69,9 +73,11 @@ class Names {
   [[nodiscard]] std::optional<LocalAnswer> reverse(const View& view, const Question& question) const;
 
   std::vector<KnownZone> zones_;
-  std::map<HostKey, Host> hosts_;
-  std::unordered_multimap<unsigned, HostKey> by_ifindex_;
-  std::multimap<address, HostKey> by_address_;
+  using Hosts = std::map<HostKey, Host>;
+  Hosts hosts_;
+  // Places in it: keys once more would take as much again.
+  std::unordered_multimap<unsigned, const Hosts::value_type*> by_ifindex_;
+  std::multimap<address, const Hosts::value_type*> by_address_;
 };
 
 // Names that must not leave this machine or have a fixed answer: RFC 6761 (localhost, test, invalid), 7686 (onion),
