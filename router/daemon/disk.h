@@ -36,6 +36,7 @@ class Disk {
   Disk(boost::asio::io_context& io, std::unique_ptr<state::Store> store, Compose compose);
 
   [[nodiscard]] const state::Stored& loaded() const noexcept { return store_->loaded(); }
+  void forget_loaded() noexcept { store_->forget_loaded(); }
   // Goes on once it is on disk, or is refused; takes along what else is unwritten.
   boost::asio::awaitable<std::expected<void, std::string>> note(state::Change change);
   // The same without a loop: blocks.

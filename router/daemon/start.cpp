@@ -65,7 +65,9 @@ Attempt<> Router::start() {
   if (holding()) {
     if (auto recovered = recover(); !recovered) return recovered;
   }
-  if (auto begun = begin_rules(note_beginning()); !begun) return begun;
+  auto trouble = note_beginning();
+  disk_.forget_loaded();  // ten thousand guests once more, and what their TAPs were like before
+  if (auto begun = begin_rules(std::move(trouble)); !begun) return begun;
   if (!failed_.empty()) retry_later();
   start_repair();
   spawn([this] { return fit_conntrack(); });

@@ -40,6 +40,7 @@ class SqliteStore final : public Store {
 
   std::string problem() const override { return problem_; }
   const Stored& loaded() const noexcept override { return loaded_; }
+  void forget_loaded() noexcept override { loaded_ = {}; }
 
   void commit(Change change, boost::asio::io_context& io, Completion done) override {
     writer_.commit(std::move(change), io, std::move(done));

@@ -87,6 +87,8 @@ class Store {
 
   // What the database held when it was opened.
   [[nodiscard]] virtual const Stored& loaded() const noexcept = 0;
+  // Whoever wanted it has it by now: loaded() is empty from here on.
+  virtual void forget_loaded() noexcept = 0;
 
   // Never blocks. `done` is posted to `io` once the change is on disk, in the order of the calls.
   virtual void commit(Change change, boost::asio::io_context& io, Completion done) = 0;

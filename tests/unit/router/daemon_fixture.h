@@ -166,6 +166,7 @@ class FaultyStore final : public state::Store {
  public:
   explicit FaultyStore(World& world) : world_{world}, loaded_{world.disk} {}
   [[nodiscard]] const state::Stored& loaded() const noexcept override { return loaded_; }
+  void forget_loaded() noexcept override { loaded_ = {}; }
   void commit(state::Change change, boost::asio::io_context& io, Completion done) override {
     auto tell = [&io, done = std::move(done), result = commit_now(std::move(change))]() mutable {
       boost::asio::post(io,

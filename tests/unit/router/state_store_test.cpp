@@ -137,6 +137,16 @@ TEST_F(StoreTest, ReadsADatabaseWithoutATableThatCameLater) {
   EXPECT_EQ(stored().guests.at("tap0"), full_guest());
 }
 
+TEST_F(StoreTest, ForgetsWhatItLoadedAndTheDiskKeepsIt) {
+  put({.put_guests = {full_guest()}});
+  const auto store = open("boot-1");
+  EXPECT_EQ(store->loaded().guests.size(), 1U);
+  store->forget_loaded();
+  EXPECT_EQ(store->loaded(), Stored{});
+  ASSERT_TRUE(store->commit_now({.put_guests = {small_guest("tap1")}}));
+  EXPECT_EQ(store->loaded(), Stored{});
+}
+
 TEST_F(StoreTest, ReplacesAGuestWithItsGroupsAndPorts) {
   put({.put_guests = {full_guest()}});
   put({.put_guests = {small_guest("tap0")}});
