@@ -277,9 +277,7 @@ asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   failures_.erase(guest.tap);
   guest_problems_.erase(guest.tap);
   leases_.erase(guest.tap);
-  lease_events_.erase(guest.tap);
-  lease_logged_.erase(guest.tap);
-  lease_written_.erase(guest.tap);
+  leases_heard_.erase(guest.tap);
   failed_.links.erase(guest.tap);
   conntrack_->flush(addresses_of(guest), [](const Result<void>& flushed) {
     if (!flushed) log_warning(flushed.error().to_string());

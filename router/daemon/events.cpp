@@ -381,10 +381,8 @@ asio::awaitable<void> Router::forget_ephemeral(std::string tap) {
 }
 
 void Router::log_lease(const dhcp::LeaseEvent& event) {
-  const auto known = lease_events_.find(event.tap);
-  if (known != lease_events_.end() && known->second.state == event.state && known->second.client == event.client)
-    return;
-  auto& logged = lease_logged_[event.tap];
+  auto& [last, logged, written] = leases_heard_[event.tap];
+  if (last && last->state == event.state && last->client == event.client) return;
   if (logged != BootTime{} && BootClock::now() - logged < kLeaseLogEvery) return;
   logged = BootClock::now();
   const auto text = "guest " + event.guest + " on " + event.tap + ": " + event.address.to_string() + " " +
@@ -398,7 +396,7 @@ void Router::log_lease(const dhcp::LeaseEvent& event) {
 
 void Router::on_lease(const dhcp::LeaseEvent& event) {
   log_lease(event);
-  lease_events_.insert_or_assign(event.tap, event);
+  leases_heard_[event.tap].last = event;
   if (event.state != dhcp::LeaseState::bound) {
     if (leases_.erase(event.tap) != 0) write_lease(event.tap);
     return;
@@ -430,14 +428,14 @@ void Router::on_lease(const dhcp::LeaseEvent& event) {
 // lost.
 void Router::write_lease(const std::string& tap) {
   const auto now = BootClock::now();
-  const auto [written, first] = lease_written_.try_emplace(tap, now);
-  const auto left = kLeaseLogEvery - (now - written->second);
-  if (!first && left > BootClock::duration{}) {
+  auto& written = leases_heard_[tap].written;
+  const auto left = kLeaseLogEvery - (now - written);
+  if (written != BootTime{} && left > BootClock::duration{}) {
     if (leases_due_.empty()) write_leases_after(left);
     leases_due_.insert(tap);
     return;
   }
-  written->second = now;
+  written = now;
   state::Change change;
   change.remove_leases.push_back(tap);  // only the name counts: what holds then is written
   commit_later(change);

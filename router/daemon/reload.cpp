@@ -340,9 +340,7 @@ void Router::dismiss(const config::GuestTable& before) {
     if (now != nullptr && now->address == guest.address) continue;
     if (guest.address) vacated.emplace_back(*guest.address);
     leases_.erase(tap);
-    lease_events_.erase(tap);
-    lease_logged_.erase(tap);
-    lease_written_.erase(tap);
+    leases_heard_.erase(tap);
     change.remove_leases.push_back(tap);
   }
   if (!change.remove_leases.empty()) commit_later(change);

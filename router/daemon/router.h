@@ -423,11 +423,15 @@ class Router final : public control::Service {
   std::optional<Awaited> awaited_;  // the files in force wait to be confirmed
   boost::asio::steady_timer confirm_timer_;
   std::map<std::string, state::KnownLease> leases_;  // by TAP
-  std::map<std::string, BootTime> lease_written_;    // by TAP: a flood must not keep the disk busy
-  std::set<std::string> leases_due_;                 // by TAP: changed too soon after that; the timer writes them
+  // What was heard of a guest's lease since the start.
+  struct LeaseHeard {
+    std::optional<dhcp::LeaseEvent> last = {};
+    BootTime logged{};   // zero: never. A client that asks without end must not fill the log,
+    BootTime written{};  // and a flood not keep the disk busy
+  };
+  std::map<std::string, LeaseHeard> leases_heard_;  // by TAP
+  std::set<std::string> leases_due_;                // by TAP: changed too soon after that; the timer writes them
   boost::asio::steady_timer lease_timer_;
-  std::map<std::string, BootTime> lease_logged_;  // by TAP: a client that asks without end must not fill the log
-  std::map<std::string, dhcp::LeaseEvent> lease_events_;  // by TAP, since start
 
   std::unique_ptr<state::LeaseStore> lease_store_;  // none: nobody gets a lease of a range
   LeaseBook book_;

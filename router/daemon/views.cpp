@@ -33,12 +33,13 @@ std::string kernel_release() {
 
 std::optional<LeaseView> Router::lease_view(const std::string& tap) const {
   const auto known = leases_.find(tap);
-  const auto event = lease_events_.find(tap);
-  if (known == leases_.end() && event == lease_events_.end()) return std::nullopt;
+  const auto heard = leases_heard_.find(tap);
+  const bool since_start = heard != leases_heard_.end() && heard->second.last;
+  if (known == leases_.end() && !since_start) return std::nullopt;
   const auto* guest = guests_.by_tap(tap);
   LeaseView shown;
-  if (event != lease_events_.end()) {
-    const auto& e = event->second;
+  if (since_start) {
+    const auto& e = *heard->second.last;
     shown = {.guest = e.guest,
              .tap = e.tap,
              .network = guest == nullptr ? std::string{} : guest->network,
