@@ -381,13 +381,15 @@ asio::awaitable<void> Router::forget_ephemeral(std::string tap) {
 }
 
 void Router::log_lease(const dhcp::LeaseEvent& event) {
-  auto& [last, logged, written] = leases_heard_[event.tap];
-  if (last && last->state == event.state && last->client == event.client) return;
+  auto& heard = leases_heard_[event.tap];
+  if (heard.last && heard.last->state == event.state && heard.last->client == event.client) return;
+  const bool declined = event.state == dhcp::LeaseState::declined;
+  auto& logged = declined ? heard.decline_logged : heard.logged;
   if (logged != BootTime{} && BootClock::now() - logged < kLeaseLogEvery) return;
   logged = BootClock::now();
   const auto text = "guest " + event.guest + " on " + event.tap + ": " + event.address.to_string() + " " +
                     std::string{dhcp::name(event.state)} + ", client " + event.client.to_string();
-  if (event.state == dhcp::LeaseState::declined) {
+  if (declined) {
     log_warning(text + ": it found somebody else using this address on its own link");
   } else {
     log_info(text);

@@ -426,8 +426,9 @@ class Router final : public control::Service {
   // What was heard of a guest's lease since the start.
   struct LeaseHeard {
     std::optional<dhcp::LeaseEvent> last = {};
-    BootTime logged{};   // zero: never. A client that asks without end must not fill the log,
-    BootTime written{};  // and a flood not keep the disk busy
+    BootTime logged{};          // zero: never. A client that asks without end must not fill the log,
+    BootTime decline_logged{};  // nor what comes before a DECLINE keep that out of it,
+    BootTime written{};         // and a flood not keep the disk busy
   };
   std::map<std::string, LeaseHeard> leases_heard_;  // by TAP
   std::set<std::string> leases_due_;                // by TAP: changed too soon after that; the timer writes them

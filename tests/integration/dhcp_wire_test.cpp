@@ -266,5 +266,16 @@ TEST_F(OnTheWire, AReloadIsInTheNextReply) {
   expect_both(4, asking(kAll), {{42, {192, 0, 2, 99}}});
 }
 
+// The address is its TAP's whatever it finds there: all that is left to do is to say so.
+TEST_F(OnTheWire, AGuestsDeclineIsAWarning) {
+  ASSERT_EQ(stations[0].lease().yiaddr, ip("10.9.0.2"));
+  const std::string warning = "it found somebody else using this address on its own link";
+  EXPECT_THAT(scene.daemon->log(), Not(HasSubstr(warning)));
+  stations[0].tell(RequestBytes{4}.add_ip(54, "10.9.0.1").add_ip(50, "10.9.0.2"));
+  EXPECT_TRUE(wait_until([&] { return scene.daemon->log().find(warning) != std::string::npos; }));
+  EXPECT_THAT(scene.daemon->log(), HasSubstr("guest one on tap0: 10.9.0.2 declined"));
+  EXPECT_EQ(stations[0].ask(RequestBytes{1}).yiaddr, ip("10.9.0.2"));
+}
+
 }  // namespace
 }  // namespace vrouter::lab
