@@ -41,6 +41,7 @@ TEST(Namespace, KeepsItsFilesFromTheMachine) {
   // As a DHCP client does: write beside it, rename over it.
   host.must("echo nameserver 192.0.2.53 > /etc/resolv.conf.new && mv -f /etc/resolv.conf.new /etc/resolv.conf");
   EXPECT_EQ(host.read_file("/etc/resolv.conf"), "nameserver 192.0.2.53\n");
+  EXPECT_FALSE(host.sh("test -w /etc/group").ok()) << "by a link it would be the machine's";
   const auto after = std::filesystem::exists("/etc/resolv.conf") ? std::filesystem::file_size("/etc/resolv.conf") : 0;
   EXPECT_EQ(before, after);
 

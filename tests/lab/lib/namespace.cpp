@@ -71,6 +71,8 @@ void hide_directory(const char* directory) {
 void private_etc() {
   fs::create_directory(kRealEtc);
   mount_or_throw("/etc", kRealEtc, nullptr, MS_BIND | MS_REC);
+  // What a test writes by such a link would be the machine's for good.
+  mount_or_throw("none", kRealEtc, nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY);
   mount_or_throw("tmpfs", "/etc", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
   for (const auto& entry : fs::directory_iterator{kRealEtc}) {
     const auto name = entry.path().filename();

@@ -16,8 +16,8 @@ namespace vrouter::lab {
 // of the PID namespace and drops the rest. Nothing has a name outside, so nothing can be left behind.
 //
 // In it: lo is up; /proc and /sys show this namespace; /run, /tmp, /var/lib/dhcp and /var/lib/dhcpcd are empty and its
-// own; /etc is the machine's but each entry may be replaced; /etc/passwd is a copy, /etc/resolv.conf an empty file.
-// Needs root.
+// own; /etc is the machine's, read-only, but each entry may be replaced; /etc/passwd is a copy, /etc/resolv.conf an
+// empty file. Needs root.
 class Namespace {
  public:
   explicit Namespace(std::string name);  // the host name inside
