@@ -43,18 +43,22 @@ class RangesTest : public ::testing::Test {
   }
   // What is answered at once.
   std::vector<Sent> handle(const RequestBytes& request, unsigned ifindex = kBridge, const char* source = "0.0.0.0",
-                           const char* local = "0.0.0.0") {
+                           const char* local = "0.0.0.0", std::uint16_t port = 67) {
+    return handle_bytes(request.bytes(), ifindex, source, local, port);
+  }
+  std::vector<Sent> handle_bytes(const Bytes& bytes, unsigned ifindex = kBridge, const char* source = "0.0.0.0",
+                                 const char* local = "0.0.0.0", std::uint16_t port = 67) {
     std::array<std::uint8_t, kMaxReply> buffer{};
-    const auto bytes = request.bytes();
-    const auto sent = responder_.handle({ifindex, ip(source), bytes, false, 67, ip(local)}, now_, buffer);
+    const auto sent = responder_.handle({ifindex, ip(source), bytes, false, port, ip(local)}, now_, buffer);
     commits_ = responder_.take_commits();
     for (const auto& commit : commits_) all_commits_.push_back(commit);
     if (!sent) return {};
     return {read(*sent, std::span{buffer}.first(sent->size))};
   }
   // From a relay, by an interface that is nobody's.
-  std::vector<Sent> handle_relayed(const RequestBytes& request, const char* source = "192.0.2.7") {
-    return handle(request, 3, source, "10.9.0.1");
+  std::vector<Sent> handle_relayed(const RequestBytes& request, const char* source = "192.0.2.7",
+                                   std::uint16_t port = 67) {
+    return handle(request, 3, source, "10.9.0.1", port);
   }
   static Sent read(const Outgoing& outgoing, std::span<const std::uint8_t> bytes) {
     auto reply = read_reply(bytes);
