@@ -65,7 +65,7 @@ inline constexpr ClientProgram kDhcpcd{
 inline constexpr ClientProgram kNetworkd{
     .name = "Networkd",
     .prepare =
-        "mount -t sysfs -o ro none /sys && mkdir -p /run/systemd/network && "
+        "{ mount -t sysfs -o ro none /sys || mount -o remount,bind,ro /sys; } && mkdir -p /run/systemd/network && "
         "printf '%s\\n' [Match] Name=eth0 [Network] DHCP=ipv4 LinkLocalAddressing=no IPv6AcceptRA=no [DHCPv4] "
         "UseDomains=yes UseMTU=yes >/run/systemd/network/10-eth0.network && "
         "{ test -s /etc/machine-id || tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id; }",
