@@ -64,13 +64,13 @@ TEST(Options, WhatAClientCanDoWithoutIsForThoseWhoAskForIt) {
 
 TEST(Options, AnUnusualMtuIsForEverybody) {
   auto b = binding();
-  b.settings.mtu = 1400;
+  b.settings.own().mtu = 1400;
   EXPECT_EQ(answered(selecting("10.0.5.2").add(55, {1, 3, 15}), b).view.at(26), (Bytes{0x05, 0x78}));
 }
 
 TEST(Options, WhatTheNetworkConfiguresIsForEverybody) {
   auto b = binding();
-  b.settings.options = {{119, {1, 'a', 0}}, {28, {10, 0, 5, 7}}};
+  b.settings.own().options = {{119, {1, 'a', 0}}, {28, {10, 0, 5, 7}}};
   const auto v = answered(selecting("10.0.5.2").add(55, {1, 3}), b).view;
   EXPECT_EQ(v.at(119), (Bytes{1, 'a', 0}));
   EXPECT_EQ(v.at(28), (Bytes{10, 0, 5, 7}));
