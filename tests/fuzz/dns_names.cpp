@@ -16,22 +16,22 @@ struct NoSource final : AnswerSource {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const Names names = [] {
-    Names n;
-    n.apply({.snapshot = true,
-             .zones = {{"default",
-                        "guests.internal",
-                        {boost::asio::ip::make_network_v4("10.0.5.0/24")},
-                        {boost::asio::ip::make_network_v6("fd76:7274:5::/64")},
-                        {make_address("10.0.5.1")}}},
-             .upserts = {{"default", "web1", 7, {make_address("10.0.5.2"), make_address("fd76:7274:5::2")}}},
-             .removed = {}});
+  static const auto names = [] {
+    auto n = std::make_unique<Names>();
+    n->apply({.snapshot = true,
+              .zones = {{"default",
+                         "guests.internal",
+                         {boost::asio::ip::make_network_v4("10.0.5.0/24")},
+                         {boost::asio::ip::make_network_v6("fd76:7274:5::/64")},
+                         {make_address("10.0.5.1")}}},
+              .upserts = {{"default", "web1", 7, {make_address("10.0.5.2"), make_address("fd76:7274:5::2")}}},
+              .removed = {}});
     return n;
   }();
   static const UpstreamTable table;
   NoSource source;
   Statistics counts;
-  QueryHandler handler{names, table, source, counts};
+  QueryHandler handler{*names, table, source, counts};
   for (const auto transport : {Transport::udp, Transport::tcp}) {
     for (const Client& client : {Client{7, make_address("10.0.5.2")}, Client{1, make_address("127.0.0.1")}}) {
       unsigned answers = 0;

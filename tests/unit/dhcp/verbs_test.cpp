@@ -124,7 +124,7 @@ std::vector<Order> orders() {
           Reserve{{largest_reservation(), by_id}},
           Reserve{std::vector(kMaxReservations, largest_reservation())},
           Tailor{},
-          Tailor{{0xfedcba98, ip("10.9.0.5"), largest_binding().settings}},
+          Tailor{{0xfedcba98, ip("10.9.0.5"), *largest_binding().settings}},
           DropPool{"office"},
           DropPool{std::string(kMaxLabel, 'n')},
           PutLeases{},
