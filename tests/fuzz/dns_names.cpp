@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A client's message through everything that answers from here: decoded, looked up for a guest and for the host,
 // written, cut.
+#include <memory>
+
 #include "dns/names.h"
 #include "dns/query_handler.h"
 
