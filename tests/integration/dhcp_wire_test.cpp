@@ -87,7 +87,6 @@ tap = "tap4"
 name = "switch"
 shared = true
 network = "lab"
-groups = ["kiosk"]
 )";
 
 // Option 55 with these.
@@ -184,7 +183,7 @@ TEST_F(OnTheWire, AGroupsWordsComeBeforeTheNetworksAndAGuestsBeforeBoth) {
               {{42, {}}, {114, {}}, {224, {}}, {252, {}}, {119, text("\6guests\10internal") + Bytes{0}}});
 }
 
-TEST_F(OnTheWire, AClientOfTheRangeHearsItsNetworkAndNoGroup) {
+TEST_F(OnTheWire, AClientOfTheRangeHearsItsNetwork) {
   expect_both(4, asking(kAll),
               {{1, {255, 255, 255, 255}},
                {121, kRoutes},
