@@ -30,7 +30,21 @@ bool Ranges::must_ask(const Visit& visit, const address_v4& address) const {
   return !was_its_own || (!record->held(visit.now) && visit.now - record->expires > kHeldLately);
 }
 
+// A client waits for one address: whoever names many in turn holds no more of the questions for it.
+void Ranges::forget_other_than(const Visit& visit, const address_v4& address) {
+  auto& table = visit.range.table;
+  const auto* hold = table.hold_of(visit.asker(), visit.now);
+  if (hold == nullptr || hold->address == address) return;
+  const auto other = hold->address;
+  if (const auto it = probes_.find(other.to_uint()); it != probes_.end() && hold->kind == HoldKind::probing) {
+    probe_ends_.erase({it->second.end, other.to_uint()});
+    probes_.erase(it);
+  }
+  table.unhold(other);
+}
+
 bool Ranges::ask(const Visit& visit, const address_v4& address, unsigned conflicts) {
+  forget_other_than(visit, address);
   if (probes_.size() >= kMaxProbes) return false;
   visit.range.table.hold(visit.asker(), address, HoldKind::probing, visit.now);
   const auto end = visit.now + visit.pool().probe;

@@ -183,8 +183,9 @@ std::optional<Outgoing> Ranges::request(const Visit& visit, Buffer buffer) {
   if (waits_for_probe(visit, believed)) return std::nullopt;
   switch (table.claim(visit.asker(), believed, visit.now)) {
     case Claim::grant:
-      // One that we don't know, or whose lease is long over: what it remembers may be somebody else's by now.
-      if (must_ask(visit, believed)) {
+      // One that we don't know, or whose lease is long over: what it remembers may be somebody else's by now. Who uses
+      // it already is not asked for: another interface of its own may answer.
+      if (r.client_address.is_unspecified() && must_ask(visit, believed)) {
         if (!ask(visit, believed, 0)) ++statistics_.dropped_rate_limited;
       } else {
         bind(visit, believed, buffer);
@@ -216,8 +217,10 @@ void Ranges::bind(const Visit& visit, const address_v4& address, Buffer buffer) 
               .host_name = std::string{r.host_name.text()},
               .state = LeaseState::bound,
               .expires = end_of_lease(r, pool.settings, visit.now)};
-  static_cast<void>(commits_.propose(visit.range.table, *visit.range.counts, std::move(lease),
-                                     {r.transaction, outgoing, buffer.first(outgoing.size)}, visit.now));
+  // What else it was offered, or asks for, is free: nobody has two addresses.
+  if (commits_.propose(visit.range.table, *visit.range.counts, std::move(lease),
+                       {r.transaction, outgoing, buffer.first(outgoing.size)}, visit.now))
+    forget_other_than(visit, address);
 }
 
 std::optional<Outgoing> Ranges::refuse(const Visit& visit, Buffer buffer) {

@@ -136,6 +136,7 @@ class Ranges {
   void end_lease(const Visit& visit, const address_v4& address, LeaseState state);
   void bind(const Visit& visit, const address_v4& address, Buffer buffer);
 
+  void forget_other_than(const Visit& visit, const address_v4& address);
   bool waits_for_probe(const Visit& visit, std::optional<address_v4> address);
   [[nodiscard]] bool must_ask(const Visit& visit, const address_v4& address) const;
   [[nodiscard]] bool ask(const Visit& visit, const address_v4& address, unsigned conflicts);

@@ -119,13 +119,39 @@ TEST_F(ProbedRanges, AnUnknownClientsRequestIsAskedForBeforeItIsGranted) {
 }
 
 TEST_F(ProbedRanges, AnUnknownClientsAddressInUseIsRefused) {
-  EXPECT_TRUE(handle(from(1, renewing("10.9.0.15"))).empty());
+  EXPECT_TRUE(handle(from(1, init_reboot("10.9.0.15"))).empty());
   heard("10.9.0.15", 66);
   EXPECT_EQ(probes_.size(), 1u);  // it asked for no other
   EXPECT_TRUE(pass(milliseconds{500}).empty());
   ASSERT_EQ(commits_.size(), 1u);
   EXPECT_EQ(commits_[0].lease.state, LeaseState::declined);
-  EXPECT_EQ(handle(from(1, renewing("10.9.0.15"))).at(0).reply.type(), kNak);
+  EXPECT_EQ(handle(from(1, init_reboot("10.9.0.15"))).at(0).reply.type(), kNak);
+}
+
+// It has it on an interface, and another of its own may answer.
+TEST_F(ProbedRanges, WhoUsesItsAddressIsNotAskedFor) {
+  EXPECT_TRUE(handle(from(1, renewing("10.9.0.15")), kBridge, "10.9.0.15").empty());
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_TRUE(probes_.empty());
+}
+
+TEST_F(ProbedRanges, WhoNamesManyAddressesWaitsForOne) {
+  for (const auto* address : {"10.9.0.15", "10.9.0.16", "10.9.0.17"})
+    EXPECT_TRUE(handle(from(1, init_reboot(address))).empty());
+  EXPECT_EQ(responder_.ranges().probing(), 1u);
+  EXPECT_TRUE(pass(milliseconds{500}).empty());
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(commits_[0].lease.address, ip("10.9.0.17"));
+}
+
+TEST_F(ProbedRanges, WhoTakesAnotherAddressMeanwhileHasThatOne) {
+  tell(lease("10.9.0.16", 1, now_ - seconds{5}, LeaseState::expired));
+  EXPECT_TRUE(handle(from(1, init_reboot("10.9.0.15"))).empty());
+  EXPECT_TRUE(handle(from(1, init_reboot("10.9.0.16"))).empty());
+  ASSERT_EQ(commits_.size(), 1u);
+  EXPECT_EQ(commits_[0].lease.address, ip("10.9.0.16"));
+  EXPECT_TRUE(pass(milliseconds{500}).empty());
+  EXPECT_TRUE(commits_.empty());
 }
 
 TEST_F(ProbedRanges, WhoBeginsAnewWhileItsRequestWaitsIsOffered) {
