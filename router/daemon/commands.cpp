@@ -278,6 +278,7 @@ asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   guest_problems_.erase(guest.tap);
   leases_.erase(guest.tap);
   leases_heard_.erase(guest.tap);
+  leases_due_.erase(guest.tap);
   failed_.links.erase(guest.tap);
   conntrack_->flush(addresses_of(guest), [](const Result<void>& flushed) {
     if (!flushed) log_warning(flushed.error().to_string());
@@ -441,6 +442,7 @@ control::Answer<GuestView> Router::change_guest(std::string which, std::vector<s
   if (auto fits = fits_what_was_before(*after); !fits) co_return refused(fits.error());
   if (after->groups == before.groups) co_return view(before);
   if (auto changed = co_await change_elements(before, *after); !changed) co_return refused(changed.error());
+  if (!config_.dhcp_groups.empty()) serve(*after);
   std::string now;
   for (const auto& group : after->groups) now += (now.empty() ? "" : ", ") + group;
   log_info("guest " + before.name + " is in " + (now.empty() ? "no group" : "group " + now) + by(peer));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <span>
+#include <utility>
 
 #include "config/merged_dhcp.h"
 #include "router/daemon/log.h"
@@ -43,7 +44,17 @@ void Router::use_pools() {
     pool.from_the_end = leases_were_lost_;
     pools.push_back(std::move(pool));
   }
-  const auto homeless = book_.use(std::move(pools));
+  auto homeless = book_.use(std::move(pools));
+  // Where files are taken back, what they had no room for finds its own again.
+  for (auto& lease : std::exchange(homeless_, {})) {
+    auto its = lease;
+    if (!book_.load(std::move(its))) homeless.push_back(std::move(lease));
+  }
+  homeless_ = std::move(homeless);
+}
+
+void Router::forget_homeless() {
+  const auto homeless = std::exchange(homeless_, {});
   if (homeless.empty() || !lease_store_) return;
   std::vector<address_v4> erased;
   std::ranges::transform(homeless, std::back_inserter(erased), &Lease::address);

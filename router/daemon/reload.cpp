@@ -39,7 +39,7 @@ std::string not_in_force(const std::string& why) {
 
 bool only_policy_differs(const config::Config& before, const config::Config& after) {
   return before.file == after.file && before.host == after.host && before.networks == after.networks &&
-         before.dns == after.dns && before.guests == after.guests;
+         before.dns == after.dns && before.guests == after.guests && before.dhcp_groups == after.dhcp_groups;
 }
 
 constexpr std::size_t kMaxNamed = 5;  // of what changed, in one line of the log
@@ -249,7 +249,10 @@ asio::awaitable<std::string> Router::take_back_files(Before before, std::string 
     if (auto given = co_await give_back(); !given) error += "; and taking it back failed: " + given.error();
   }
   config_ = std::move(before.config);
-  if (before.guests) guests_ = std::move(*before.guests);
+  if (before.guests) {
+    guests_ = std::move(*before.guests);
+    use_pools();
+  }
   enter_profiles();
   damaged_ = before.damaged;
   held_ = std::move(before.held);
@@ -274,6 +277,7 @@ std::vector<std::string> Router::changes_since(const Before& before) const {
 // What follows once other files are in force. What they deny has ended when this returns.
 asio::awaitable<void> Router::finish_reload(const Before& before, control::ReloadView& shown,
                                             std::optional<Gate::Pass>& pass) {
+  forget_homeless();
   if (before.guests) {
     dismiss(*before.guests);
     begin_services();
@@ -341,6 +345,7 @@ void Router::dismiss(const config::GuestTable& before) {
     if (guest.address) vacated.emplace_back(*guest.address);
     leases_.erase(tap);
     leases_heard_.erase(tap);
+    leases_due_.erase(tap);
     change.remove_leases.push_back(tap);
   }
   if (!change.remove_leases.empty()) commit_later(change);

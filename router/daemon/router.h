@@ -194,6 +194,7 @@ class Router final : public control::Service {
 
   // --- leases.cpp: who has addresses of networks' ranges
   void use_pools();
+  void forget_homeless();
   [[nodiscard]] std::vector<unsigned> links_of(const std::string& network) const;
   void offer_pool(const std::string& network);
   [[nodiscard]] std::vector<dhcp::Tailored> tailored_of(const config::Network& network,
@@ -436,6 +437,7 @@ class Router final : public control::Service {
 
   std::unique_ptr<state::LeaseStore> lease_store_;  // none: nobody gets a lease of a range
   LeaseBook book_;
+  std::vector<dhcp::Lease> homeless_;             // of no range of the files that are being put in force
   std::map<std::string, unsigned> shared_links_;  // by TAP of shared guests: its number when it was last there
   std::map<address_v4, config::Guest> entered_;   // whose elements, routes and neighbours are in force
   std::map<std::pair<unsigned, address_v4>, BootTime> probes_;  // until when an answer counts

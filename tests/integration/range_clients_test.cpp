@@ -60,7 +60,10 @@ struct RangeClients : ::testing::Test {
   // Whether the lease of each moves its end within this.
   void expect_all_extended(std::chrono::seconds limit, const std::string& how) {
     std::vector<double> before;
-    for (std::size_t i = 0; i < kClients.size(); ++i) before.push_back(end(i));
+    for (std::size_t i = 0; i < kClients.size(); ++i) {
+      before.push_back(0);
+      ASSERT_TRUE(wait_until([&] { return (before[i] = end(i)) > 0; }, std::chrono::seconds{10})) << how << said(i);
+    }
     for (std::size_t i = 0; i < kClients.size(); ++i) {
       EXPECT_TRUE(wait_until([&] { return end(i) > before[i] + 5; }, limit)) << how << said(i);
     }

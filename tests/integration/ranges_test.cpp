@@ -118,6 +118,25 @@ TEST(Ranges, GroupsAndReservationsHoldForTheClients) {
   EXPECT_EQ(dig(office.inside(), "pc.guests.internal"), "10.9.0.50");
 }
 
+// The files are sound; only that the next hop can't be anybody's address shows when they are put in force.
+TEST(Ranges, FilesThatAreTakenBackCostNoLease) {
+  SharedLink link{kNoProbe, 1};
+  auto& client = link.client(0);
+  const auto address = client.lease();
+  ASSERT_THAT(address, StartsWith("10.9.0.10"));
+  link.scene.daemon->set_config(shared_config(R"(range = "10.9.0.200-10.9.0.205", lease_time = "60s", probe = false)") +
+                                "[networks.other]\nprefix = \"10.8.0.0/24\"\n[[guests]]\ntap = \"tap8\"\nnetwork = "
+                                "\"other\"\naddress = \"10.8.0.2\"\nfloating = \"192.0.2.80\"\n");
+  EXPECT_THAT(link.scene.daemon->cli({"reload"}).to_string(), HasSubstr("what held before holds"));
+  EXPECT_EQ(link.state(address), "bound");
+  EXPECT_TRUE(client.reaches(Scene::kWorld));
+  EXPECT_EQ(client.lease("-r " + address), address);
+  link.scene.daemon->kill9();
+  link.scene.daemon->set_config(shared_config(kNoProbe));
+  link.scene.daemon->start();
+  EXPECT_EQ(link.state(address), "bound");
+}
+
 std::string ntp_told(LinkClient& client) {
   client.inside().write_file("/tmp/say", "#!/bin/sh\n[ $1 != bound ] || echo $ntpsrv > /tmp/said\n");
   return client.inside().must(
@@ -134,6 +153,14 @@ TEST(Ranges, GroupsSayWhatTheirClientsAreTold) {
                   "\"192.0.2.2\"\n"};
   EXPECT_EQ(ntp_told(link.client(0)), "192.0.2.1\n") << "the shared guest's group";
   EXPECT_EQ(ntp_told(link.client(1)), "192.0.2.2\n") << "the reservation's";
+  // With a policy that changes as well.
+  link.scene.daemon->set_config(
+      shared_config(kReserved, "groups = [\"office\"]\n[dhcp.groups.office]\nntp = \"192.0.2.3\"\n"));
+  link.scene.daemon->set_policy(
+      "10-base.toml", std::string{kPolicy} +
+                          "[[rules]]\nname = \"more\"\nfrom = \"group:office\"\nto = \"world\"\nreject = \"tcp/81\"\n");
+  link.scene.daemon->vrouter({"reload"});
+  EXPECT_EQ(ntp_told(link.client(0)), "192.0.2.3\n");
 }
 
 TEST(Ranges, NobodyTakesTheNameThatAReservationKeeps) {
