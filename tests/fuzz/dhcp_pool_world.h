@@ -214,7 +214,8 @@ class PoolWorld {
     const auto place = in.u8();
     const auto shape = in.u8();
     static constexpr std::array<std::uint8_t, 8> kTypes{1, 1, 3, 3, 3, 7, 4, 8};
-    RequestBytes request{kTypes[in.u8() % 8]};
+    const auto type = kTypes[in.u8() % 8];
+    RequestBytes request{type};
     request.chaddr = mac(asker_);
     request.xid = shape & 1;
     const auto about = address(in.u8());
@@ -236,7 +237,12 @@ class PoolWorld {
     const auto bytes = request.bytes();
     const auto sent = responder_.handle({link_ == 0 ? kUpstream : link_, source, bytes, false, 67, {}}, now_, buffer);
     if ((shape & 8) != 0 && (shape & 16) == 0) offers_.erase({asker_, link_});
-    if (!sent) return;
+    if (!sent) {
+      // It may wait for what it named, and then nothing else is kept for it.
+      const auto its = offers_.find({asker_, link_});
+      if (type == 3 && its != offers_.end() && its->second.first != about) offers_.erase(its);
+      return;
+    }
     require(pool_.has_value() && (link_ == 0 || request.giaddr.is_unspecified()));
     require(link_ != kOtherBridge || pool_->links.size() == 2);
     require(sent->ifindex == link_ || sent->ifindex == 0);
@@ -282,6 +288,7 @@ class PoolWorld {
         require(lease.expires > now_ && lease.expires <= now_ + pool_->settings.lease_time);
         if (!unsure_.contains(lease.address) && !is_given_back(lease.address))
           require(free_for(lease.address, lease.client, lease.ifindex));
+        offers_.erase({who, lease.ifindex});  // nobody is kept two addresses
       } else {
         require(lease.state == LeaseState::released || lease.state == LeaseState::declined);
         const auto* known = held(lease.address);
