@@ -9,6 +9,7 @@
 #include "firewall/prove.h"
 #include "router/daemon/conntrack_limit.h"
 #include "router/daemon/log.h"
+#include "router/daemon/published.h"
 #include "router/daemon/router.h"
 #include "router/reconcile/listened.h"
 #include "router/reconcile/originals.h"
@@ -25,22 +26,6 @@ namespace {
 // As many TAPs as a host can reasonably have: each costs the daemon some 3 KB, and the answer that lists them all is
 // about 60 MB by then.
 constexpr std::size_t kMaxGuests = 65536;
-// All that one address has of one protocol. Each is an element in the kernel, and every address of the host has as
-// many again.
-constexpr std::size_t kMaxPortsOfGuest = 65536;
-// A guest has a handful; each is looked for among those of all others.
-constexpr std::size_t kMaxPublishesOfGuest = 1024;
-
-// Before anything is looked up: a message may name more than can be thought about in a moment.
-Attempt<> check_size(const std::vector<config::Publish>& publish) {
-  std::size_t ports = 0;
-  for (const auto& port : publish) ports += port.last >= port.first ? std::size_t{port.last} - port.first + 1 : 0;
-  if (publish.size() <= kMaxPublishesOfGuest && ports <= kMaxPortsOfGuest) return {};
-  return std::unexpected("a guest may publish " + std::to_string(kMaxPortsOfGuest) + " ports in " +
-                         std::to_string(kMaxPublishesOfGuest) + " ranges; route the guest's address instead " +
-                         "(network mode = \"routed\"), or publish fewer");
-}
-
 std::unexpected<Failure> refused(std::string message) {
   return std::unexpected(Failure{FailureKind::refused, std::move(message), {}});
 }
@@ -48,22 +33,6 @@ std::unexpected<Failure> refused(std::string message) {
 std::unexpected<Failure> not_found(const std::string& which) {
   return std::unexpected(
       Failure{FailureKind::not_found, "no guest is called " + which + "; `vrouter guests` lists them", {}});
-}
-
-// An address may come later, as a floating one does; said all the same, since a slip looks just like it.
-std::vector<std::string> absent_hosts(const config::Guest& guest, const Observed& observed) {
-  std::vector<std::string> warnings;
-  for (const auto& port : guest.publish) {
-    if (!port.host) continue;
-    const bool there = std::ranges::any_of(observed.addresses(), [&](const auto& of_link) {
-      return std::ranges::any_of(of_link.second, [&](const auto& a) { return a.local == *port.host; });
-    });
-    if (there) continue;
-    warnings.push_back(
-        port.to_string() +
-        " is published on an address that this host doesn't have (yet); `ip address` lists those it has");
-  }
-  return warnings;
 }
 
 std::string by(const control::Peer& peer) {

@@ -29,7 +29,7 @@ constexpr int kReceiveBuffer = 4 << 20;
 
 struct Asked {
   std::uint8_t type = 0;
-  std::array<std::uint8_t, 32> client_id{};
+  std::array<std::uint8_t, 7> client_id{};  // perfdhcp's; the reply has room for no longer one
   std::size_t client_id_size = 0;
 };
 
