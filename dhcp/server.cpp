@@ -33,9 +33,9 @@ constexpr int kBatchesPerWake = 8;  // then the loop's other work has its turn
 // or that is the longest, and their leases go to the disk together: what a wake-up, a message to the daemon, a write
 // and the word that it is there cost is shared by them all. No client notices, since the shortest that any waits before
 // it asks again is a second. The shortest pause only keeps the timer from being all that runs.
-constexpr int kReadTogether = 32;
-constexpr std::size_t kWrittenTogether = 32;
-constexpr std::chrono::microseconds kShortestPause{200}, kLongestPause{10000};
+constexpr int kReadTogether = 64;
+constexpr std::size_t kWrittenTogether = 64;
+constexpr std::chrono::microseconds kShortestPause{200}, kLongestPause{20000};
 // Reads without a pause: sixteen guests that start at once take two each. At 50 a second what they save is nothing yet.
 constexpr unsigned kPromptAtOnce = 32, kPromptPerSecond = 50;
 // A boot storm of 10,000 guests fits: the kernel charges some 1.3 kB for a request of 300 bytes.
