@@ -203,7 +203,7 @@ class PoolWorld {
     for (const auto& commit : responder_.take_commits()) {
       require(commit.lease.state == LeaseState::declined && commit.lease.address == address(about));
       const auto* known = held(commit.lease.address);
-      require(known == nullptr || unsure_.contains(commit.lease.address));
+      require(known == nullptr || unsure_.contains(commit.lease.address) || is_given_back(commit.lease.address));
       std::erase_if(offers_, [&](const auto& o) { return o.second.first == commit.lease.address; });
       note(commit);
     }
