@@ -8,13 +8,14 @@
 #include <memory>
 #include <optional>
 
+#include "base/clock.h"
 #include "dns/codec.h"
 
 namespace vrouter::dns {
 
 struct Answer {
   std::shared_ptr<const Bytes> message;  // as Reply::message, shared by all who asked; null: nobody answered
-  std::optional<Ede> reason;
+  std::optional<Ede> reason;             // why nobody did, or what is odd about the message
 };
 
 class AnswerSource {
@@ -22,8 +23,11 @@ class AnswerSource {
   using Done = std::function<void(const Answer&)>;
 
   virtual ~AnswerSource() = default;
-  // Calls `done` exactly once, maybe before returning; never after the source's destruction.
-  virtual void ask(const QuestionKey& key, Done done) = 0;
+  // What can be said at once, without asking anybody.
+  [[nodiscard]] virtual std::optional<Answer> known(const QuestionKey&, BootTime) { return std::nullopt; }
+  // For the guest on the interface `asker`. Calls `done` exactly once, maybe before returning; never after the source's
+  // destruction.
+  virtual void ask(const QuestionKey& key, unsigned asker, Done done) = 0;
 };
 
 }  // namespace vrouter::dns

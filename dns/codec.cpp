@@ -14,6 +14,7 @@ constexpr std::uint16_t kQr = 0x8000, kAa = 0x0400, kTc = 0x0200, kRd = 0x0100, 
 constexpr std::uint32_t kDnssecOk = 0x8000;  // in the OPT's TTL, RFC 3225
 constexpr std::uint16_t kUpstreamUdpSize = kMaxUdpReply;
 constexpr std::uint16_t kOptionEde = 15;
+constexpr std::size_t kEdeSize = 6;  // with code and length, without a text
 constexpr std::uint16_t kQuestionPointer = 0xc000 | kHeaderSize;
 // Meta types that are no question (IANA "QTYPE only" apart): OPT, and NXNAME to TSIG of the range 128..250.
 constexpr bool is_meta_type(std::uint16_t t) {
@@ -146,9 +147,9 @@ class Chain {
   std::vector<Name> names_;
 };
 
-void put_u16(Bytes& message, std::size_t offset, unsigned value) {
-  message.at(offset) = static_cast<std::uint8_t>(value >> 8);
-  message.at(offset + 1) = static_cast<std::uint8_t>(value);
+void put_u16(std::span<std::uint8_t> message, std::size_t offset, unsigned value) {
+  message[offset] = static_cast<std::uint8_t>(value >> 8);
+  message[offset + 1] = static_cast<std::uint8_t>(value);
 }
 
 void write_opt(WireWriter& w, unsigned rcode, bool dnssec_ok, std::optional<Ede> ede) {
@@ -204,8 +205,6 @@ void write_record(WireWriter& w, const Query& query, const LocalRecord& record) 
   w.u16(static_cast<std::uint16_t>(record.rdata.size()));
   w.bytes(record.rdata);
 }
-
-constexpr std::size_t kOptSize = 11;
 
 }  // namespace
 
@@ -310,6 +309,10 @@ std::size_t udp_limit(const Query& query) {
   return query.edns ? std::clamp<std::size_t>(query.edns->udp_size, kPlainUdpLimit, kMaxUdpReply) : kPlainUdpLimit;
 }
 
+std::size_t udp_limit(const PlainQuery& query) noexcept {
+  return query.edns ? std::clamp<std::size_t>(query.udp_size, kPlainUdpLimit, kMaxUdpReply) : kPlainUdpLimit;
+}
+
 Bytes write_error(const Query& query, Rcode rcode, std::optional<Ede> ede) {
   // Without EDNS there is no room for more than four bits; BADVERS can't happen then.
   const auto number = static_cast<unsigned>(rcode);
@@ -330,14 +333,19 @@ Bytes write_local(const Query& query, const LocalAnswer& answer, std::size_t lim
   return buffer;
 }
 
-Bytes write_forwarded(const Query& query, std::span<const std::uint8_t> message, std::size_t limit) {
+Bytes write_forwarded(const Query& query, std::span<const std::uint8_t> message, std::size_t limit,
+                      std::optional<Ede> ede) {
   WireReader r{message};
   const Header h = read_header(r);
   const std::uint16_t flags = reply_flags(query, h.flags & 0xf);
-  const std::size_t size = message.size() + (query.edns ? kOptSize : 0);
-  if (r.failed() || size > std::min(limit, kMaxMessage))
+  std::array<std::uint8_t, kOptSize + kEdeSize> opt{};
+  WireWriter w{opt};
+  if (query.edns) write_opt(w, h.flags & 0xf, query.edns->dnssec_ok, ede);
+  if (r.failed() || message.size() + w.size() > std::min(limit, kMaxMessage))
     return write_bare(query, flags | kTc, h.flags & 0xf, std::nullopt);
-  Bytes reply(message.begin(), message.end());
+  Bytes reply;
+  reply.reserve(message.size() + w.size());
+  reply.assign(message.begin(), message.end());
   put_u16(reply, 0, query.id);
   put_u16(reply, 2, flags);
   // The first name of a message can't be compressed, so the client's spelling fits where the upstream's was.
@@ -346,10 +354,7 @@ Bytes write_forwarded(const Query& query, std::span<const std::uint8_t> message,
   std::ranges::copy(name, reply.begin() + kHeaderSize);
   if (!query.edns) return reply;
   put_u16(reply, 10, h.additional + 1U);
-  std::array<std::uint8_t, kOptSize> opt{};
-  WireWriter w{opt};
-  write_opt(w, h.flags & 0xf, query.edns->dnssec_ok, std::nullopt);
-  reply.insert(reply.end(), opt.begin(), opt.end());
+  reply.insert(reply.end(), w.written().begin(), w.written().end());
   return reply;
 }
 

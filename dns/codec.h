@@ -48,7 +48,12 @@ enum class Rcode : std::uint16_t {
 };
 
 // Extended DNS errors, RFC 8914.
-enum class Ede : std::uint16_t { no_reachable_authority = 22, network_error = 23 };
+enum class Ede : std::uint16_t {
+  stale_answer = 3,
+  stale_nxdomain = 19,
+  no_reachable_authority = 22,
+  network_error = 23
+};
 
 struct Question {
   Name name;
@@ -102,6 +107,17 @@ struct QuestionKey {
 // The question of `key` as it goes upstream: RD set, EDNS 1232 unless told otherwise, no option.
 [[nodiscard]] Bytes write_query(const QuestionKey& key, std::uint16_t id, bool with_edns);
 
+// The commonest query, read where it lies: one question of class IN with its name whole, RD set, nothing behind it but
+// an OPT of version 0. What decode_query() would make of it is the same.
+struct PlainQuery {
+  std::span<const std::uint8_t> name;  // as it was asked
+  std::uint16_t id = 0, type = 0;
+  bool checking_disabled = false, dnssec_ok = false;
+  bool edns = false;
+  std::uint16_t udp_size = 0;
+};
+[[nodiscard]] std::optional<PlainQuery> read_plain_query(std::span<const std::uint8_t> message) noexcept;
+
 struct Reply {
   Rcode rcode = Rcode::serv_fail;
   bool truncated = false;
@@ -128,12 +144,20 @@ struct LocalAnswer {
 
 // How large a datagram the client takes from us: clamp(its EDNS size, 512, 1232).
 [[nodiscard]] std::size_t udp_limit(const Query& query);
+[[nodiscard]] std::size_t udp_limit(const PlainQuery& query) noexcept;
 
 // Replies of at most `limit` bytes: a longer one becomes question and OPT with TC set (RFC 2181 section 9).
 [[nodiscard]] Bytes write_error(const Query& query, Rcode rcode, std::optional<Ede> ede = std::nullopt);
 [[nodiscard]] Bytes write_local(const Query& query, const LocalAnswer& answer, std::size_t limit);
 // `message` is a Reply's whose question differs from the query's in case at most.
-[[nodiscard]] Bytes write_forwarded(const Query& query, std::span<const std::uint8_t> message, std::size_t limit);
+[[nodiscard]] Bytes write_forwarded(const Query& query, std::span<const std::uint8_t> message, std::size_t limit,
+                                    std::optional<Ede> ede = std::nullopt);
+
+// write_forwarded() in place: `reply` begins with the message, of `size` bytes, and has room for kOptSize more. The
+// reply's size.
+inline constexpr std::size_t kOptSize = 11;
+[[nodiscard]] std::size_t finish_forwarded(const PlainQuery& query, std::span<std::uint8_t> reply,
+                                           std::size_t size) noexcept;
 
 // The start of a record at the reader's place in `message`; the reader then stands behind it.
 [[nodiscard]] std::optional<Record> decode_record(std::span<const std::uint8_t> message, WireReader& reader);

@@ -77,7 +77,7 @@ Forwarder::~Forwarder() {
   for (const auto& flight : lingering_) close(flight);
 }
 
-void Forwarder::ask(const QuestionKey& key, Done done) {
+void Forwarder::ask(const QuestionKey& key, unsigned, Done done) {
   if (const auto known = flights_.find(key); known != flights_.end()) {
     known->second->waiting.push_back(std::move(done));
     return;

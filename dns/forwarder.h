@@ -25,7 +25,7 @@ class Forwarder final : public AnswerSource {
   Forwarder(const Forwarder&) = delete;
   Forwarder& operator=(const Forwarder&) = delete;
 
-  void ask(const QuestionKey& key, Done done) override;
+  void ask(const QuestionKey& key, unsigned asker, Done done) override;
   [[nodiscard]] std::uint64_t mismatched_replies() const noexcept { return mismatched_; }
   [[nodiscard]] std::size_t in_flight() const noexcept { return flights_.size(); }
 

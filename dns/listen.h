@@ -7,6 +7,7 @@
 
 #include "base/unique_fd.h"
 #include "dns/query_handler.h"
+#include "dns/quick_answers.h"
 
 namespace vrouter::dns {
 
@@ -19,7 +20,7 @@ class Listener {
 struct UdpBatch;  // buffers of recvmmsg and sendmmsg, one set for all listeners
 [[nodiscard]] std::shared_ptr<UdpBatch> make_udp_batch();
 [[nodiscard]] std::unique_ptr<Listener> serve_udp(boost::asio::io_context& io, UniqueFd fd, QueryHandler& handler,
-                                                  std::shared_ptr<UdpBatch> batch);
+                                                  QuickAnswers& quick, std::shared_ptr<UdpBatch> batch);
 
 struct TcpClients;  // who has how many connections, over all listeners
 [[nodiscard]] std::shared_ptr<TcpClients> make_tcp_clients();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // UDP: woken by Asio, then recvmmsg and sendmmsg on the native handle until nothing is left. A reply leaves by the
 // address it was asked at (the socket is bound to it) and by the guest's own interface: a TAP that has just gone must
-// not let it out elsewhere.
+// not let it out elsewhere. Both stand in the control message that came with the question, which goes back as it is.
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -21,11 +21,7 @@ constexpr unsigned kBatch = 64;           // datagrams per system call
 constexpr unsigned kBatchesPerWake = 4;   // then the rest of the loop has its turn
 constexpr std::size_t kQuerySize = 4096;  // a question has a few hundred bytes; longer ones are cut and then malformed
 constexpr std::size_t kControlSize = 64;  // one in_pktinfo or in6_pktinfo
-
-struct Peer {
-  boost::asio::ip::udp::endpoint endpoint;
-  unsigned ifindex = 0;
-};
+using Endpoint = boost::asio::ip::udp::endpoint;
 
 unsigned ingress(msghdr& header) {
   for (auto* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
@@ -43,43 +39,18 @@ unsigned ingress(msghdr& header) {
   return 0;
 }
 
-template <typename Info>
-std::size_t put_egress(msghdr& header, int level, int kind, const Info& info) {
-  header.msg_controllen = CMSG_SPACE(sizeof info);
-  auto* c = CMSG_FIRSTHDR(&header);
-  c->cmsg_level = level;
-  c->cmsg_type = kind;
-  c->cmsg_len = CMSG_LEN(sizeof info);
-  std::memcpy(CMSG_DATA(c), &info, sizeof info);
-  return header.msg_controllen;
-}
-
-// One outgoing datagram. Its parts point into it: it stays where it is until it is sent.
-struct Outgoing {
-  Peer peer;
-  Bytes bytes;
-  iovec part{};
+// Where a question came from, and how to get back there.
+struct Peer {
+  Endpoint endpoint;
   alignas(cmsghdr) std::array<std::uint8_t, kControlSize> control{};
+  std::size_t control_size = 0;
 
-  void fill(msghdr& header) {
-    part = {.iov_base = bytes.data(), .iov_len = bytes.size()};
-    header = {};
-    header.msg_name = peer.endpoint.data();
-    header.msg_namelen = static_cast<socklen_t>(peer.endpoint.size());
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    if (peer.ifindex == kLoopbackIfindex) return;  // the host's own: its routes know the way
-    header.msg_control = control.data();
-    header.msg_controllen = control.size();
-    if (peer.endpoint.address().is_v4()) {
-      in_pktinfo info{};
-      info.ipi_ifindex = static_cast<int>(peer.ifindex);
-      put_egress(header, IPPROTO_IP, IP_PKTINFO, info);
-    } else {
-      in6_pktinfo info{};
-      info.ipi6_ifindex = peer.ifindex;
-      put_egress(header, IPPROTO_IPV6, IPV6_PKTINFO, info);
-    }
+  void address_to(msghdr& header, unsigned ifindex) {
+    header.msg_name = endpoint.data();
+    header.msg_namelen = static_cast<socklen_t>(endpoint.size());
+    // The host's own question: its routes know the way.
+    header.msg_control = ifindex == kLoopbackIfindex ? nullptr : control.data();
+    header.msg_controllen = ifindex == kLoopbackIfindex ? 0 : control_size;
   }
 };
 
@@ -87,16 +58,14 @@ struct Outgoing {
 
 struct UdpBatch {
   struct Slot {
-    std::array<std::uint8_t, kQuerySize> bytes;
-    alignas(cmsghdr) std::array<std::uint8_t, kControlSize> control;
-    iovec part;
-    boost::asio::ip::udp::endpoint from;
+    std::array<std::uint8_t, kQuerySize> query;
+    std::array<std::uint8_t, kMaxUdpReply> reply;
+    Peer peer;
+    iovec in{}, out{};
   };
   std::array<Slot, kBatch> slots{};
   std::array<mmsghdr, kBatch> incoming{}, outgoing{};
-  std::vector<Outgoing> replies;
-
-  UdpBatch() { replies.reserve(kBatch); }
+  unsigned replies = 0;
 };
 
 std::shared_ptr<UdpBatch> make_udp_batch() {
@@ -107,13 +76,14 @@ namespace {
 
 class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
  public:
-  UdpSocket(boost::asio::io_context& io, UniqueFd fd, QueryHandler& handler, std::shared_ptr<UdpBatch> batch)
-      : socket_{io, fd.release()}, handler_{&handler}, batch_{std::move(batch)} {}
+  UdpSocket(boost::asio::io_context& io, UniqueFd fd, QueryHandler& handler, QuickAnswers& quick,
+            std::shared_ptr<UdpBatch> batch)
+      : socket_{io, fd.release()}, handler_{&handler}, quick_{&quick}, batch_{std::move(batch)} {}
 
   void wait() {
     const auto woken = [self = shared_from_this()](const boost::system::error_code& error) {
       if (self->handler_ == nullptr || error) return;
-      for (unsigned i = 0; i < kBatchesPerWake && self->receive(); ++i) {
+      for (unsigned i = 0; i < kBatchesPerWake && self->serve(); ++i) {
       }
       self->wait();
     };
@@ -127,68 +97,85 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
 
  private:
   // False: nothing more to read for now.
-  bool receive() {
+  bool serve() {
+    const auto count = receive();
+    const auto now = BootClock::now();
+    for (unsigned i = 0; i < count; ++i) answer(i, now);
+    flush();
+    return count == kBatch;
+  }
+
+  unsigned receive() {
     auto& batch = *batch_;
     for (unsigned i = 0; i < kBatch; ++i) {
       auto& slot = batch.slots[i];
-      slot.part = {.iov_base = slot.bytes.data(), .iov_len = slot.bytes.size()};
+      slot.in = {.iov_base = slot.query.data(), .iov_len = slot.query.size()};
       auto& header = batch.incoming[i].msg_hdr;
-      header = {};
-      header.msg_name = slot.from.data();
-      header.msg_namelen = static_cast<socklen_t>(slot.from.capacity());
-      header.msg_iov = &slot.part;
+      header.msg_name = slot.peer.endpoint.data();
+      header.msg_namelen = static_cast<socklen_t>(slot.peer.endpoint.capacity());
+      header.msg_iov = &slot.in;
       header.msg_iovlen = 1;
-      header.msg_control = slot.control.data();
-      header.msg_controllen = slot.control.size();
+      header.msg_control = slot.peer.control.data();
+      header.msg_controllen = slot.peer.control.size();
     }
     const int count = ::recvmmsg(socket_.native_handle(), batch.incoming.data(), kBatch, MSG_DONTWAIT, nullptr);
-    if (count <= 0) return false;
-    const auto now = BootClock::now();
-    batching_ = true;
-    for (int i = 0; i < count; ++i) {
-      const auto index = static_cast<std::size_t>(i);
-      auto& header = batch.incoming[index].msg_hdr;
-      auto& slot = batch.slots[index];
-      slot.from.resize(header.msg_namelen);
-      const Peer peer{slot.from, ingress(header)};
-      const auto respond = [self = shared_from_this(), peer](Bytes bytes) { self->respond(peer, std::move(bytes)); };
-      handler_->handle(std::span{slot.bytes}.first(batch.incoming[index].msg_len),
-                       {peer.ifindex, peer.endpoint.address()}, Transport::udp, now, respond);
-    }
-    batching_ = false;
-    flush();
-    return count == static_cast<int>(kBatch);
+    return count < 0 ? 0 : static_cast<unsigned>(count);
   }
 
-  void respond(const Peer& peer, Bytes bytes) {
-    if (bytes.empty() || handler_ == nullptr) return;
-    if (batching_) {
-      batch_->replies.push_back({.peer = peer, .bytes = std::move(bytes)});
-      return;
+  void answer(unsigned index, BootTime now) {
+    auto& slot = batch_->slots[index];
+    auto& header = batch_->incoming[index].msg_hdr;
+    slot.peer.endpoint.resize(header.msg_namelen);
+    slot.peer.control_size = header.msg_controllen;
+    const Client client{ingress(header), slot.peer.endpoint.address()};
+    if (!handler_->admit(client, Transport::udp, now)) return;
+    const auto query = std::span{slot.query}.first(batch_->incoming[index].msg_len);
+    if (const auto size = quick_->answer(query, now, slot.reply)) return add(index, client.ifindex, size);
+    turn_ = ++turns_;
+    handler_->answer(query, client, Transport::udp, now,
+                     [self = shared_from_this(), peer = slot.peer, ifindex = client.ifindex, index,
+                      turn = turn_](const Bytes& reply) mutable { self->respond(turn, index, peer, ifindex, reply); });
+    turn_ = 0;
+  }
+
+  void respond(std::uint64_t turn, unsigned index, Peer& peer, unsigned ifindex, const Bytes& reply) {
+    if (reply.empty() || handler_ == nullptr) return;
+    if (turn == turn_ && reply.size() <= kMaxUdpReply) {  // at once: it leaves with the others
+      std::ranges::copy(reply, batch_->slots[index].reply.begin());
+      return add(index, ifindex, reply.size());
     }
-    Outgoing reply{.peer = peer, .bytes = std::move(bytes)};
+    iovec part{.iov_base = const_cast<std::uint8_t*>(reply.data()), .iov_len = reply.size()};
     msghdr header{};
-    reply.fill(header);
+    peer.address_to(header, ifindex);
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
     // A full socket buffer or a vanished TAP loses the reply, as the network may: the client asks again.
     static_cast<void>(::sendmsg(socket_.native_handle(), &header, MSG_DONTWAIT));
   }
 
+  void add(unsigned index, unsigned ifindex, std::size_t size) {
+    auto& slot = batch_->slots[index];
+    slot.out = {.iov_base = slot.reply.data(), .iov_len = size};
+    auto& header = batch_->outgoing[batch_->replies++].msg_hdr;
+    slot.peer.address_to(header, ifindex);
+    header.msg_iov = &slot.out;
+    header.msg_iovlen = 1;
+  }
+
   void flush() {
     auto& batch = *batch_;
-    for (std::size_t sent = 0; sent < batch.replies.size();) {
-      const auto chunk = std::min<std::size_t>(batch.replies.size() - sent, kBatch);
-      for (std::size_t i = 0; i < chunk; ++i) batch.replies[sent + i].fill(batch.outgoing[i].msg_hdr);
-      const int count =
-          ::sendmmsg(socket_.native_handle(), batch.outgoing.data(), static_cast<unsigned>(chunk), MSG_DONTWAIT);
-      sent += count > 0 ? static_cast<std::size_t>(count) : 1;  // an error is the first one's own: the others go on
+    for (unsigned sent = 0; sent < batch.replies;) {
+      const int count = ::sendmmsg(socket_.native_handle(), &batch.outgoing[sent], batch.replies - sent, MSG_DONTWAIT);
+      sent += count > 0 ? static_cast<unsigned>(count) : 1;  // an error is the first one's own: the others go on
     }
-    batch.replies.clear();
+    batch.replies = 0;
   }
 
   boost::asio::posix::stream_descriptor socket_;
   QueryHandler* handler_;
+  QuickAnswers* quick_;
   std::shared_ptr<UdpBatch> batch_;
-  bool batching_ = false;
+  std::uint64_t turns_ = 0, turn_ = 0;  // 0: no question is being looked at
 };
 
 class UdpListener final : public Listener {
@@ -205,8 +192,9 @@ class UdpListener final : public Listener {
 }  // namespace
 
 std::unique_ptr<Listener> serve_udp(boost::asio::io_context& io, UniqueFd fd, QueryHandler& handler,
-                                    std::shared_ptr<UdpBatch> batch) {
-  return std::make_unique<UdpListener>(std::make_shared<UdpSocket>(io, std::move(fd), handler, std::move(batch)));
+                                    QuickAnswers& quick, std::shared_ptr<UdpBatch> batch) {
+  return std::make_unique<UdpListener>(
+      std::make_shared<UdpSocket>(io, std::move(fd), handler, quick, std::move(batch)));
 }
 
 }  // namespace vrouter::dns

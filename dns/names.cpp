@@ -113,19 +113,31 @@ void Names::drop(const HostKey& key) {
   hosts_.erase(found);
 }
 
-std::optional<View> Names::view(const Client& client) const {
-  if (!by_ifindex_.contains(client.ifindex)) {
-    // What the host asks itself comes in by its loopback; any other interface is somebody else's network.
-    if (client.ifindex == kLoopbackIfindex) return View{.host = true, .network = {}};
-    return std::nullopt;
-  }
-  // By the address: behind a bridge there may be thousands.
-  const auto [first, last] = by_address_.equal_range(without_scope(client.source));
+const Host* Names::host_at(const Client& client) const {
+  const auto source = without_scope(client.source);
+  const auto holds = [&](const Host& host) {
+    return std::ranges::any_of(host.addresses, [&](const address& a) { return without_scope(a) == source; });
+  };
+  // On a TAP of one guest, that one; behind a bridge there may be thousands: by the address.
+  const auto [here, end] = by_ifindex_.equal_range(client.ifindex);
+  if (here == end) return nullptr;
+  if (std::next(here) == end) return holds(here->second->second) ? &here->second->second : nullptr;
+  const auto [first, last] = by_address_.equal_range(source);
   for (auto it = first; it != last; ++it) {
-    const auto& host = it->second->second;
-    if (host.ifindex == client.ifindex) return View{.host = false, .network = host.network};
+    if (it->second->second.ifindex == client.ifindex) return &it->second->second;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+// What the host asks itself comes in by its loopback; any other interface is somebody else's network.
+bool Names::serves(const Client& client) const {
+  return host_at(client) != nullptr || (client.ifindex == kLoopbackIfindex && !has_interface(client.ifindex));
+}
+
+std::optional<View> Names::view(const Client& client) const {
+  if (const auto* host = host_at(client)) return View{.host = false, .network = host->network};
+  if (!serves(client)) return std::nullopt;
+  return View{.host = true, .network = {}};
 }
 
 std::optional<std::vector<address>> Names::addresses_of(const KnownZone& known, const std::string& label) const {

@@ -45,6 +45,7 @@ class Names {
   // Nothing: neither a guest with an address of its own on its own interface, nor the host. Such a question is
   // dropped: an answer would go to somebody who never asked.
   [[nodiscard]] std::optional<View> view(const Client& client) const;
+  [[nodiscard]] bool serves(const Client& client) const;  // there is a view
 
   // Nothing: not ours to say. `forward_labels` is the length of the operator's forward zone that covers the name (0:
   // none): it wins over a shorter domain of ours, and over the bare names of guests never.
@@ -61,6 +62,7 @@ class Names {
     std::optional<Name> apex;  // of its domain; empty where the domain is no name
   };
 
+  [[nodiscard]] const Host* host_at(const Client& client) const;
   void put(const Host& host);
   void drop(const HostKey& key);
   [[nodiscard]] bool sees(const View& view, const Zone& zone) const {

@@ -5,8 +5,6 @@ namespace vrouter::dns {
 
 namespace {
 
-constexpr std::size_t kSpareBuckets = 64;  // so that a small table isn't swept all the time
-
 std::size_t limit_for(const Query& query, Transport transport) {
   return transport == Transport::udp ? udp_limit(query) : kMaxMessage;
 }
@@ -15,16 +13,14 @@ std::size_t limit_for(const Query& query, Transport transport) {
 
 void QueryHandler::handle(std::span<const std::uint8_t> message, const Client& client, Transport transport,
                           BootTime now, Respond respond) {
-  ++(transport == Transport::udp ? counts_.queries_udp : counts_.queries_tcp);
+  if (!admit(client, transport, now)) return respond({});
+  answer(message, client, transport, now, std::move(respond));
+}
+
+void QueryHandler::answer(std::span<const std::uint8_t> message, const Client& client, Transport transport,
+                          BootTime now, Respond respond) {
   const auto view = names_.view(client);
-  if (!view) {
-    ++counts_.dropped_unknown_source;
-    return respond({});
-  }
-  if (!within_budget(client.ifindex, now)) {
-    ++counts_.dropped_over_budget;
-    return respond({});
-  }
+  if (!view) return respond({});
   const auto query = decode_query(message);
   if (!query) {
     const auto& rejection = query.error();
@@ -43,15 +39,7 @@ void QueryHandler::handle(std::span<const std::uint8_t> message, const Client& c
   }
   // Without RD only what a cache holds could be told, and that is the business of whoever asked for it.
   if (!query->recursion_desired) return respond(write_error(*query, Rcode::refused));
-  forward(*query, client.ifindex, transport, std::move(respond));
-}
-
-bool QueryHandler::within_budget(unsigned ifindex, BootTime now) {
-  // A TAP made again has a new index: the buckets of the old are swept once they outnumber the living.
-  if (buckets_.size() > 2 * names_.interfaces() + kSpareBuckets) {
-    std::erase_if(buckets_, [&](const auto& entry) { return !names_.has_interface(entry.first); });
-  }
-  return buckets_[ifindex].take(now);
+  forward(*query, client.ifindex, transport, now, std::move(respond));
 }
 
 Bytes QueryHandler::local_reply(const Query& query, const LocalAnswer& answer, Transport transport) {
@@ -59,7 +47,19 @@ Bytes QueryHandler::local_reply(const Query& query, const LocalAnswer& answer, T
   return write_local(query, answer, limit_for(query, transport));
 }
 
-void QueryHandler::forward(const Query& query, unsigned guest, Transport transport, Respond respond) {
+Bytes QueryHandler::source_reply(const Query& query, const Answer& answer, Transport transport) {
+  if (answer.message && !answer.message->empty())
+    return write_forwarded(query, *answer.message, limit_for(query, transport), answer.reason);
+  ++counts_.failed;
+  return write_error(query, Rcode::serv_fail, answer.reason);
+}
+
+void QueryHandler::forward(const Query& query, unsigned guest, Transport transport, BootTime now, Respond respond) {
+  const auto key = key_of(query);
+  if (const auto known = source_.known(key, now)) {
+    ++counts_.answered_from_cache;
+    return respond(source_reply(query, *known, transport));
+  }
   auto token = WaitingRoom::enter(room_, guest);
   if (!token) {
     // Over UDP silence slows the guest down; over TCP it would only keep the connection waiting.
@@ -67,14 +67,10 @@ void QueryHandler::forward(const Query& query, unsigned guest, Transport transpo
     return respond(transport == Transport::udp ? Bytes{} : write_error(query, Rcode::serv_fail));
   }
   ++counts_.forwarded;
-  auto done = [this, query, transport, token = std::move(token), respond = std::move(respond)](const Answer& answer) {
-    if (answer.message && !answer.message->empty()) {
-      return respond(write_forwarded(query, *answer.message, limit_for(query, transport)));
-    }
-    ++counts_.failed;
-    respond(write_error(query, Rcode::serv_fail, answer.reason));
-  };
-  source_.ask(key_of(query), std::move(done));
+  source_.ask(key, guest,
+              [this, query, transport, token = std::move(token), respond = std::move(respond)](const Answer& answer) {
+                respond(source_reply(query, answer, transport));
+              });
 }
 
 }  // namespace vrouter::dns

@@ -6,11 +6,10 @@
 #include <functional>
 #include <memory>
 #include <span>
-#include <unordered_map>
 
-#include "base/token_bucket.h"
 #include "dns/answer_source.h"
 #include "dns/budget.h"
+#include "dns/gate.h"
 #include "dns/names.h"
 #include "dns/upstream_table.h"
 
@@ -24,21 +23,30 @@ class QueryHandler {
   QueryHandler(const Names& names, const UpstreamTable& table, AnswerSource& source, Statistics& counts)
       : names_{names}, table_{table}, source_{source}, counts_{counts} {}
 
+  // admit(), and then answer() or nothing.
   void handle(std::span<const std::uint8_t> message, const Client& client, Transport transport, BootTime now,
               Respond respond);
-  [[nodiscard]] bool knows(const Client& client) const { return names_.view(client).has_value(); }
+
+  [[nodiscard]] bool admit(const Client& client, Transport transport, BootTime now) {
+    return gate_.admit(client, transport, now);
+  }
+  // Of a client that was admitted.
+  void answer(std::span<const std::uint8_t> message, const Client& client, Transport transport, BootTime now,
+              Respond respond);
+
+  [[nodiscard]] bool knows(const Client& client) const { return names_.serves(client); }
+  [[nodiscard]] const Gate& gate() const noexcept { return gate_; }
 
  private:
-  [[nodiscard]] bool within_budget(unsigned ifindex, BootTime now);
   [[nodiscard]] Bytes local_reply(const Query& query, const LocalAnswer& answer, Transport transport);
-  void forward(const Query& query, unsigned guest, Transport transport, Respond respond);
+  [[nodiscard]] Bytes source_reply(const Query& query, const Answer& answer, Transport transport);
+  void forward(const Query& query, unsigned guest, Transport transport, BootTime now, Respond respond);
 
   const Names& names_;
   const UpstreamTable& table_;
   AnswerSource& source_;
   Statistics& counts_;
-  std::unordered_map<unsigned, TokenBucket<kMessageBurst, kMessagesPerSecond>>
-      buckets_;  // by ifindex, of interfaces that are a guest's or the loopback
+  Gate gate_{names_};
   std::shared_ptr<WaitingRoom> room_ = std::make_shared<WaitingRoom>();
 };
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "dns/cached_source.h"
 #include "dns/forwarder.h"
 #include "dns/listen.h"
 
@@ -24,17 +25,23 @@ std::uint64_t identity(const UniqueFd& socket) {
 class DnsServer final : public Server {
  public:
   explicit DnsServer(boost::asio::io_context& io)
-      : io_{io}, forwarder_{io, table_}, handler_{names_, table_, forwarder_, counts_} {}
+      : io_{io}, forwarder_{io, table_}, source_{io, forwarder_, cache_}, handler_{names_, table_, source_, counts_} {}
 
   void apply(const Update& update) override {
     names_.apply(update);
     if (!update.snapshot) return;
+    if (zones_ != update.zones) cache_.clear();  // what was somebody else's name may be ours now
+    zones_ = update.zones;
     own_ = listen_addresses(update.zones);
     std::erase_if(places_, [&](const auto& place) { return std::ranges::find(own_, place.first.first) == own_.end(); });
     table_.set(upstreams_, own_);
   }
 
   void set_upstreams(Upstreams upstreams) override {
+    // Other servers may be another network's: a VPN came up. None at all are no reason to forget what is known.
+    const bool others = !upstreams.servers.empty() && upstreams.servers != upstreams_.servers;
+    if (others || upstreams.forward != upstreams_.forward) cache_.clear();
+    source_.forget_failures();
     upstreams_ = std::move(upstreams);
     table_.set(upstreams_, own_);
   }
@@ -44,12 +51,18 @@ class DnsServer final : public Server {
     const auto socket = identity(bound);
     if (place.listener && socket != 0 && place.socket == socket) return;
     place.socket = socket;
-    place.listener = transport == Transport::udp ? serve_udp(io_, std::move(bound), handler_, batch_)
+    place.listener = transport == Transport::udp ? serve_udp(io_, std::move(bound), handler_, quick_, batch_)
                                                  : serve_tcp(io_, std::move(bound), local, handler_, clients_);
   }
 
   [[nodiscard]] Statistics statistics() const override {
     Statistics all = counts_;
+    handler_.gate().add_to(all);
+    all.answered_from_cache += quick_.answered();
+    all.answered_stale = source_.stale();
+    const auto cache = cache_.statistics();
+    all.cache = {.entries = cache.entries, .bytes = cache.bytes, .limit = cache.limit};
+    all.cache_evicted = cache.evicted;
     all.mismatched_replies = forwarder_.mismatched_replies();
     all.upstreams = table_.status();
     return all;
@@ -63,12 +76,16 @@ class DnsServer final : public Server {
 
   boost::asio::io_context& io_;
   Names names_;
+  std::vector<Zone> zones_;
   std::vector<address> own_;  // of the zones
   Upstreams upstreams_;
   UpstreamTable table_;
   Statistics counts_;
   Forwarder forwarder_;
+  Cache cache_;
+  CachedSource source_;
   QueryHandler handler_;
+  QuickAnswers quick_{cache_};
   std::shared_ptr<UdpBatch> batch_ = make_udp_batch();
   std::shared_ptr<TcpClients> clients_ = make_tcp_clients();
   std::map<std::pair<address, Transport>, Place> places_;

@@ -56,24 +56,31 @@ struct UpstreamStatus {
   bool operator==(const UpstreamStatus&) const = default;
 };
 
+struct CacheSize {
+  std::uint64_t entries = 0, bytes = 0, limit = 0;
+  bool operator==(const CacheSize&) const = default;
+};
+
 struct Statistics {
-  std::uint64_t queries_udp = 0, queries_tcp = 0, answered_locally = 0, forwarded = 0, failed = 0;
+  std::uint64_t queries_udp = 0, queries_tcp = 0, answered_locally = 0, answered_from_cache = 0, forwarded = 0,
+                failed = 0;
+  std::uint64_t answered_stale = 0;  // of those, and of the forwarded: past their time
+  std::uint64_t cache_evicted = 0;   // before their time
   std::uint64_t dropped_malformed = 0, dropped_unknown_source = 0, dropped_over_budget = 0, mismatched_replies = 0;
+  CacheSize cache;
   std::vector<UpstreamStatus> upstreams;
   bool operator==(const Statistics&) const = default;
 };
 
 // All of its counters, for whoever takes each alike.
-inline constexpr std::array kCounters{&Statistics::queries_udp,
-                                      &Statistics::queries_tcp,
-                                      &Statistics::answered_locally,
-                                      &Statistics::forwarded,
-                                      &Statistics::failed,
-                                      &Statistics::dropped_malformed,
-                                      &Statistics::dropped_unknown_source,
-                                      &Statistics::dropped_over_budget,
-                                      &Statistics::mismatched_replies};
-static_assert(sizeof(Statistics) == kCounters.size() * sizeof(std::uint64_t) + sizeof(std::vector<UpstreamStatus>),
+inline constexpr std::array kCounters{&Statistics::queries_udp,         &Statistics::queries_tcp,
+                                      &Statistics::answered_locally,    &Statistics::answered_from_cache,
+                                      &Statistics::forwarded,           &Statistics::failed,
+                                      &Statistics::answered_stale,      &Statistics::cache_evicted,
+                                      &Statistics::dropped_malformed,   &Statistics::dropped_unknown_source,
+                                      &Statistics::dropped_over_budget, &Statistics::mismatched_replies};
+static_assert(sizeof(Statistics) ==
+                  kCounters.size() * sizeof(std::uint64_t) + sizeof(CacheSize) + sizeof(std::vector<UpstreamStatus>),
               "a counter is missing above");
 
 }  // namespace vrouter::dns

@@ -179,9 +179,10 @@ void add_services(Facts& facts, const StatusView& status) {
   }
   const auto& dns = status.dns;
   facts.emplace_back(
-      "dns", Cell{fmt::format("{} queries, {} answered here, {} forwarded, {} failed, {} dropped",
-                              dns.queries_udp + dns.queries_tcp, dns.answered_locally, dns.forwarded, dns.failed,
-                              dns.dropped_malformed + dns.dropped_unknown_source + dns.dropped_over_budget)});
+      "dns",
+      Cell{fmt::format("{} queries, {} answered here, {} from the cache, {} forwarded, {} failed, {} dropped",
+                       dns.queries_udp + dns.queries_tcp, dns.answered_locally, dns.answered_from_cache, dns.forwarded,
+                       dns.failed, dns.dropped_malformed + dns.dropped_unknown_source + dns.dropped_over_budget)});
   std::vector<std::string> upstreams;
   for (const auto& upstream : dns.upstreams) {
     std::string text = fmt::format("{}: {} asked, {} answered, {} timeouts", upstream.server.to_string(),

@@ -111,9 +111,13 @@ type DhcpStatistics (
 # unanswered counts requests left without an answer, since none was free.
 type Range (network: string, range: string, size: int, bound: int, resting: int, unanswered: int)
 
+# answered_stale counts answers past their time, told since no better one came. cache_bytes of cache_limit are taken;
+# cache_evicted counts answers that gave way to others before their time.
 type DnsStatistics (
-  queries_udp: int, queries_tcp: int, answered_locally: int, forwarded: int, failed: int, dropped_malformed: int,
-  dropped_unknown_source: int, dropped_over_budget: int, mismatched_replies: int, upstreams: []Upstream
+  queries_udp: int, queries_tcp: int, answered_locally: int, answered_from_cache: int, answered_stale: int,
+  forwarded: int, failed: int, cache_entries: int, cache_bytes: int, cache_limit: int, cache_evicted: int,
+  dropped_malformed: int, dropped_unknown_source: int, dropped_over_budget: int, mismatched_replies: int,
+  upstreams: []Upstream
 )
 
 # What was put right since the start, after somebody else changed it. rules counts transactions that put tables, chains

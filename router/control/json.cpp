@@ -100,8 +100,14 @@ void each_dns_counter(Statistics& s, Visit visit) {
   visit("queries_udp", s.queries_udp);
   visit("queries_tcp", s.queries_tcp);
   visit("answered_locally", s.answered_locally);
+  visit("answered_from_cache", s.answered_from_cache);
+  visit("answered_stale", s.answered_stale);
   visit("forwarded", s.forwarded);
   visit("failed", s.failed);
+  visit("cache_entries", s.cache.entries);
+  visit("cache_bytes", s.cache.bytes);
+  visit("cache_limit", s.cache.limit);
+  visit("cache_evicted", s.cache_evicted);
   visit("dropped_malformed", s.dropped_malformed);
   visit("dropped_unknown_source", s.dropped_unknown_source);
   visit("dropped_over_budget", s.dropped_over_budget);

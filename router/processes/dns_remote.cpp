@@ -163,6 +163,7 @@ std::expected<void, std::string> RemoteDns::on_message(std::span<const std::uint
   if (!report) return std::unexpected(report.error());
   if (auto right = check(*report); !right) return right;
   for (const auto counter : dns::kCounters) last_reported_.*counter = report->statistics.*counter;
+  last_reported_.cache = report->statistics.cache;
   if (report->version != version_) return {};  // it speaks of servers that were; the next report follows
   living_.clear();
   for (const auto& status : report->statistics.upstreams) living_[status.server] = status;
@@ -172,6 +173,7 @@ std::expected<void, std::string> RemoteDns::on_message(std::span<const std::uint
 dns::Statistics RemoteDns::statistics() const {
   dns::Statistics all;
   for (const auto counter : dns::kCounters) all.*counter = of_the_dead_.*counter + last_reported_.*counter;
+  all.cache = last_reported_.cache;
   auto upstreams = dead_;
   for (const auto& [server, status] : living_) {
     auto& sum = upstreams[server];

@@ -15,7 +15,8 @@ enum class Verb : std::uint8_t { listen = 1, begin, zone, host, unhost, end, for
 
 constexpr std::size_t kUpstreamSize = VerbEncoder::kAddress + 4 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
 static_assert(VerbEncoder::kFixedFields + kMaxReported * kUpstreamSize <= kMaxMessage);
-static_assert(VerbEncoder::kFixedFields >= 1 + 8 + 2 + sizeof(dns::kCounters) / sizeof(dns::kCounters[0]) * 8);
+static_assert(VerbEncoder::kFixedFields >=
+              1 + 8 + 2 + sizeof(dns::CacheSize) + sizeof(dns::kCounters) / sizeof(dns::kCounters[0]) * 8);
 
 struct Encoder : VerbEncoder {
   explicit Encoder(Verb verb, std::size_t variable_bytes = 0)
@@ -179,6 +180,8 @@ std::vector<std::uint8_t> encode(const Report& report) {
   Encoder out{Verb::statistics, told * kUpstreamSize};
   out.u64(report.version);
   for (const auto counter : dns::kCounters) out.u64(report.statistics.*counter);
+  const auto& cache = report.statistics.cache;
+  for (const auto value : {cache.entries, cache.bytes, cache.limit}) out.u64(value);
   out.count(told);
   for (const auto& upstream : std::span{upstreams}.first(told)) {
     out.address(upstream.server);
@@ -203,6 +206,8 @@ std::expected<Report, std::string> decode_report(std::span<const std::uint8_t> b
   Report report;
   report.version = in.u64();
   for (const auto counter : dns::kCounters) report.statistics.*counter = in.u64();
+  auto& cache = report.statistics.cache;
+  for (auto* value : {&cache.entries, &cache.bytes, &cache.limit}) *value = in.u64();
   const auto told = in.count(kMaxReported, kServersWhat);
   for (std::size_t i = 0; i < told && !in.failed(); ++i) {
     dns::UpstreamStatus status;

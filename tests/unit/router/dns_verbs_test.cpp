@@ -46,6 +46,7 @@ Report some_report() {
   Report report{.version = 3, .statistics = {}};
   std::uint64_t value = 1;
   for (const auto counter : dns::kCounters) report.statistics.*counter = value *= 1000;
+  report.statistics.cache = {.entries = 1, .bytes = 2, .limit = 1ULL << 40};
   report.statistics.upstreams = {
       {.server = make_address("9.9.9.9"), .asked = 10, .answered = 7, .timeouts = 2, .refused = 1, .rtt_ms = 12.345},
       {.server = make_address("2620:fe::fe")}};
