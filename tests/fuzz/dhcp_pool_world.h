@@ -313,10 +313,12 @@ class PoolWorld {
     return pool_->range.contains(a) &&
            std::ranges::none_of(pool_->excluded, [&](const auto& range) { return range.contains(a); });
   }
-  // By a RELEASE that is on its way to the disk. What is asked for meanwhile is written after it, or refused with it.
+  // By a RELEASE that is on its way to the disk, or by a shorter lease that ended on its way. What is asked for meanwhile
+  // is written after it, or refused with it.
   [[nodiscard]] bool is_given_back(const address_v4& a) const {
     return std::ranges::any_of(outstanding_, [&](const auto& entry) {
-      return entry.second.lease.address == a && entry.second.lease.state == LeaseState::released;
+      const auto& lease = entry.second.lease;
+      return lease.address == a && (lease.state == LeaseState::released || lease.expires <= now_);
     });
   }
   static bool same_holder(const Lease& a, const Lease& b) { return a.client == b.client && a.ifindex == b.ifindex; }
