@@ -38,6 +38,18 @@ struct Sizes {
     int common = 2000;          // a rate at which their CPU is compared
     bool must_be_there = true;  // perfdhcp and the peers: it is an error if one is missing
   } dhcp{};
+  struct {
+    int names = 200000;  // of the upstream's zone
+    int asked = 10000;   // of them, over and over
+    int guests = 8;      // who ask; vrouter allows one 20,000 a second
+    int rounds = 5;
+    int seconds = 3;            // of a trial
+    int hit_rate = 20000;       // queries a second at which CPU and latency are compared
+    int mixed_rate = 10000;     // nine of ten asked before
+    int miss_rate = 4000;       // never asked before
+    int highest = 60000;        // new names a second: so many are made for the trial of how many can be asked at most
+    bool must_be_there = true;  // dnsperf, nsd and the peers: it is an error if one is missing
+  } dns{};
 };
 
 // So small that it shows only whether the bench runs.
@@ -57,8 +69,18 @@ inline const Sizes kQuick{
     .flows = 500,
     .storms = {10, 60},
     .settled = 100ms,
-    .dhcp = {
-        .clients = 100, .rounds = 1, .seconds = 1, .lowest = 50, .highest = 50, .common = 50, .must_be_there = false}};
+    .dhcp =
+        {.clients = 100, .rounds = 1, .seconds = 1, .lowest = 50, .highest = 50, .common = 50, .must_be_there = false},
+    .dns = {.names = 1000,
+            .asked = 100,
+            .guests = 2,
+            .rounds = 1,
+            .seconds = 1,
+            .hit_rate = 200,
+            .mixed_rate = 200,
+            .miss_rate = 200,
+            .highest = 2000,
+            .must_be_there = false}};
 
 void add_guest(const Sizes& sizes, Report& report);
 void cold_start(const Sizes& sizes, Report& report);
@@ -69,5 +91,6 @@ void policy(const Sizes& sizes, Report& report);
 void policy_throughput(const Sizes& sizes, Report& report);
 void boot_storm(const Sizes& sizes, Report& report);
 void dhcp(const Sizes& sizes, Report& report);
+void dns(const Sizes& sizes, Report& report);
 
 }  // namespace vrouter::bench

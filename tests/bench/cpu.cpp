@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -30,12 +31,32 @@ double ticks_of(pid_t process) {
   return user + system;
 }
 
+// The first field of each thread's schedstat (Documentation/scheduler/sched-stats.rst).
+double nanoseconds_of(pid_t process) {
+  double sum = 0;
+  std::error_code gone;
+  for (const auto& thread : std::filesystem::directory_iterator{"/proc/" + std::to_string(process) + "/task", gone}) {
+    std::ifstream file{thread.path() / "schedstat"};
+    double nanoseconds = 0;
+    if (!(file >> nanoseconds)) throw lab::LabError{"cannot read " + (thread.path() / "schedstat").string()};
+    sum += nanoseconds;
+  }
+  if (gone) throw lab::LabError{"process " + std::to_string(process) + " is gone"};
+  return sum;
+}
+
 }  // namespace
 
 double cpu_seconds(const std::vector<pid_t>& processes) {
   double ticks = 0;
   for (const auto process : processes) ticks += ticks_of(process);
   return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+double exact_cpu_seconds(const std::vector<pid_t>& processes) {
+  double nanoseconds = 0;
+  for (const auto process : processes) nanoseconds += nanoseconds_of(process);
+  return nanoseconds / 1e9;
 }
 
 }  // namespace vrouter::bench

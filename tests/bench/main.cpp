@@ -31,6 +31,7 @@ constexpr std::array kBenches{
     Bench{"policy-throughput", "with that policy, beside the same as linear iptables rules", policy_throughput},
     Bench{"boot-storm", "ten thousand guests that ask for their addresses in the same second, and memory", boot_storm},
     Bench{"dhcp", "leases of a range through a relay, beside Kea and dnsmasq", dhcp},
+    Bench{"dns", "names looked up by guests, beside unbound, dnsmasq and an echo loop", dns},
 };
 
 int usage() {
