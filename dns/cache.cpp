@@ -112,23 +112,34 @@ struct Cache::Owner {
   }
 };
 
-Cache::Cache(std::size_t limit) : secret_{random_key()}, limit_{limit}, buckets_(bucket_count(limit)) {}
+Cache::Cache(std::size_t limit)
+    : secret_{random_key()},
+      limit_{limit},
+      bucket_count_{bucket_count(limit)},
+      buckets_{std::make_unique<Bucket[]>(bucket_count_)} {}
 
 Cache::~Cache() {
   clear();
 }
 
-Cache::Entry* Cache::find_in(std::uint64_t hash, const CacheKey& key) noexcept {
-  for (auto* entry = bucket_of(hash); entry != nullptr; entry = entry->next) {
+Cache::Entry* Cache::find_in(std::uint64_t hash, const CacheKey& key) const noexcept {
+  for (auto* entry = bucket_of(hash).load(std::memory_order_relaxed); entry != nullptr; entry = entry->next) {
     if (entry->hash == hash && std::ranges::equal(entry->key(), key.bytes())) return entry;
   }
   return nullptr;
 }
 
-Cache::Found Cache::find(const CacheKey& key, BootTime now, std::span<std::uint8_t> room) {
-  const auto id = hash(key);
-  const std::scoped_lock held{lock_of(id)};
-  auto* entry = find_in(id, key);
+void Cache::call_for_entry(std::uint64_t hash) const noexcept {
+  constexpr std::size_t kLine = 64, kMost = 4;
+  // Only its address is used: the entry may be gone.
+  const auto* at = static_cast<const char*>(static_cast<const void*>(bucket_of(hash).load(std::memory_order_relaxed)));
+  if (at == nullptr) return;
+  for (std::size_t line = 0; line < kMost; ++line) __builtin_prefetch(at + line * kLine);
+}
+
+Cache::Found Cache::find(const CacheKey& key, std::uint64_t hash, BootTime now, std::span<std::uint8_t> room) {
+  const std::scoped_lock held{lock_of(hash)};
+  auto* entry = find_in(hash, key);
   if (entry == nullptr || entry->expires + kMaxStale <= now) return {};
   const bool fresh = entry->expires > now;
   const auto message = entry->message();
@@ -159,9 +170,9 @@ void Cache::put(const CacheKey& key, std::span<const std::uint8_t> message, cons
   charge(*place, static_cast<std::ptrdiff_t>(entry->cost()));
   ++entries_;
   const std::scoped_lock held{lock_of(id)};
-  auto*& bucket = bucket_of(id);
-  entry->next = bucket;
-  bucket = entry;
+  auto& bucket = bucket_of(id);
+  entry->next = bucket.load(std::memory_order_relaxed);
+  bucket.store(entry, std::memory_order_relaxed);
 }
 
 void Cache::charge(Owner& owner, std::ptrdiff_t bytes) {
@@ -191,9 +202,14 @@ void Cache::make_room(std::size_t bytes) {
 void Cache::remove(Entry* entry) {
   {
     const std::scoped_lock held{lock_of(entry->hash)};
-    auto** link = &bucket_of(entry->hash);
-    while (*link != entry) link = &(*link)->next;
-    *link = entry->next;
+    auto& bucket = bucket_of(entry->hash);
+    auto* before = bucket.load(std::memory_order_relaxed);
+    if (before == entry) {
+      bucket.store(entry->next, std::memory_order_relaxed);
+    } else {
+      while (before->next != entry) before = before->next;
+      before->next = entry->next;
+    }
   }
   auto& owner = *entry->owner;
   owner.unlink(entry);
@@ -207,8 +223,8 @@ void Cache::remove(Entry* entry) {
 
 std::size_t Cache::erase(std::span<const std::uint8_t> lower_name) {
   std::vector<Entry*> doomed;
-  for (auto* entry : buckets_) {
-    for (; entry != nullptr; entry = entry->next) {
+  for (std::size_t i = 0; i < bucket_count_; ++i) {
+    for (auto* entry = buckets_[i].load(std::memory_order_relaxed); entry != nullptr; entry = entry->next) {
       if (std::ranges::equal(entry->key().first(entry->key_size - CacheKey::kTail), lower_name))
         doomed.push_back(entry);
     }
@@ -224,12 +240,8 @@ std::size_t Cache::clear() {
 }
 
 void Cache::set_limit(std::size_t bytes) {
-  if (bytes == limit_) return;
-  clear();
   limit_ = bytes;
-  for (auto& stripe : stripes_) stripe.mutex.lock();
-  buckets_ = std::vector<Entry*>(bucket_count(bytes));
-  for (auto& stripe : stripes_) stripe.mutex.unlock();
+  make_room(0);
 }
 
 CacheStatistics Cache::statistics() const noexcept {

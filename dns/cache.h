@@ -71,7 +71,14 @@ class Cache {
   };
   // Writes the answer to `room`, its TTLs what is left of them (stale: kStaleTtl). too_long: there is a fresh one that
   // the room doesn't hold.
-  [[nodiscard]] Found find(const CacheKey& key, BootTime now, std::span<std::uint8_t> room);
+  [[nodiscard]] Found find(const CacheKey& key, BootTime now, std::span<std::uint8_t> room) {
+    return find(key, hash(key), now, room);
+  }
+  [[nodiscard]] Found find(const CacheKey& key, std::uint64_t hash, BootTime now, std::span<std::uint8_t> room);
+  // Memory is slow: who has many questions calls for all their buckets, then for all their entries, and then finds.
+  [[nodiscard]] std::uint64_t hash(const CacheKey& key) const noexcept { return siphash<1, 3>(secret_, key.bytes()); }
+  void call_for_bucket(std::uint64_t hash) const noexcept { __builtin_prefetch(&bucket_of(hash)); }
+  void call_for_entry(std::uint64_t hash) const noexcept;
 
   // --- the writing thread ---
   // `owner` is charged: an interface's index. What can't be kept (lifetime 0, too long) only takes the old one's place.
@@ -80,20 +87,21 @@ class Cache {
   // How many went.
   std::size_t erase(std::span<const std::uint8_t> lower_name);  // all types of the name
   std::size_t clear();
+  // Its table stays as large as the first limit made it.
   void set_limit(std::size_t bytes);
   [[nodiscard]] CacheStatistics statistics() const noexcept;
 
  private:
   struct Entry;
   struct Owner;
+  using Bucket = std::atomic<Entry*>;  // the first of its chain; changed under its stripe's lock
   static constexpr std::size_t kStripes = 64;
 
-  [[nodiscard]] std::uint64_t hash(const CacheKey& key) const noexcept { return siphash<1, 3>(secret_, key.bytes()); }
   // A bucket's number ends as its stripe's does: it may be taken under the lock alone.
   [[nodiscard]] std::mutex& lock_of(std::uint64_t hash) noexcept { return stripes_[hash % kStripes].mutex; }
-  [[nodiscard]] Entry*& bucket_of(std::uint64_t hash) noexcept { return buckets_[hash & (buckets_.size() - 1)]; }
-  [[nodiscard]] Entry* find_in(std::uint64_t hash, const CacheKey& key) noexcept;
-  [[nodiscard]] std::size_t table_bytes() const noexcept { return buckets_.size() * sizeof(Entry*); }
+  [[nodiscard]] Bucket& bucket_of(std::uint64_t hash) const noexcept { return buckets_[hash & (bucket_count_ - 1)]; }
+  [[nodiscard]] Entry* find_in(std::uint64_t hash, const CacheKey& key) const noexcept;
+  [[nodiscard]] std::size_t table_bytes() const noexcept { return bucket_count_ * sizeof(Bucket); }
   void remove(Entry* entry);
   void make_room(std::size_t bytes);
   void charge(Owner& owner, std::ptrdiff_t bytes);
@@ -103,7 +111,8 @@ class Cache {
   };
   SipKey secret_;
   std::size_t limit_;
-  std::vector<Entry*> buckets_;
+  std::size_t bucket_count_;
+  std::unique_ptr<Bucket[]> buckets_;
   std::array<Stripe, kStripes> stripes_;
   // The writer's own.
   std::unordered_map<unsigned, std::unique_ptr<Owner>> owners_;

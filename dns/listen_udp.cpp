@@ -61,6 +61,10 @@ struct UdpBatch {
     std::array<std::uint8_t, kQuerySize> query;
     std::array<std::uint8_t, kMaxUdpReply> reply;
     Peer peer;
+    Client client;
+    std::size_t size = 0;
+    bool admitted = false;
+    std::optional<QuickAnswers::Prepared> prepared;
     iovec in{}, out{};
   };
   std::array<Slot, kBatch> slots{};
@@ -100,7 +104,13 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
   bool serve() {
     const auto count = receive();
     const auto now = BootClock::now();
-    for (unsigned i = 0; i < count; ++i) answer(i, now);
+    for (unsigned i = 0; i < count; ++i) prepare(i, now);
+    for (const auto& slot : std::span{batch_->slots}.first(count)) {
+      if (slot.prepared) quick_->find_soon(*slot.prepared);
+    }
+    for (unsigned i = 0; i < count; ++i) {
+      if (batch_->slots[i].admitted) answer(i, now);
+    }
     flush();
     return count == kBatch;
   }
@@ -122,15 +132,25 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
     return count < 0 ? 0 : static_cast<unsigned>(count);
   }
 
-  void answer(unsigned index, BootTime now) {
+  void prepare(unsigned index, BootTime now) {
     auto& slot = batch_->slots[index];
     auto& header = batch_->incoming[index].msg_hdr;
     slot.peer.endpoint.resize(header.msg_namelen);
     slot.peer.control_size = header.msg_controllen;
-    const Client client{ingress(header), slot.peer.endpoint.address()};
-    if (!handler_->admit(client, Transport::udp, now)) return;
-    const auto query = std::span{slot.query}.first(batch_->incoming[index].msg_len);
-    if (const auto size = quick_->answer(query, now, slot.reply)) return add(index, client.ifindex, size);
+    slot.client = {ingress(header), slot.peer.endpoint.address()};
+    slot.prepared.reset();
+    slot.admitted = handler_->admit(slot.client, Transport::udp, now);
+    slot.size = batch_->incoming[index].msg_len;
+    if (slot.admitted) slot.prepared = quick_->prepare(std::span{slot.query}.first(slot.size));
+  }
+
+  void answer(unsigned index, BootTime now) {
+    auto& slot = batch_->slots[index];
+    const auto& client = slot.client;
+    if (slot.prepared) {
+      if (const auto size = quick_->answer(*slot.prepared, now, slot.reply)) return add(index, client.ifindex, size);
+    }
+    const auto query = std::span{slot.query}.first(slot.size);
     turn_ = ++turns_;
     handler_->answer(query, client, Transport::udp, now,
                      [self = shared_from_this(), peer = slot.peer, ifindex = client.ifindex, index,

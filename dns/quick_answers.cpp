@@ -3,16 +3,23 @@
 
 namespace vrouter::dns {
 
-std::size_t QuickAnswers::answer(std::span<const std::uint8_t> message, BootTime now, std::span<std::uint8_t> room) {
+std::optional<QuickAnswers::Prepared> QuickAnswers::prepare(std::span<const std::uint8_t> message) const noexcept {
   const auto query = read_plain_query(message);
   // A bare name may be a guest's of the asker's own network.
-  if (!query || query->name.size() <= query->name[0] + std::size_t{2}) return 0;
+  if (!query || query->name.size() <= query->name[0] + std::size_t{2}) return std::nullopt;
   const CacheKey key{query->name, query->type, kClassIn, query->dnssec_ok, query->checking_disabled};
-  const auto limit = udp_limit(*query) - (query->edns ? kOptSize : 0);
-  const auto found = cache_.find(key, now, room.first(limit));
+  const auto hash = cache_.hash(key);
+  cache_.call_for_bucket(hash);
+  return Prepared{*query, key, hash};
+}
+
+std::size_t QuickAnswers::answer(const Prepared& prepared, BootTime now, std::span<std::uint8_t> room) {
+  const auto& query = prepared.query;
+  const auto limit = udp_limit(query) - (query.edns ? kOptSize : 0);
+  const auto found = cache_.find(prepared.key, prepared.hash, now, room.first(limit));
   if (found.state != Cache::State::fresh) return 0;
   ++answered_;
-  return finish_forwarded(*query, room, found.size);
+  return finish_forwarded(query, room, found.size);
 }
 
 }  // namespace vrouter::dns

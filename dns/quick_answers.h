@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "dns/cache.h"
@@ -14,10 +15,19 @@ class QuickAnswers {
  public:
   explicit QuickAnswers(Cache& cache) : cache_{cache} {}
 
-  // The reply to a datagram of a client that was admitted, written to `room` (kMaxUdpReply bytes); its size. 0: the
-  // QueryHandler has to look at it. Whether a name is ours to say depends on its being a single label, and else on the
-  // zones alone: the cache is to be cleared when those or the servers' zones change.
-  [[nodiscard]] std::size_t answer(std::span<const std::uint8_t> message, BootTime now, std::span<std::uint8_t> room);
+  // A question on its way through prepare(), and find_soon() and answer(), each for all that came together.
+  struct Prepared {
+    PlainQuery query;
+    CacheKey key;
+    std::uint64_t hash = 0;
+  };
+  // Of a client that was admitted. Nothing: the QueryHandler has to look at it. Whether a name is ours to say depends
+  // on its being a single label, and else on the zones alone: the cache is to be cleared when those or the servers'
+  // zones change. The message must stay until it is answered.
+  [[nodiscard]] std::optional<Prepared> prepare(std::span<const std::uint8_t> message) const noexcept;
+  void find_soon(const Prepared& prepared) const noexcept { cache_.call_for_entry(prepared.hash); }
+  // The reply written to `room` (kMaxUdpReply bytes); its size. 0: the QueryHandler has to look.
+  [[nodiscard]] std::size_t answer(const Prepared& prepared, BootTime now, std::span<std::uint8_t> room);
 
   [[nodiscard]] std::uint64_t answered() const noexcept { return answered_.value(); }
 

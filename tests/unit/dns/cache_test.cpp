@@ -133,12 +133,13 @@ TEST_F(DnsCache, ANameIsForgottenWithAllItsTypes) {
   EXPECT_EQ(cache.statistics().entries, 0U);
 }
 
-TEST_F(DnsCache, AnotherLimitStartsOver) {
-  put(cache, "www.example");
-  cache.set_limit(2 * kMinCacheSize);
-  EXPECT_EQ(state(cache, "www.example"), Cache::State::none);
-  put(cache, "www.example");
-  EXPECT_EQ(state(cache, "www.example"), Cache::State::fresh);
+TEST_F(DnsCache, ALowerLimitHoldsAtOnce) {
+  cache.set_limit(4 * kMinCacheSize);
+  for (int i = 0; i < 10'000; ++i) put(cache, std::to_string(i) + ".example");
+  EXPECT_GT(cache.statistics().bytes, kMinCacheSize);
+  cache.set_limit(kMinCacheSize);
+  EXPECT_LE(cache.statistics().bytes, kMinCacheSize);
+  EXPECT_EQ(state(cache, "9999.example"), Cache::State::fresh);
 }
 
 // Under TSan this says more.

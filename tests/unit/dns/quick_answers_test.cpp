@@ -29,7 +29,10 @@ class DnsQuickAnswers : public ::testing::Test {
   // Empty: it is the QueryHandler's to answer.
   Bytes answer(const Bytes& query) {
     std::array<std::uint8_t, kMaxUdpReply> room{};
-    const auto size = quick_.answer(query, kNow, room);
+    const auto prepared = quick_.prepare(query);
+    if (!prepared) return {};
+    quick_.find_soon(*prepared);
+    const auto size = quick_.answer(*prepared, kNow, room);
     return {room.begin(), room.begin() + static_cast<std::ptrdiff_t>(size)};
   }
   // What the QueryHandler would send.
