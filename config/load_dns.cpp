@@ -15,6 +15,7 @@ using Type = Node::Type;
 constexpr std::array kDnsKeys{
     KeySpec{"upstreams", Type::array, "[\"192.0.2.53\"]"},
     KeySpec{"forward", Type::array, "[{ domain = \"corp.example\", servers = [\"192.0.2.54\"] }]"},
+    KeySpec{"cache_size", Type::string, "\"32MiB\""},
 };
 
 constexpr std::array kForwardKeys{
@@ -75,10 +76,17 @@ void load_forward_zone(Diagnosis& diagnosis, const Node& table, Config& config) 
   config.dns.forward.push_back(std::move(zone));
 }
 
+Parsed<std::uint64_t> parse_cache_size(std::string_view text) {
+  const auto size = parse_bytes(text);
+  if (!size || (*size >= kMinDnsCache && *size <= kMaxDnsCache)) return size;
+  return std::unexpected(quoted(text) + " is no size for a cache; write 1MiB to 512MiB");
+}
+
 }  // namespace
 
 void load_dns(Diagnosis& diagnosis, const Node& table, Config& config) {
   const TableReader reader{diagnosis, table, "[dns]", kDnsKeys};
+  reader.read("cache_size", parse_cache_size, config.dns.cache_size);
   config.dns.upstreams = read_servers(reader, "upstreams", config);
   const auto* forward = reader.find("forward");
   if (forward == nullptr) return;

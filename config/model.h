@@ -120,9 +120,13 @@ struct ForwardZone {
   bool operator==(const ForwardZone&) const = default;
 };
 
+inline constexpr std::uint64_t kDefaultDnsCache = std::uint64_t{32} << 20, kMinDnsCache = std::uint64_t{1} << 20,
+                               kMaxDnsCache = std::uint64_t{512} << 20;
+
 struct Dns {
   std::vector<address> upstreams;  // empty: the host's own, resolv.conf followed as it changes
   std::vector<ForwardZone> forward;
+  std::uint64_t cache_size = kDefaultDnsCache;  // bytes
   bool operator==(const Dns&) const = default;
 };
 

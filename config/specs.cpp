@@ -173,6 +173,16 @@ Parsed<AddressRange> parse_range(std::string_view text) {
   return AddressRange{.first = *first, .last = *last};
 }
 
+Parsed<std::uint64_t> parse_bytes(std::string_view text) {
+  constexpr std::string_view kRemedy = "is no size; write a whole number and KiB, MiB or GiB, such as 32MiB";
+  constexpr std::array<std::pair<std::string_view, unsigned>, 3> kUnits{{{"KiB", 10}, {"MiB", 20}, {"GiB", 30}}};
+  const auto unit = std::ranges::find_if(kUnits, [&](const auto& u) { return text.ends_with(u.first); });
+  if (unit == kUnits.end()) return wrong(text, kRemedy);
+  const auto number = parse_decimal(text.substr(0, text.size() - unit->first.size()));
+  if (!number) return wrong(text, kRemedy);
+  return std::uint64_t{*number} << unit->second;
+}
+
 Parsed<std::chrono::seconds> parse_duration(std::string_view text) {
   constexpr std::string_view kRemedy = "is no duration; write a whole number and s, m, h or d, such as 90s or 1h";
   if (text.empty()) return wrong(text, kRemedy);

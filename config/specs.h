@@ -37,8 +37,9 @@ void add_prefix(Guest& guest, const AnyPrefix& prefix);
 // Loopback, link-local, multicast and the like: neither in the world nor behind a guest.
 [[nodiscard]] bool no_address_of_a_host(const address& a);
 [[nodiscard]] Parsed<GuestAddresses> parse_guest_addresses(std::string_view text);
-[[nodiscard]] Parsed<AddressRange> parse_range(std::string_view text);  // "10.0.5.100-10.0.5.199"
-[[nodiscard]] Parsed<Publish> parse_publish(std::string_view text);     // "[HOSTADDR:]PORT[-PORT][:GUESTPORT][/PROTO]"
+[[nodiscard]] Parsed<AddressRange> parse_range(std::string_view text);   // "10.0.5.100-10.0.5.199"
+[[nodiscard]] Parsed<Publish> parse_publish(std::string_view text);      // "[HOSTADDR:]PORT[-PORT][:GUESTPORT][/PROTO]"
+[[nodiscard]] Parsed<std::uint64_t> parse_bytes(std::string_view text);  // "64KiB", "32MiB", "1GiB"
 [[nodiscard]] Parsed<std::chrono::seconds> parse_duration(std::string_view text);  // "90s", "15m", "1h", "2d"
 [[nodiscard]] Parsed<std::string> parse_guest_name(
     std::string_view text);  // one DNS label (RFC 1123 2.1), made lower case

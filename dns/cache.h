@@ -21,13 +21,13 @@
 
 #include "base/clock.h"
 #include "base/siphash.h"
+#include "config/model.h"
 #include "dns/codec.h"
 #include "dns/freshness.h"
 
 namespace vrouter::dns {
 
-inline constexpr std::size_t kDefaultCacheSize = std::size_t{32} << 20;
-inline constexpr std::size_t kMinCacheSize = std::size_t{1} << 20;
+inline constexpr std::size_t kMinCacheSize = config::kMinDnsCache;
 inline constexpr std::chrono::hours kMaxStale{24};  // RFC 8767 section 5: one to three days
 inline constexpr std::uint32_t kStaleTtl = 30;      // the same
 // Beyond this an answer is passed on and not kept: one of 64 KiB would push out hundreds of others.
@@ -58,7 +58,7 @@ struct CacheStatistics {
 
 class Cache {
  public:
-  explicit Cache(std::size_t limit = kDefaultCacheSize);
+  explicit Cache(std::size_t limit = config::kDefaultDnsCache);
   ~Cache();
   Cache(const Cache&) = delete;
   Cache& operator=(const Cache&) = delete;

@@ -27,6 +27,17 @@ class DnsServer final : public Server {
   explicit DnsServer(boost::asio::io_context& io)
       : io_{io}, forwarder_{io, table_}, source_{io, forwarder_, cache_}, handler_{names_, table_, source_, counts_} {}
 
+  void configure(const Settings& settings) override { cache_.set_limit(settings.cache_size); }
+
+  void forget(const std::string& name) override {
+    source_.forget_failures();
+    if (name.empty()) {
+      cache_.clear();
+    } else if (const auto parsed = Name::from_text(name)) {
+      cache_.erase(parsed->lower().wire());
+    }
+  }
+
   void apply(const Update& update) override {
     names_.apply(update);
     if (!update.snapshot) return;

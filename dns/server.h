@@ -3,6 +3,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <memory>
+#include <string>
 
 #include "base/unique_fd.h"
 #include "dns/tables.h"
@@ -16,8 +17,11 @@ class Server {
   [[nodiscard]] static std::unique_ptr<Server> create(boost::asio::io_context& io);
   virtual ~Server() = default;
 
+  virtual void configure(const Settings& settings) = 0;
   virtual void apply(const Update& update) = 0;
   virtual void set_upstreams(Upstreams upstreams) = 0;
+  // Forgets the answers about the name, of whatever type; about all names where it is empty.
+  virtual void forget(const std::string& name) = 0;
   // Serves on a socket made so by bind_socket(), until a snapshot comes whose zones don't hold the address. Given again
   // as a duplicate, it is served on as before; another socket takes the place of the first.
   virtual void listen(const address& local, Transport transport, UniqueFd bound) = 0;

@@ -35,6 +35,11 @@ struct Host {
   bool operator==(const Host&) const = default;
 };
 
+struct Settings {
+  std::uint64_t cache_size = config::kDefaultDnsCache;  // bytes
+  bool operator==(const Settings&) const = default;
+};
+
 struct Upstreams {
   std::vector<address> servers;              // port 53 each, tried in this order
   std::vector<config::ForwardZone> forward;  // longest suffix wins; fails closed

@@ -22,7 +22,7 @@ _vrouter_leased() {
 
 _vrouter() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word command=
-  local commands="add-guest remove-guest guests show status leases publish unpublish change-guest ruleset explain rules monitor reload confirm check teardown"
+  local commands="add-guest remove-guest guests show status leases dns publish unpublish change-guest ruleset explain rules monitor reload confirm check teardown"
   local i
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=${COMP_WORDS[i]}
@@ -67,6 +67,7 @@ _vrouter() {
     leases)
       [[ $prev == leases ]] && mapfile -t COMPREPLY < <(compgen -W "release" -- "$cur")
       [[ $prev == release ]] && mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_leased)" -- "$cur") ;;
+    dns) [[ $prev == dns ]] && mapfile -t COMPREPLY < <(compgen -W "flush" -- "$cur") ;;
     check) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

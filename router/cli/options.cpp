@@ -87,6 +87,12 @@ void add_leases(CLI::App& app, Words& words) {
   release->excludes(network)->excludes(watch);
 }
 
+void add_dns(CLI::App& app, Words& words) {
+  auto* command = app.add_subcommand("dns", "Show how DNS does: queries, cache, servers; or empty its cache");
+  auto* flush = command->add_subcommand("flush", "Forget what the cache knows");
+  flush->add_option("NAME", words.name, "Only of this name, whatever the type");
+}
+
 void add_commands(CLI::App& app, Words& words) {
   add_add_guest(app, words);
   const auto with_guest = [&app, &words](const char* name, const char* help) {
@@ -99,6 +105,7 @@ void add_commands(CLI::App& app, Words& words) {
   with_guest("show", "Show all that is known of one guest");
   app.add_subcommand("status", "Show how vrouterd is, and what is wrong");
   add_leases(app, words);
+  add_dns(app, words);
   with_guest("publish", "Make a port of the guest reachable at the host's addresses")
       ->add_option("SPEC", words.port, kPortHelp)
       ->required();
@@ -140,6 +147,7 @@ constexpr Named kCommands[] = {{"add-guest", Command::add_guest},
                                {"show", Command::show},
                                {"status", Command::status},
                                {"leases", Command::leases},
+                               {"dns", Command::dns},
                                {"publish", Command::publish},
                                {"unpublish", Command::unpublish},
                                {"change-guest", Command::change_guest},
@@ -275,6 +283,10 @@ std::expected<Request, Leave> read_words(const CLI::App& app, const Words& words
   if (said->get_name() == "leases" && !said->get_subcommands().empty()) {
     request.command = Command::release_lease;
     take(config::parse_address4(words.address), request.address, "ADDRESS", wrong);
+  }
+  if (said->get_name() == "dns" && !said->get_subcommands().empty()) {
+    request.command = Command::flush_dns;
+    request.name = words.name;
   }
   if (request.command == Command::check) request.policy_dir_named = said->count("--policy-dir") > 0;
   if (request.command == Command::explain) take(config::parse_packet(words.packet), request.packet, "PACKET", wrong);

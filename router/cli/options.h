@@ -21,6 +21,8 @@ enum class Command {
   status,
   leases,
   release_lease,
+  dns,
+  flush_dns,
   publish,
   unpublish,
   change_guest,
@@ -51,6 +53,7 @@ struct Request {
   std::string network;     // leases; empty: all
   bool watch = false;      // leases
   address_v4 address;      // release_lease
+  std::string name;        // flush_dns; empty: all
   std::string from, to;    // explain
   config::Service packet;  // explain
   std::vector<std::filesystem::path> files;  // check; empty: the installed ones

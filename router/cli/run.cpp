@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "router/cli/check.h"
+#include "router/cli/dns.h"
 #include "router/cli/leases.h"
 #include "router/cli/monitor.h"
 #include "router/cli/print.h"
@@ -88,6 +89,8 @@ int show_lists(const Request& request, Client& client) {
       return show(request, client.show_guest(request.guest), [=](const auto& g) { return guest_facts(g, colour); });
     case Command::status:
       return show(request, client.status(), [=](const auto& status) { return status_facts(status, colour); });
+    case Command::dns:
+      return show(request, client.status(), [=](const auto& status) { return dns_text(status.dns, colour); });
     case Command::rules:
       return show(request, client.rules(), [=](const auto& rules) { return rules_table(rules, colour); });
     default:
@@ -170,6 +173,9 @@ int ask(const Request& request, Client& client) {
       return leases(request, client);
     case Command::release_lease:
       return show(request, client.release_lease(request.address), release_sentence);
+    case Command::flush_dns:
+      return show(request, client.flush_dns(request.name), flushed_sentence);
+    case Command::dns:
     case Command::guests:
     case Command::show:
     case Command::status:

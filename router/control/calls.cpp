@@ -76,6 +76,11 @@ object body(const ExplainView& view) {
 object body(std::chrono::seconds left) {
   return {{"left", left.count()}};
 }
+object body(const FlushedNames& flushed) {
+  object json;
+  if (!flushed.name.empty()) json["name"] = flushed.name;
+  return json;
+}
 object body(const std::string& ruleset) {
   return {{"ruleset", ruleset}};
 }
@@ -152,6 +157,12 @@ awaitable<Outcome> release_lease(Service& service, object parameters, Peer peer)
   co_return outcome(co_await service.release_lease(*which, peer));
 }
 
+awaitable<Outcome> flush_dns(Service& service, object parameters, Peer peer) {
+  auto name = read_flush_dns(parameters);
+  if (!name) co_return wire_error(name.error());
+  co_return outcome(co_await service.flush_dns(std::move(*name), peer));
+}
+
 awaitable<Outcome> reload(Service& service, object parameters, Peer peer) {
   const auto within = read_reload(parameters);
   if (!within) co_return wire_error(within.error());
@@ -188,6 +199,7 @@ constexpr std::array kMethods{Method{"AddGuest", true, add_guest},
                               Method{"GetStatus", false, without_parameters<&Service::status>},
                               Method{"ListLeases", false, without_parameters<&Service::list_leases>},
                               Method{"ReleaseLease", true, release_lease},
+                              Method{"FlushDns", true, flush_dns},
                               Method{"Publish", true, publish},
                               Method{"Unpublish", true, unpublish},
                               Method{"GetRuleset", false, without_parameters<&Service::ruleset>},

@@ -262,6 +262,14 @@ Asked<std::vector<LeaseView>> Client::list_leases() {
   return ask_many(*this, "io.vrouter.ListLeases", "leases", lease_from_json);
 }
 
+Asked<FlushedNames> Client::flush_dns(const std::string& name) {
+  object said;
+  if (!name.empty()) said["name"] = name;
+  const auto json = call_object(*this, "io.vrouter.FlushDns", std::move(said));
+  if (!json) return std::unexpected(json.error());
+  return read_reply(*json, flushed_from_json(*json));
+}
+
 Asked<LeaseView> Client::release_lease(address_v4 which) {
   return ask_one(*this, "io.vrouter.ReleaseLease", {{"address", which.to_string()}}, "lease", lease_from_json);
 }

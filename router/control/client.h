@@ -48,7 +48,8 @@ class Client {
   [[nodiscard]] Asked<GuestView> show_guest(const std::string& which);
   [[nodiscard]] Asked<StatusView> status();
   [[nodiscard]] Asked<std::vector<LeaseView>> list_leases();
-  [[nodiscard]] Asked<LeaseView> release_lease(address_v4 which);  // as it was
+  [[nodiscard]] Asked<FlushedNames> flush_dns(const std::string& name);  // empty: all
+  [[nodiscard]] Asked<LeaseView> release_lease(address_v4 which);        // as it was
   [[nodiscard]] Asked<GuestView> publish(const std::string& which, const config::Publish& port);
   [[nodiscard]] Asked<GuestView> unpublish(const std::string& which, const config::Publish& port);
   [[nodiscard]] Asked<std::string> ruleset();

@@ -234,6 +234,9 @@ method ListLeases() -> (leases: []Lease)
 # lease as it was. A guest's own address is refused: it has it by its TAP.
 method ReleaseLease(address: string) -> (lease: Lease)
 
+# Forgets what the DNS cache holds about a name, whatever the type; without a name, all.
+method FlushDns(name: ?string) -> (name: ?string)
+
 method Publish(guest: string, port: string) -> (guest: Guest)
 method Unpublish(guest: string, port: string) -> (guest: Guest)
 

@@ -61,6 +61,8 @@ struct AskedToExplain {
   config::Service packet;
 };
 [[nodiscard]] Read<AskedToExplain> read_explain(const boost::json::object& parameters);
+[[nodiscard]] Read<FlushedNames> flushed_from_json(const boost::json::object& json);
+[[nodiscard]] Read<std::string> read_flush_dns(const boost::json::object& parameters);  // empty: all
 [[nodiscard]] Read<address_v4> read_release_lease(const boost::json::object& parameters);
 [[nodiscard]] Read<std::string> read_monitor(const boost::json::object& parameters);  // the guest; empty: all
 [[nodiscard]] Read<void> refuse_all(const boost::json::object& parameters);           // for calls without parameters

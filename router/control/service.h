@@ -67,6 +67,9 @@ class Service {
   virtual Answer<std::vector<LeaseView>> list_leases() = 0;
   // Ends the lease that somebody of a range has, as if its client had; the view is of the lease as it was.
   virtual Answer<LeaseView> release_lease(address_v4 which, Peer peer) = 0;
+  // What the DNS cache knows of the name is forgotten; all that it knows where the name is empty. Answers what was
+  // said.
+  virtual Answer<FlushedNames> flush_dns(std::string name, Peer peer) = 0;
   virtual Answer<GuestView> publish(std::string which, config::Publish port, Peer peer) = 0;
   virtual Answer<GuestView> unpublish(std::string which, config::Publish port, Peer peer) = 0;
   virtual Answer<std::string> ruleset() = 0;  // nft syntax

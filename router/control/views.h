@@ -184,6 +184,11 @@ struct MonitorView {
   bool operator==(const MonitorView&) const = default;
 };
 
+struct FlushedNames {
+  std::string name;  // as it was said; empty: all
+  bool operator==(const FlushedNames&) const = default;
+};
+
 struct ReloadView {
   std::vector<std::string> changes;  // a sentence each; empty: nothing to do
   std::vector<std::string> warnings;

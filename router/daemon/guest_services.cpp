@@ -111,6 +111,7 @@ void GuestServices::configure(const config::Config& config, const std::set<std::
   silent_ = false;
   if (!dns_) open_dns();
   dns_config_ = config.dns;
+  dns_->configure({.cache_size = config.dns.cache_size});
   std::vector<dns::Zone> zones;
   for (const auto& [name, network] : config.networks) zones.push_back(zone_for(network, ipv6.contains(name)));
   tables_.begin(std::move(zones));

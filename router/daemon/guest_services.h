@@ -64,6 +64,10 @@ class GuestServices {
   [[nodiscard]] dhcp::Statistics dhcp_statistics() const;
   [[nodiscard]] dns::Statistics dns_statistics() const;
   [[nodiscard]] std::string upstreams_from() const;
+  // What DNS knows of the name; of all where it is empty.
+  void forget_names(const std::string& name) {
+    if (dns_) dns_->forget(name);
+  }
   // Whom DNS asks under this configuration, forward zones' servers too.
   [[nodiscard]] std::vector<address> upstream_servers(const config::Dns& dns) const;
 

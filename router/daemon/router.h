@@ -91,6 +91,7 @@ class Router final : public control::Service {
   control::Answer<control::StatusView> status() override;
   control::Answer<std::vector<control::LeaseView>> list_leases() override;
   control::Answer<control::LeaseView> release_lease(address_v4 which, control::Peer peer) override;
+  control::Answer<control::FlushedNames> flush_dns(std::string name, control::Peer peer) override;
   control::Answer<control::GuestView> publish(std::string which, config::Publish port, control::Peer peer) override;
   control::Answer<control::GuestView> unpublish(std::string which, config::Publish port, control::Peer peer) override;
   control::Answer<std::string> ruleset() override;

@@ -80,6 +80,9 @@ class DnsJob {
     server_->set_upstreams({.servers = std::move(upstreams.servers), .forward = std::exchange(forward_, {})});
   }
 
+  void carry_out(const verbs::Settings& settings, const UniqueFd&) { server_->configure(settings.settings); }
+  void carry_out(const verbs::Forget& forget, const UniqueFd&) { server_->forget(forget.name); }
+
   // --- what the daemon is told ---
 
   bool report_statistics() {

@@ -69,6 +69,7 @@ std::vector<verbs::Order> RemoteDns::everything() {
   std::vector<verbs::Order> orders;
   // An address may have come back before the child heard that it went: without zones it closes all that it has.
   if (std::exchange(stale_sockets_, false)) orders = {verbs::Begin{}, verbs::End{}};
+  orders.emplace_back(verbs::Settings{settings_});
   orders.emplace_back(verbs::Begin{});
   for (auto& zone : table.zones) orders.emplace_back(verbs::Zone{std::move(zone)});
   for (auto& host : table.upserts) orders.emplace_back(verbs::Host{std::move(host)});
@@ -130,6 +131,14 @@ void RemoteDns::set_upstreams(dns::Upstreams upstreams) {
   std::vector<verbs::Order> orders;
   append_upstreams(orders);
   tell(orders);
+}
+
+void RemoteDns::configure(const dns::Settings& settings) {
+  if (std::exchange(settings_, settings) != settings) tell({verbs::Settings{settings}});
+}
+
+void RemoteDns::forget(const std::string& name) {
+  tell({verbs::Forget{name}});
 }
 
 void RemoteDns::listen(const address& local, dns::Transport transport, UniqueFd bound) {

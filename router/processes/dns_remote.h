@@ -44,9 +44,11 @@ class RemoteDns final : public dns::Server {
                                                        const NameTable& table);
   RemoteDns(const NameTable& table, const OpenSupervisor& open_supervisor);
 
+  void configure(const dns::Settings& settings) override;
   void apply(const dns::Update& update) override;
   // Admit new servers to the firewall before this, and take old ones out of it after.
   void set_upstreams(dns::Upstreams upstreams) override;
+  void forget(const std::string& name) override;
   void listen(const address& local, dns::Transport transport, UniqueFd bound) override;
   // Of all children since the start, the present one's as it last told them, at most 100 ms ago.
   [[nodiscard]] dns::Statistics statistics() const override;
@@ -75,6 +77,7 @@ class RemoteDns final : public dns::Server {
 
   const NameTable& table_;
   std::map<Place, UniqueFd> sockets_;
+  dns::Settings settings_;
   dns::Upstreams upstreams_;
   std::set<address> servers_;  // all of them
   std::uint64_t version_ = 0;  // of the upstreams

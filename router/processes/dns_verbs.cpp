@@ -11,7 +11,19 @@
 namespace vrouter::router::dns_verbs {
 namespace {
 
-enum class Verb : std::uint8_t { listen = 1, begin, zone, host, unhost, end, forward, upstreams, statistics };
+enum class Verb : std::uint8_t {
+  listen = 1,
+  begin,
+  zone,
+  host,
+  unhost,
+  end,
+  forward,
+  upstreams,
+  settings,
+  forget,
+  statistics
+};
 
 constexpr std::size_t kUpstreamSize = VerbEncoder::kAddress + 4 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
 static_assert(VerbEncoder::kFixedFields + kMaxReported * kUpstreamSize <= kMaxMessage);
@@ -111,6 +123,16 @@ struct OrderEncoder {
     out.addresses(upstreams.servers);
     return out.take();
   }
+  std::vector<std::uint8_t> operator()(const Settings& settings) const {
+    Encoder out{Verb::settings};
+    out.u64(settings.settings.cache_size);
+    return out.take();
+  }
+  std::vector<std::uint8_t> operator()(const Forget& forget) const {
+    Encoder out{Verb::forget, forget.name.size()};
+    out.text(forget.name);
+    return out.take();
+  }
 };
 
 std::uint32_t microseconds(double ms) {
@@ -154,6 +176,16 @@ std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
     case Verb::upstreams: {
       Order upstreams = Upstreams{in.u64(), in.addresses(kMaxServers, kServersWhat)};
       return in.finish(std::move(upstreams), "upstreams");
+    }
+    case Verb::settings: {
+      const auto size = in.u64();
+      if (!in.failed() && (size < config::kMinDnsCache || size > config::kMaxDnsCache))
+        return std::unexpected("a cache of " + std::to_string(size) + " bytes is none");
+      return in.finish<Order>(Settings{{.cache_size = size}}, "settings");
+    }
+    case Verb::forget: {
+      Order forget = Forget{in.text(kMaxDomain, "length of the name")};
+      return in.finish(std::move(forget), "forget");
     }
     case Verb::statistics:
       break;

@@ -63,7 +63,15 @@ struct Upstreams {  // these and the Forwards before it replace what was
   std::vector<address> servers;
   bool operator==(const Upstreams&) const = default;
 };
-using Order = std::variant<Listen, Begin, Zone, Host, Unhost, End, Forward, Upstreams>;
+struct Settings {
+  dns::Settings settings;
+  bool operator==(const Settings&) const = default;
+};
+struct Forget {  // the answers about this name; empty: all
+  std::string name;
+  bool operator==(const Forget&) const = default;
+};
+using Order = std::variant<Listen, Begin, Zone, Host, Unhost, End, Forward, Upstreams, Settings, Forget>;
 
 // --- up ------------------------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ table_owner      = false
 [dns]
 upstreams = ["192.0.2.53", "2001:db8::53"]
 forward = [{ domain = "Corp.Example.", servers = ["192.0.2.54", "192.0.2.55"] }]
+cache_size = "64MiB"
 )",
                                    "f");
   ASSERT_TRUE(config.has_value()) << config.error().front().to_string();
@@ -41,6 +42,8 @@ forward = [{ domain = "Corp.Example.", servers = ["192.0.2.54", "192.0.2.55"] }]
   ASSERT_EQ(config->dns.forward.size(), 1U);
   EXPECT_EQ(config->dns.forward[0].domain, "corp.example");
   EXPECT_EQ(config->dns.forward[0].servers.size(), 2U);
+  EXPECT_EQ(config->dns.cache_size, 64U << 20);
+  EXPECT_EQ(parse_config("", "f")->dns.cache_size, kDefaultDnsCache);
   EXPECT_EQ(parse_config("[host]\ntable_owner = \"auto\"\nbridge_netfilter = \"on\"\n", "f")->host.bridge_netfilter,
             BridgeNetfilter::on);
 }
@@ -72,7 +75,13 @@ TEST(ParseConfig, RefusesUnknownKeysAndWrongTypes) {
       {"[host]\nuplink = [\"eth0\"]\n", {"f:2:1: unknown key 'uplink' in [host]; did you mean uplinks?"}},
       {"[host]\nFORWARDING = \"global\"\n", {"f:2:1: unknown key 'FORWARDING' in [host]; did you mean forwarding?"}},
       {"[host]\nfrowarding = \"global\"\n", {"f:2:1: unknown key 'frowarding' in [host]; did you mean forwarding?"}},
-      {"[dns]\nservers = []\n", {"f:2:1: unknown key 'servers' in [dns]; it may have upstreams or forward"}},
+      {"[dns]\nservers = []\n",
+       {"f:2:1: unknown key 'servers' in [dns]; it may have upstreams, forward or cache_size"}},
+      {"[dns]\ncache_size = \"32MB\"\n",
+       {"f:2:14: '32MB' is no size; write a whole number and KiB, MiB or GiB, such as 32MiB"}},
+      {"[dns]\ncache_size = \"0MiB\"\n", {"f:2:14: '0MiB' is no size for a cache; write 1MiB to 512MiB"}},
+      {"[dns]\ncache_size = \"4294967295GiB\"\n",
+       {"f:2:14: '4294967295GiB' is no size for a cache; write 1MiB to 512MiB"}},
       {"[host]\nuplinks = \"eth0\"\n", {"f:2:11: uplinks must be an array, not a string; write uplinks = [\"eth0\"]"}},
       {"[host]\nuplinks = [1]\n", {"f:2:12: uplinks holds strings, not an integer; write uplinks = [\"eth0\"]"}},
       {"[host]\nroute_protocol = 1.5\n",

@@ -181,6 +181,16 @@ TEST(Options, ListsWatchesOrReleasesLeases) {
   EXPECT_THAT(parse({"leases", "release", "--help"}).error().text, HasSubstr("vrouter leases release"));
 }
 
+TEST(Options, ShowsOrEmptiesTheDnsCache) {
+  EXPECT_EQ(parse({"dns"})->command, Command::dns);
+  const auto all = parse({"dns", "flush"});
+  ASSERT_TRUE(all) << all.error().text;
+  EXPECT_EQ(all->command, Command::flush_dns);
+  EXPECT_EQ(all->name, "");
+  EXPECT_EQ(parse({"dns", "flush", "www.example"})->name, "www.example");
+  EXPECT_FALSE(parse({"dns", "flush", "a", "b"}));
+}
+
 TEST(Options, NamesTheCommandThatThereIsNot) {
   EXPECT_THAT(parse({"fly"}).error().text, HasSubstr("there is no command fly"));
   EXPECT_THAT(parse({"--socket", "status", "fly", "tap0"}).error().text, HasSubstr("there is no command fly"));

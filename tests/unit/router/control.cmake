@@ -6,7 +6,7 @@ vrouter_test(state_disk_test LABEL lab SOURCES state_disk_test.cpp USES state)
 vrouter_test(control_test LABEL unit
   SOURCES control_json_test.cpp control_calls_test.cpp control_server_test.cpp control_hostile_test.cpp
   USES control LINKS Boost::json fmt::fmt)
-vrouter_test(cli_test LABEL unit SOURCES cli_leases_test.cpp cli_options_test.cpp cli_print_test.cpp cli_program_test.cpp
+vrouter_test(cli_test LABEL unit SOURCES cli_dns_test.cpp cli_leases_test.cpp cli_options_test.cpp cli_print_test.cpp cli_program_test.cpp
   USES cli control LINKS Boost::json fmt::fmt)
 target_compile_definitions(cli_test PRIVATE VROUTER_PROGRAM="$<TARGET_FILE:vrouter>")
 add_dependencies(cli_test vrouter)

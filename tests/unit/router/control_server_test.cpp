@@ -55,6 +55,9 @@ TEST(ControlServer, CarriesEveryCall) {
   lease.address = boost::asio::ip::make_address_v4("10.0.5.200");
   lease.dynamic = true;
   server.service.leases = {lease};
+  EXPECT_EQ(client.flush_dns("")->value.name, "");
+  EXPECT_EQ(client.flush_dns("www.example")->value.name, "www.example");
+  EXPECT_THAT(client.flush_dns("w w").error().message, HasSubstr("is no name"));
   EXPECT_EQ(client.release_lease(lease.address)->value, lease);
   EXPECT_EQ(client.release_lease(lease.address).error().kind, ClientFailure::not_found);
   RuleView rule;

@@ -39,7 +39,10 @@ std::vector<Order> every_order() {
           Unhost{"default", "web1"},
           End{},
           Forward{{.domain = "corp.example", .servers = {make_address("192.0.2.54")}}},
-          Upstreams{1ULL << 40, {make_address("9.9.9.9"), make_address("2620:fe::fe")}}};
+          Upstreams{1ULL << 40, {make_address("9.9.9.9"), make_address("2620:fe::fe")}},
+          Settings{{.cache_size = config::kMaxDnsCache}},
+          Forget{},
+          Forget{"www.example"}};
 }
 
 Report some_report() {

@@ -88,6 +88,12 @@ class FakeService final : public Service {
     co_return status;
   }
   Answer<std::vector<LeaseView>> list_leases() override { co_return leases; }
+  Answer<FlushedNames> flush_dns(std::string name, Peer peer) override {
+    last_peer = peer;
+    if (name.find(' ') != std::string::npos)
+      co_return std::unexpected(Failure{FailureKind::invalid_parameter, "is no name", "name"});
+    co_return FlushedNames{.name = std::move(name)};
+  }
   Answer<LeaseView> release_lease(address_v4 which, Peer peer) override {
     last_peer = peer;
     const auto had = std::ranges::find(leases, which, &LeaseView::address);

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "router/cli/dns.h"
+
+namespace vrouter::router::cli {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+TEST(CliDns, ShowsSharesTheCacheAndServers) {
+  dns::Statistics dns;
+  dns.queries_udp = 190;
+  dns.queries_tcp = 10;
+  dns.answered_from_cache = 150;
+  dns.cache = {.entries = 12, .bytes = 3 << 20, .limit = 32 << 20};
+  dns.upstreams = {{.server = boost::asio::ip::make_address("192.0.2.53"),
+                    .asked = 40,
+                    .answered = 39,
+                    .timeouts = 1,
+                    .rtt_ms = 1.25}};
+  const auto text = dns_text(dns, false);
+  EXPECT_THAT(text, HasSubstr("190 by UDP, 10 by TCP"));
+  EXPECT_THAT(text, HasSubstr("150 (75.0 %)"));
+  EXPECT_THAT(text, HasSubstr("12 answers, 3.0 MiB of 32.0 MiB"));
+  EXPECT_THAT(text, HasSubstr("192.0.2.53  40"));
+  EXPECT_THAT(text, HasSubstr("1.2 ms"));
+}
+
+TEST(CliDns, NobodyAskedYet) {
+  const auto text = dns_text({}, false);
+  EXPECT_THAT(text, Not(HasSubstr("nan")));
+  EXPECT_THAT(text, Not(HasSubstr("UPSTREAM")));
+}
+
+TEST(CliDns, SaysWhatIsForgotten) {
+  EXPECT_EQ(flushed_sentence({}), "the cache is empty\n");
+  EXPECT_EQ(flushed_sentence({"www.example"}), "what was known of www.example is forgotten\n");
+  EXPECT_THAT(flushed_sentence({"\x1b[31m"}), Not(HasSubstr("\x1b")));
+}
+
+}  // namespace
+}  // namespace vrouter::router::cli
