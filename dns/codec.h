@@ -31,8 +31,9 @@ inline constexpr unsigned kMaxEdnsOptions = 32;     // nobody honest sends more;
 
 // IANA's DNS parameters. A type not listed here is carried as it is (RFC 3597).
 namespace type {
-inline constexpr std::uint16_t a = 1, ns = 2, cname = 5, soa = 6, ptr = 12, hinfo = 13, mx = 15, aaaa = 28, dname = 39,
-                               opt = 41, rrsig = 46, ixfr = 251, axfr = 252, any = 255;
+inline constexpr std::uint16_t a = 1, ns = 2, cname = 5, soa = 6, ptr = 12, hinfo = 13, mx = 15, txt = 16, aaaa = 28,
+                               srv = 33, dname = 39, opt = 41, ds = 43, rrsig = 46, svcb = 64, https = 65, ixfr = 251,
+                               axfr = 252, any = 255;
 }
 inline constexpr std::uint16_t kClassIn = 1;
 
@@ -50,6 +51,8 @@ enum class Rcode : std::uint16_t {
 // Extended DNS errors, RFC 8914.
 enum class Ede : std::uint16_t {
   stale_answer = 3,
+  blocked = 15,
+  filtered = 17,
   stale_nxdomain = 19,
   no_reachable_authority = 22,
   network_error = 23
