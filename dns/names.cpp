@@ -220,12 +220,21 @@ std::optional<LocalAnswer> Names::reverse(const View& view, const Question& ques
   return answer->answers.empty() ? no_such_type(apex) : answer;
 }
 
-std::optional<LocalAnswer> Names::answer(const View& view, const Question& question, unsigned forward_labels) const {
+std::optional<LocalAnswer> Names::find(const View& view, const Question& question, unsigned forward_labels) const {
   if (question.name.labels() == 1) {
     if (auto bare = bare_name(view, question)) return bare;
   }
+  if (static const auto gateway = Name::from_text(kGateway).value_or(Name{}); question.name.is_within(gateway)) {
+    return no_such_name(gateway);  // nobody else's, with a network to see or without
+  }
   if (auto found = in_domain(view, question, forward_labels)) return found;
   return reverse(view, question);
+}
+
+std::optional<LocalAnswer> Names::answer(const View& view, const Question& question, unsigned forward_labels) const {
+  auto found = find(view, question, forward_labels);
+  if (found && question.type == type::any && found->rcode == Rcode::no_error) return answer_to_any(question.name);
+  return found;
 }
 
 }  // namespace vrouter::dns

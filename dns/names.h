@@ -73,6 +73,8 @@ class Names {
   [[nodiscard]] std::optional<LocalAnswer> in_domain(const View& view, const Question& question,
                                                      unsigned forward_labels) const;
   [[nodiscard]] std::optional<LocalAnswer> reverse(const View& view, const Question& question) const;
+  [[nodiscard]] std::optional<LocalAnswer> find(const View& view, const Question& question,
+                                                unsigned forward_labels) const;
 
   std::vector<KnownZone> zones_;
   using Hosts = std::map<HostKey, Host>;
@@ -101,5 +103,6 @@ struct ReverseName {
 [[nodiscard]] LocalRecord soa_record(const Name& zone);
 [[nodiscard]] LocalAnswer no_such_name(const Name& zone);
 [[nodiscard]] LocalAnswer no_such_type(const Name& zone);
+[[nodiscard]] LocalAnswer answer_to_any(const Name& name);  // of a name that exists: HINFO, RFC 8482 section 4.2
 
 }  // namespace vrouter::dns

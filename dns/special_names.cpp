@@ -28,22 +28,37 @@ constexpr std::array kPrivate4{
     PrivatePrefix{{100, 64, 0, 0}, 10},  PrivatePrefix{{255, 255, 255, 255}, 32},
 };
 
-bool is_private(const ReverseName& reverse) {
-  if (reverse.base.is_v4()) {
-    const auto base = reverse.base.to_v4();
-    return std::ranges::any_of(kPrivate4, [&](const PrivatePrefix& p) {
-      return reverse.prefix_bits >= p.bits &&
-             network_v4(base, static_cast<unsigned short>(p.bits)).network() ==
-                 network_v4(address_v4{p.bytes}, static_cast<unsigned short>(p.bits)).network();
-    });
+struct PrivatePrefix6 {
+  std::array<std::uint8_t, 4> bytes;
+  unsigned bits;
+};
+constexpr std::array kPrivate6{
+    PrivatePrefix6{{0xfd, 0, 0, 0}, 8},
+    PrivatePrefix6{{0xfe, 0x80, 0, 0}, 10},
+    PrivatePrefix6{{0x20, 0x01, 0x0d, 0xb8}, 32},
+};
+
+template <typename Bytes, typename Prefix>
+bool begins_with(const Bytes& bytes, const Prefix& prefix) {
+  for (unsigned i = 0; i < prefix.bits; ++i) {
+    if (((bytes[i / 8] ^ prefix.bytes[i / 8]) >> (7 - i % 8) & 1) != 0) return false;
   }
+  return true;
+}
+
+// How many labels the zone served here has: cut at the octet or digit at or below the prefix's end, as RFC 6303 lists
+// them (16.172.in-addr.arpa to 31.172.in-addr.arpa). What is above belongs to the world.
+std::optional<unsigned> private_apex_labels(const ReverseName& reverse) {
+  const auto cut = [&](const auto& bytes, const auto& prefixes, unsigned step) -> std::optional<unsigned> {
+    for (const auto& prefix : prefixes) {
+      if (reverse.prefix_bits >= prefix.bits && begins_with(bytes, prefix)) return 2 + (prefix.bits + step - 1) / step;
+    }
+    return std::nullopt;
+  };
+  if (reverse.base.is_v4()) return cut(reverse.base.to_v4().to_bytes(), kPrivate4, 8);
   const auto base = reverse.base.to_v6();
-  const auto bytes = base.to_bytes();
-  if (reverse.prefix_bits >= 8 && bytes[0] == 0xfd) return true;                                // unique local
-  if (reverse.prefix_bits >= 12 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) return true;  // link-local
-  if (reverse.prefix_bits >= 32 && bytes[0] == 0x20 && bytes[1] == 0x01 && bytes[2] == 0x0d && bytes[3] == 0xb8)
-    return true;
-  return reverse.is_whole() && (base.is_loopback() || base.is_unspecified());
+  if (reverse.is_whole() && (base.is_loopback() || base.is_unspecified())) return 2 + 32;
+  return cut(base.to_bytes(), kPrivate6, 4);
 }
 
 std::optional<std::uint8_t> decimal_octet(std::string_view label) {
@@ -80,14 +95,47 @@ LocalAnswer localhost_answer(const Question& question, const Name& zone) {
   return answer;
 }
 
-LocalAnswer private_reverse_answer(const Question& question, const ReverseName& reverse) {
+// What is at the top of a zone served here, RFC 6303 section 3: SOA and NS.
+LocalAnswer apex_answer(const Question& question, const Name& apex) {
+  if (question.type == type::soa) return {.answers = {soa_record(apex)}};
+  if (question.type == type::ns) return {.answers = {name_record(apex, type::ns, literal("localhost"))}};
+  return no_such_type(apex);
+}
+
+LocalAnswer private_reverse_answer(const Question& question, const ReverseName& reverse, unsigned apex_labels) {
   Name apex = question.name;
-  const unsigned deepest = reverse.base.is_v4() ? 3 : 4;  // 10.in-addr.arpa, d.f.ip6.arpa: where RFC 6303 cuts
-  while (apex.labels() > deepest) apex = apex.parent();
-  if (reverse.is_whole() && reverse.base.is_loopback() && question.type == type::ptr) {
+  while (apex.labels() > apex_labels) apex = apex.parent();
+  const bool loopback = reverse.base.is_v4() ? reverse.base.to_v4().to_bytes()[0] == 127 : reverse.base.is_loopback();
+  if (loopback && reverse.is_whole() && question.type == type::ptr) {
     return {.answers = {name_record(question.name, type::ptr, literal("localhost"))}};
   }
-  return question.name.same_as(apex) ? no_such_type(apex) : no_such_name(apex);
+  if (question.name.same_as(apex)) return apex_answer(question, apex);
+  // All of 127/8 has names, so branches to them exist.
+  return loopback ? no_such_type(apex) : no_such_name(apex);
+}
+
+std::optional<LocalAnswer> special_zone_answer(const Question& question) {
+  static const std::array unknown{literal("test"), literal("invalid"), literal("onion"), literal("local"),
+                                  literal("alt")};
+  static const std::array ours_alone{literal("home.arpa"), literal("internal")};
+  static const Name localhost = literal("localhost"), resolver = literal("resolver.arpa");
+  if (question.name.is_within(localhost)) return localhost_answer(question, localhost);
+  for (const auto& zone : unknown) {
+    if (question.name.is_within(zone)) return no_such_name(zone);
+  }
+  // That the world's home.arpa is delegated without a signature is what lets a guest that validates believe us: the
+  // one question about it that goes out (RFC 8375 section 4).
+  if (question.type == type::ds && question.name.same_as(ours_alone[0])) return std::nullopt;
+  for (const auto& zone : ours_alone) {
+    if (question.name.same_as(zone)) return apex_answer(question, zone);
+    if (question.name.is_within(zone)) return no_such_name(zone);
+  }
+  if (question.name.same_as(resolver)) return apex_answer(question, resolver);
+  if (question.name.is_within(resolver)) return no_such_type(resolver);
+  const auto reverse = parse_reverse(question.name);
+  const auto apex_labels = reverse ? private_apex_labels(*reverse) : std::nullopt;
+  if (!apex_labels) return std::nullopt;
+  return private_reverse_answer(question, *reverse, *apex_labels);
 }
 
 }  // namespace
@@ -151,26 +199,15 @@ LocalAnswer no_such_type(const Name& zone) {
   return {.rcode = Rcode::no_error, .authority = {soa_record(zone)}};
 }
 
-std::optional<LocalAnswer> special_answer(const Question& question) {
-  static const std::array unknown{literal("test"), literal("invalid"), literal("onion"), literal("local"),
-                                  literal("alt")};
-  static const std::array ours_alone{literal("home.arpa"), literal("internal")};
-  static const Name localhost = literal("localhost"), resolver = literal("resolver.arpa");
-  if (question.name.is_within(localhost)) return localhost_answer(question, localhost);
-  for (const auto& zone : unknown) {
-    if (question.name.is_within(zone)) return no_such_name(zone);
-  }
-  for (const auto& zone : ours_alone) {
-    if (question.name.same_as(zone)) return no_such_type(zone);
-    if (question.name.is_within(zone)) return no_such_name(zone);
-  }
-  if (question.name.is_within(resolver)) return no_such_type(resolver);
-  if (const auto reverse = parse_reverse(question.name); reverse && is_private(*reverse)) {
-    return private_reverse_answer(question, *reverse);
-  }
-  if (question.type != type::any) return std::nullopt;
+LocalAnswer answer_to_any(const Name& name) {
   static constexpr std::string_view kHinfo{"\7RFC8482\0", 9};
-  return LocalAnswer{.answers = {{question.name, type::hinfo, kLocalTtl, Bytes(kHinfo.begin(), kHinfo.end())}}};
+  return {.answers = {{name, type::hinfo, kLocalTtl, Bytes(kHinfo.begin(), kHinfo.end())}}};
+}
+
+std::optional<LocalAnswer> special_answer(const Question& question) {
+  auto answer = special_zone_answer(question);
+  if (question.type != type::any || (answer && answer->rcode == Rcode::nx_domain)) return answer;
+  return answer_to_any(question.name);
 }
 
 }  // namespace vrouter::dns

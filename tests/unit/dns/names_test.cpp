@@ -119,6 +119,23 @@ TEST_F(DnsNames, TheGatewayHasAName) {
             wire("_gateway.guests.internal"));
 }
 
+TEST_F(DnsNames, WhatBelongsToTheGatewaysNameStaysHere) {
+  expect_nxdomain(ask(web, question("a._gateway")));
+  EXPECT_EQ(ask(web, question("_gateway.guests.internal")).answers.at(0).rdata, (Bytes{10, 0, 5, 1}));
+  Names none;
+  EXPECT_EQ(none.answer(host, question("_gateway"), 0).value().rcode, Rcode::nx_domain);
+}
+
+TEST_F(DnsNames, AnyIsToldThatTheNameExistsAndNoMore) {
+  for (const auto* name : {"web1", "web1.guests.internal", "guests.internal", "_gateway", "2.5.0.10.in-addr.arpa"}) {
+    const auto any = ask(web, question(name, type::any));
+    ASSERT_EQ(any.answers.size(), 1U) << name;
+    EXPECT_EQ(any.answers[0].type, type::hinfo) << name;
+    EXPECT_TRUE(any.authority.empty()) << name;
+  }
+  expect_nxdomain(ask(web, question("nobody.guests.internal", type::any)));
+}
+
 TEST_F(DnsNames, ReverseNamesOfBothFamilies) {
   EXPECT_EQ(ask(web, question("2.5.0.10.IN-ADDR.arpa", type::ptr)).answers.at(0).rdata, wire("web1.guests.internal"));
   EXPECT_EQ(ask(web, question("2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.5.0.0.0.4.7.2.7.6.7.d.f.ip6.arpa", type::ptr))
@@ -191,7 +208,52 @@ TEST(DnsSpecialNames, StayHere) {
   EXPECT_EQ(rcode("www.example"), std::nullopt);
 }
 
+TEST(DnsSpecialNames, ReverseZonesBeginWhereTheRfcCutsThem) {
+  const auto apex = [](std::string_view name) {
+    return special_answer(question(name, type::ptr)).value().authority.at(0).owner.to_text();
+  };
+  EXPECT_EQ(apex("1.1.1.10.in-addr.arpa"), "10.in-addr.arpa.");
+  EXPECT_EQ(apex("1.0.31.172.in-addr.arpa"), "31.172.in-addr.arpa.");
+  EXPECT_EQ(apex("1.1.168.192.in-addr.arpa"), "168.192.in-addr.arpa.");
+  EXPECT_EQ(apex("1.2.0.192.in-addr.arpa"), "2.0.192.in-addr.arpa.");
+  EXPECT_EQ(apex("1.1.127.100.in-addr.arpa"), "127.100.in-addr.arpa.");
+  EXPECT_EQ(apex("255.255.255.255.in-addr.arpa"), "255.255.255.255.in-addr.arpa.");
+  EXPECT_EQ(apex("0.0.d.f.ip6.arpa"), "d.f.ip6.arpa.");
+  EXPECT_EQ(apex("0.0.a.e.f.ip6.arpa"), "a.e.f.ip6.arpa.");
+  EXPECT_EQ(apex("1.8.b.d.0.1.0.0.2.ip6.arpa"), "8.b.d.0.1.0.0.2.ip6.arpa.");
+  // Above them is the world's.
+  for (const auto* name : {"172.in-addr.arpa", "192.in-addr.arpa", "100.in-addr.arpa", "255.255.255.in-addr.arpa",
+                           "1.0.128.100.in-addr.arpa", "c.e.f.ip6.arpa", "e.f.ip6.arpa", "9.b.d.0.1.0.0.2.ip6.arpa"}) {
+    EXPECT_FALSE(special_answer(question(name, type::ptr))) << name;
+  }
+}
+
+TEST(DnsSpecialNames, ApexesHaveSoaAndNs) {
+  for (const auto* name :
+       {"10.in-addr.arpa", "20.172.in-addr.arpa", "d.f.ip6.arpa", "home.arpa", "internal", "resolver.arpa"}) {
+    for (const auto t : {type::soa, type::ns}) {
+      const auto answer = special_answer(question(name, t)).value();
+      ASSERT_EQ(answer.answers.size(), 1U) << name;
+      EXPECT_EQ(answer.answers[0].type, t) << name;
+    }
+    EXPECT_EQ(special_answer(question(name)).value().authority.at(0).type, type::soa) << name;
+  }
+  EXPECT_FALSE(special_answer(question("home.arpa", type::ds)));  // the proof that it is unsigned
+  EXPECT_TRUE(special_answer(question("a.home.arpa", type::ds)));
+}
+
+TEST(DnsSpecialNames, LoopbacksNamesLackTypesAndAreNotMissing) {
+  for (const auto& q : {question("1.0.0.127.in-addr.arpa"), question("0.127.in-addr.arpa", type::ptr)}) {
+    const auto answer = special_answer(q).value();
+    EXPECT_EQ(answer.rcode, Rcode::no_error) << q.name.to_text();
+    EXPECT_TRUE(answer.answers.empty());
+    EXPECT_EQ(answer.authority.at(0).owner.to_text(), "127.in-addr.arpa.");
+  }
+}
+
 TEST(DnsSpecialNames, LocalhostAndAny) {
+  EXPECT_EQ(special_answer(question("localhost", type::any)).value().answers.at(0).type, type::hinfo);
+  EXPECT_EQ(special_answer(question("a.test", type::any)).value().rcode, Rcode::nx_domain);
   EXPECT_EQ(special_answer(question("a.localhost")).value().answers.at(0).rdata, (Bytes{127, 0, 0, 1}));
   EXPECT_EQ(special_answer(question("localhost", type::aaaa)).value().answers.at(0).rdata.back(), 1);
   EXPECT_TRUE(special_answer(question("localhost", type::mx)).value().answers.empty());
