@@ -292,7 +292,8 @@ class PoolWorld {
       } else {
         require(lease.state == LeaseState::released || lease.state == LeaseState::declined);
         const auto* known = held(lease.address);
-        if (!unsure_.contains(lease.address) && known != nullptr) require(same_holder(*known, lease));
+        if (!unsure_.contains(lease.address) && !is_given_back(lease.address) && known != nullptr)
+          require(same_holder(*known, lease));
       }
       std::erase_if(offers_, [&](const auto& o) { return o.second.first == lease.address; });
       note(commit);
@@ -313,8 +314,8 @@ class PoolWorld {
     return pool_->range.contains(a) &&
            std::ranges::none_of(pool_->excluded, [&](const auto& range) { return range.contains(a); });
   }
-  // By a RELEASE that is on its way to the disk, or by a shorter lease that ended on its way. What is asked for meanwhile
-  // is written after it, or refused with it.
+  // By a RELEASE that is on its way to the disk, or by a shorter lease that ended on its way. What is asked for
+  // meanwhile is written after it, or refused with it.
   [[nodiscard]] bool is_given_back(const address_v4& a) const {
     return std::ranges::any_of(outstanding_, [&](const auto& entry) {
       const auto& lease = entry.second.lease;
