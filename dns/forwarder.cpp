@@ -3,6 +3,7 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/udp.hpp>
@@ -23,6 +24,8 @@ using Error = boost::system::error_code;
 constexpr std::uint16_t kPort = 53;
 // Upstreams overrun the 1232 we ask for; what arrives whole is taken whole.
 constexpr std::size_t kReceiveBuffer = kMaxMessage;
+constexpr std::size_t kMaxLingering =
+    64;                                 // flights; a few tell whether a server is dead, each holds a socket for seconds
 constexpr unsigned kReadsPerWake = 16;  // a flood of forgeries must not keep the loop from the others
 
 std::uint16_t random_id() {
@@ -38,7 +41,6 @@ struct Forwarder::Attempt {
   Lookup::Attempt what;
   address server;
   std::uint16_t id = 0;
-  BootTime sent;
   asio::ip::udp::socket udp;
   asio::ip::tcp::socket tcp;
   Bytes wire;  // what goes out, then what comes in
@@ -96,7 +98,9 @@ void Forwarder::perform(const FlightPtr& flight, Lookup::Step step) {
       flight->attempts.erase(it);
     }
   }
-  for (const auto server : step.silent) table_.silent(flight->lookup.server({.server = server}), BootClock::now());
+  const auto now = BootClock::now();
+  for (const auto& attempt : step.silent) table_.silent(flight->lookup.server(attempt), attempt.sent, now);
+  for (const auto& attempt : step.late) table_.late(flight->lookup.server(attempt), attempt.sent, now);
   for (const auto& attempt : step.start) start(flight, attempt);
   if (step.done) {
     finish(flight, step);
@@ -109,8 +113,9 @@ void Forwarder::finish(const FlightPtr& flight, const Lookup::Step& step) {
   flight->answered = true;
   flight->timer.cancel();
   flights_.erase(flight->key);
+  const bool room = lingering_.size() < kMaxLingering;
   std::erase_if(flight->attempts, [&](const auto& entry) {
-    if (step.linger == entry.first) return false;
+    if (room && std::ranges::find(step.linger, entry.first) != step.linger.end()) return false;
     entry.second->close();
     return true;
   });
@@ -132,7 +137,7 @@ void Forwarder::arm(const FlightPtr& flight) {
     if (error || flight->attempts.empty()) return;
     if (!flight->answered) return perform(flight, flight->lookup.on_timer(BootClock::now()));
     for (auto& [id, attempt] : flight->attempts) {
-      table_.silent(attempt->server, BootClock::now());
+      table_.silent(attempt->server, attempt->what.sent, BootClock::now());
       attempt->close();
     }
     flight->attempts.clear();
@@ -145,7 +150,6 @@ void Forwarder::start(const FlightPtr& flight, const Lookup::Attempt& what) {
   attempt->what = what;
   attempt->server = flight->lookup.server(what);
   attempt->id = random_id();
-  attempt->sent = BootClock::now();
   attempt->wire = write_query(flight->key, attempt->id, what.edns);
   flight->attempts.emplace(what.id, attempt);
   table_.asked(attempt->server);
@@ -222,9 +226,15 @@ void Forwarder::read_tcp(const FlightPtr& flight, const AttemptPtr& attempt) {
 void Forwarder::fail(const FlightPtr& flight, const AttemptPtr& attempt) {
   if (!flight->holds(attempt)) return;
   if (!flight->answered) return perform(flight, flight->lookup.on_failure(attempt->what.id, BootClock::now()));
-  table_.silent(attempt->server, BootClock::now());
+  table_.silent(attempt->server, attempt->what.sent, BootClock::now());
+  forget(flight, attempt);
+}
+
+// Of a flight whose answer has gone out.
+void Forwarder::forget(const FlightPtr& flight, const AttemptPtr& attempt) {
   attempt->close();
-  flight->attempts.clear();
+  flight->attempts.erase(attempt->what.id);
+  if (!flight->attempts.empty()) return;
   flight->timer.cancel();
   lingering_.erase(flight);
 }
@@ -240,15 +250,12 @@ bool Forwarder::take(const FlightPtr& flight, const AttemptPtr& attempt, std::sp
     return true;
   }
   const bool refused = reply->rcode == Rcode::refused || reply->rcode == Rcode::serv_fail;
-  table_.answered(attempt->server, now - attempt->sent, refused);
+  table_.answered(attempt->server, attempt->what.sent, now, refused);
   if (!flight->answered) {
     perform(flight, flight->lookup.on_reply(attempt->what.id, std::move(*reply), now));
     return true;
   }
-  attempt->close();
-  flight->attempts.clear();
-  flight->timer.cancel();
-  lingering_.erase(flight);
+  forget(flight, attempt);
   return true;
 }
 

@@ -47,11 +47,12 @@ class Forwarder final : public AnswerSource {
   // False: the datagram was none of ours, go on listening.
   bool take(const FlightPtr& flight, const AttemptPtr& attempt, std::span<const std::uint8_t> message);
   void fail(const FlightPtr& flight, const AttemptPtr& attempt);
+  void forget(const FlightPtr& flight, const AttemptPtr& attempt);
 
   boost::asio::io_context& io_;
   UpstreamTable& table_;
   std::map<QuestionKey, FlightPtr> flights_;
-  std::set<FlightPtr> lingering_;  // answered, a probe still out; at most one per server and second
+  std::set<FlightPtr> lingering_;  // answered, another server's word still out
   Bytes buffer_;                   // every datagram is read into it and decoded at once
   std::uint64_t mismatched_ = 0;
 };

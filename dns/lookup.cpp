@@ -14,18 +14,20 @@ bool is_final(Rcode rcode) {
 
 }  // namespace
 
-void Lookup::launch(Step& step, std::size_t server, Transport transport, bool edns) {
-  asked_[server] = true;
-  active_.push_back({.id = ++last_id_, .server = server, .transport = transport, .edns = edns});
-  step.start.push_back(active_.back());
+void Lookup::launch(Step& step, Attempt what, BootTime now) {
+  asked_[what.server] = true;
+  what.id = ++last_id_;
+  what.sent = now;
+  active_.push_back(what);
+  step.start.push_back(what);
 }
 
 bool Lookup::launch_next(Step& step, BootTime now) {
   const auto fresh = std::ranges::find(asked_, false);
   if (fresh == asked_.end()) return false;
-  launch(step, static_cast<std::size_t>(fresh - asked_.begin()), Transport::udp, true);
+  launch(step, {.server = static_cast<std::size_t>(fresh - asked_.begin())}, now);
   const bool more = std::ranges::find(asked_, false) != asked_.end();
-  next_ = now + (more ? plan_.patience : kRetransmit);
+  next_ = more ? now + plan_.patience : plan_.repeat ? now + kRetransmit : deadline_;
   return true;
 }
 
@@ -41,10 +43,7 @@ Lookup::Step Lookup::begin(BootTime now) {
   Step step;
   deadline_ = now + kLookupDeadline;
   next_ = deadline_;
-  if (plan_.probe) {
-    launch(step, *plan_.probe, Transport::udp, true);
-    probe_id_ = last_id_;
-  }
+  if (plan_.probe) launch(step, {.server = *plan_.probe}, now);
   move_on(step, now);
   return step;
 }
@@ -58,7 +57,9 @@ void Lookup::move_on(Step& step, BootTime now) {
 void Lookup::finish(Step& step, Outcome outcome) {
   if (outcome.reply) outcome.reason.reset();
   step.done = std::move(outcome);
-  if (std::ranges::find(active_, probe_id_, &Attempt::id) != active_.end()) step.linger = probe_id_;
+  for (const auto& attempt : active_) {
+    if (attempt.transport == Transport::udp && attempt.server != answered_) step.linger.push_back(attempt.id);
+  }
 }
 
 Lookup::Step Lookup::on_reply(unsigned id, Reply reply, BootTime now) {
@@ -68,13 +69,15 @@ Lookup::Step Lookup::on_reply(unsigned id, Reply reply, BootTime now) {
   step.stop.push_back(id);
   if (reply.rcode == Rcode::form_err && attempt->edns) {
     // Only this says that EDNS itself was not understood; silence and SERVFAIL prove nothing (and are easier to forge).
-    launch(step, attempt->server, attempt->transport, false);
+    launch(step, {.server = attempt->server, .transport = attempt->transport, .edns = false}, now);
   } else if (reply.truncated && attempt->transport == Transport::udp) {
-    launch(step, attempt->server, Transport::tcp, attempt->edns);
+    launch(step, {.server = attempt->server, .transport = Transport::tcp, .edns = attempt->edns}, now);
   } else if (is_final(reply.rcode) && !reply.truncated) {
+    answered_ = attempt->server;
     finish(step, {.reply = std::move(reply), .reason = {}});
   } else {
-    if (!reply.message.empty()) refusal_ = std::move(reply);
+    // An extended code lost its upper half with the OPT record: what is left would mean something else.
+    if (!reply.message.empty() && static_cast<unsigned>(reply.rcode) <= 0xf) refusal_ = std::move(reply);
     move_on(step, now);
   }
   return step;
@@ -86,7 +89,7 @@ Lookup::Step Lookup::on_wrong_id(unsigned id, BootTime now) {
   if (!attempt) return step;
   step.stop.push_back(id);
   if (attempt->transport == Transport::udp) {
-    launch(step, attempt->server, Transport::tcp, attempt->edns);
+    launch(step, {.server = attempt->server, .transport = Transport::tcp, .edns = attempt->edns}, now);
   } else {
     move_on(step, now);
   }
@@ -99,7 +102,7 @@ Lookup::Step Lookup::on_failure(unsigned id, BootTime now) {
   if (!attempt) return step;
   step.stop.push_back(id);
   // A server that answers over UDP and not over TCP is half a server, but not a dead one.
-  if (attempt->transport == Transport::udp) step.silent.push_back(attempt->server);
+  if (attempt->transport == Transport::udp) step.silent.push_back(*attempt);
   move_on(step, now);
   return step;
 }
@@ -107,19 +110,19 @@ Lookup::Step Lookup::on_failure(unsigned id, BootTime now) {
 Lookup::Step Lookup::on_timer(BootTime now) {
   Step step;
   if (now >= deadline_) {
-    for (const auto& attempt : active_) step.silent.push_back(attempt.server);
+    step.silent = active_;
     finish(step, {.reply = std::move(refusal_), .reason = Ede::no_reachable_authority});
-    step.linger.reset();
+    step.linger.clear();
     return step;
   }
   if (now < next_) return step;
   // Whoever was asked last has had its patience; earlier ones were told off when theirs ended.
-  if (!active_.empty()) step.silent.push_back(active_.back().server);
+  if (!active_.empty()) step.late.push_back(active_.back());
   if (launch_next(step, now)) return step;
   next_ = now + kRetransmit;
   if (!active_.empty()) {
     const auto attempt = active_[again_++ % active_.size()];
-    if (attempt.transport == Transport::udp) launch(step, attempt.server, attempt.transport, attempt.edns);
+    if (attempt.transport == Transport::udp) launch(step, attempt, now);
   }
   return step;
 }

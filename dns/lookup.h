@@ -2,7 +2,8 @@
 // One question on its way through its servers, as a machine: events and the time go in, what to send comes out. No
 // socket.
 //
-// The first server has its patience, then the next is asked too and the first is still listened to; an error of the
+// The first server has its patience, then the next is asked too and the first is still listened to, even after the
+// other's answer has gone out, since a late one tells a slow server from a dead one; an error of the
 // network or an answer that says "not me" moves on at once. TC means the same server over TCP, and so does a wrong id:
 // somebody may be guessing, and a TCP connection can't be guessed (RFC 5452 section 9.2 leaves this open; BIND 9.21
 // does it).
@@ -34,15 +35,17 @@ class Lookup {
     std::size_t server = 0;  // in the plan
     Transport transport = Transport::udp;
     bool edns = true;
+    BootTime sent{};
   };
   // What the caller is to do now, in this order. After `done` the lookup is over and every attempt is to be stopped but
-  // `linger`: a probe, worth hearing until the deadline for what it says of its server.
+  // `linger`, worth hearing until the deadline for what they say of their servers.
   struct Step {
     std::vector<unsigned> stop;
-    std::vector<std::size_t> silent;  // servers that let their time pass
+    std::vector<Attempt> silent;  // whose servers let their time pass
+    std::vector<Attempt> late;    // whose servers' patience is over
     std::vector<Attempt> start;
     std::optional<Outcome> done;
-    std::optional<unsigned> linger;
+    std::vector<unsigned> linger;
   };
 
   explicit Lookup(Plan plan) : plan_{std::move(plan)}, asked_(plan_.servers.size()) {}
@@ -57,7 +60,7 @@ class Lookup {
   [[nodiscard]] BootTime deadline() const { return deadline_; }
 
  private:
-  void launch(Step& step, std::size_t server, Transport transport, bool edns);
+  void launch(Step& step, Attempt what, BootTime now);
   [[nodiscard]] bool launch_next(Step& step, BootTime now);
   void move_on(Step& step, BootTime now);
   void finish(Step& step, Outcome outcome);
@@ -68,8 +71,8 @@ class Lookup {
   std::vector<Attempt> active_;
   std::optional<Reply> refusal_;  // the last answer that was none; the client hears it when nothing better comes
   unsigned last_id_ = 0;
-  unsigned probe_id_ = 0;  // 0: none
-  std::size_t again_ = 0;  // which server a retransmission goes to
+  std::optional<std::size_t> answered_;  // who did
+  std::size_t again_ = 0;                // which server a retransmission goes to
   BootTime next_{}, deadline_{};
 };
 

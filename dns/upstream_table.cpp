@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <iterator>
 #include <set>
 
 namespace vrouter::dns {
@@ -13,15 +15,15 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstProbe{1000}, kLastProbe{30'000};  // probes of a dead server: doubling between these
+constexpr milliseconds kMeasure{30'000};                       // probes of a live one that gets no questions
 constexpr unsigned kMaxDoublings = 5;
-constexpr milliseconds kUnknownPatience{400}, kMinPatience{300},
-    kMaxPatience{1000};               // two servers within about a second
-constexpr double kRttWeight = 0.125;  // RFC 6298's
-
-milliseconds patience_for(double rtt_ms) {
-  if (rtt_ms <= 0) return kUnknownPatience;
-  return std::clamp(milliseconds{static_cast<long>(2 * rtt_ms) + 100}, kMinPatience, kMaxPatience);
-}
+constexpr milliseconds kMinPatience{150}, kMaxPatience{250};
+constexpr double kRttWeight = 0.125, kVarWeight = 0.25;  // RFC 6298's
+constexpr double kSlowWeight = 0.5;                      // a slow server is heard seldom and has to be believed sooner
+constexpr unsigned kCredible = 4;                        // round trips
+constexpr double kSlowMs = 100, kFastAgainMs = 50;       // behind the fastest
+constexpr unsigned kHopeless = 3;                        // failures in a row
+constexpr milliseconds kHopelessPause{1000};
 
 bool is_ours(const address& server, const std::vector<address>& own) {
   return std::ranges::find(own, server) != own.end() || server.is_unspecified() || server.is_multicast();
@@ -95,23 +97,63 @@ unsigned UpstreamTable::forward_labels(const Name& name) const {
   return r == nullptr ? 0 : r->suffix.labels();
 }
 
+void UpstreamTable::judge_speed(const std::vector<address>& servers) {
+  std::optional<double> fastest;
+  for (const auto& server : servers) {
+    const auto& health = health_[server];
+    if (health.failures > 0 || health.samples < kCredible) continue;
+    fastest = std::min(fastest.value_or(health.counts.rtt_ms), health.counts.rtt_ms);
+  }
+  for (const auto& server : servers) {
+    auto& health = health_[server];
+    health.slow = fastest && health.samples >= kCredible &&
+                  health.counts.rtt_ms > *fastest + (health.slow ? kFastAgainMs : kSlowMs);
+  }
+}
+
+bool UpstreamTable::hopeless(const std::vector<address>& servers, BootTime now) {
+  if (std::ranges::any_of(servers, [&](const address& s) { return health_[s].failures < kHopeless; })) return false;
+  if (std::ranges::any_of(servers, [&](const address& s) { return health_[s].next_probe > now; })) return true;
+  for (const auto& server : servers) health_[server].next_probe = now + kHopelessPause;
+  return false;
+}
+
+// One question probes, however many come now.
+void UpstreamTable::choose_probe(Plan& plan, std::size_t up, BootTime now) {
+  if (up == 0) return;
+  for (auto i = plan.servers.size() - 1; i > 0; --i) {
+    auto& health = health_[plan.servers[i]];
+    if (!health.next_probe) health.next_probe = now + kMeasure;
+    if (*health.next_probe > now) continue;
+    plan.probe = i;
+    health.next_probe =
+        now +
+        (i < up ? kMeasure : std::min(kFirstProbe * (1U << std::min(health.failures, kMaxDoublings)), kLastProbe));
+    return;
+  }
+}
+
 Plan UpstreamTable::plan(const Name& name, BootTime now) {
   const auto* r = route(name);
+  const auto& servers = r == nullptr ? default_ : r->servers;
+  if (servers.empty() || hopeless(servers, now)) return {};
   Plan plan;
-  std::vector<address> down;
-  for (const auto& server : r == nullptr ? default_ : r->servers) {
-    (health_[server].failures == 0 ? plan.servers : down).push_back(server);
+  judge_speed(servers);
+  const auto rank = [&](const address& server) {
+    const auto& health = health_[server];
+    return health.failures > 0 ? 2 : health.slow ? 1 : 0;
+  };
+  for (int wanted = 0; wanted <= 2; ++wanted) {
+    std::ranges::copy_if(servers, std::back_inserter(plan.servers), [&](const auto& s) { return rank(s) == wanted; });
   }
-  if (!plan.servers.empty()) {
-    const auto due = std::ranges::find_if(down, [&](const address& s) { return health_[s].next_probe <= now; });
-    if (due != down.end()) {
-      plan.probe = plan.servers.size() + static_cast<std::size_t>(due - down.begin());
-      auto& health = health_[*due];  // one question probes, however many come now
-      health.next_probe = now + std::min(kFirstProbe * (1U << std::min(health.failures, kMaxDoublings)), kLastProbe);
-    }
+  const auto up = static_cast<std::size_t>(std::ranges::count_if(servers, [&](const auto& s) { return rank(s) < 2; }));
+  plan.repeat = up > 0;
+  choose_probe(plan, up, now);
+  const auto& first = health_[plan.servers.front()];
+  if (first.samples > 0) {
+    plan.patience = std::clamp(milliseconds{static_cast<long>(first.counts.rtt_ms + 4 * first.rttvar_ms)}, kMinPatience,
+                               kMaxPatience);
   }
-  plan.servers.insert(plan.servers.end(), down.begin(), down.end());
-  if (!plan.servers.empty()) plan.patience = patience_for(health_[plan.servers.front()].counts.rtt_ms);
   return plan;
 }
 
@@ -119,24 +161,44 @@ void UpstreamTable::asked(const address& server) {
   if (const auto it = health_.find(server); it != health_.end()) ++it->second.counts.asked;
 }
 
-void UpstreamTable::answered(const address& server, std::chrono::nanoseconds rtt, bool refused) {
-  const auto it = health_.find(server);
-  if (it == health_.end()) return;
-  auto& [counts, failures, next_probe] = it->second;
-  failures = 0;
-  ++counts.answered;
-  if (refused) ++counts.refused;
-  const double ms = std::chrono::duration<double, std::milli>(rtt).count();
-  counts.rtt_ms = counts.rtt_ms <= 0 ? ms : counts.rtt_ms + kRttWeight * (ms - counts.rtt_ms);
-}
-
-void UpstreamTable::silent(const address& server, BootTime now) {
+void UpstreamTable::answered(const address& server, BootTime sent, BootTime now, bool refused) {
   const auto it = health_.find(server);
   if (it == health_.end()) return;
   auto& health = it->second;
-  ++health.counts.timeouts;
+  auto& rtt = health.counts.rtt_ms;
+  health.failures = 0;
+  health.last_answer = now;
+  health.next_probe = now + kMeasure;
+  ++health.counts.answered;
+  if (refused) ++health.counts.refused;
+  const double ms = std::chrono::duration<double, std::milli>(now - sent).count();
+  if (health.samples == 0) {
+    rtt = ms;
+    health.rttvar_ms = ms / 2;
+  } else {
+    health.rttvar_ms += kVarWeight * (std::abs(rtt - ms) - health.rttvar_ms);
+    rtt += (health.slow ? kSlowWeight : kRttWeight) * (ms - rtt);
+  }
+  health.samples = std::min(health.samples + 1, kCredible);
+}
+
+// What was sent before the last failure, or before an answer to something else, tells nothing new.
+void UpstreamTable::fail(Health& health, BootTime sent, BootTime now) {
+  if (health.last_answer >= sent || (health.failures > 0 && sent <= health.last_failure)) return;
   if (health.failures == 0) health.next_probe = now + kFirstProbe;
   health.failures = std::min(health.failures + 1, kMaxDoublings);
+  health.last_failure = now;
+}
+
+void UpstreamTable::late(const address& server, BootTime sent, BootTime now) {
+  if (const auto it = health_.find(server); it != health_.end()) fail(it->second, sent, now);
+}
+
+void UpstreamTable::silent(const address& server, BootTime sent, BootTime now) {
+  const auto it = health_.find(server);
+  if (it == health_.end()) return;
+  ++it->second.counts.timeouts;
+  fail(it->second, sent, now);
 }
 
 std::vector<UpstreamStatus> UpstreamTable::status() const {

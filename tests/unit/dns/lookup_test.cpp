@@ -25,12 +25,14 @@ TEST(DnsLookup, AsksTheNextWhenPatienceEndsAndStillHearsTheFirst) {
   const auto first = lookup.begin(kStart);
   ASSERT_EQ(first.start.size(), 1U);
   EXPECT_EQ(lookup.server(first.start[0]), kA);
-  EXPECT_EQ(lookup.wake(), kStart + 400ms);
-  EXPECT_TRUE(lookup.on_timer(kStart + 399ms).start.empty());
-  const auto second = lookup.on_timer(kStart + 400ms);
+  EXPECT_EQ(lookup.wake(), kStart + 250ms);
+  EXPECT_TRUE(lookup.on_timer(kStart + 249ms).start.empty());
+  const auto second = lookup.on_timer(kStart + 250ms);
   ASSERT_EQ(second.start.size(), 1U);
   EXPECT_EQ(lookup.server(second.start[0]), kB);
-  EXPECT_THAT(second.silent, ElementsAre(0));
+  ASSERT_EQ(second.late.size(), 1U);
+  EXPECT_EQ(lookup.server(second.late[0]), kA);
+  EXPECT_TRUE(second.silent.empty());
   EXPECT_TRUE(lookup.on_reply(first.start[0].id, reply(Rcode::no_error), kStart + 500ms).done);
 }
 
@@ -113,7 +115,35 @@ TEST(DnsLookup, AProbeOutlivesTheAnswer) {
   EXPECT_EQ(lookup.server(both.start[0]), kB);
   const auto end = lookup.on_reply(both.start[1].id, reply(Rcode::no_error), kStart);
   EXPECT_TRUE(end.done);
-  EXPECT_EQ(end.linger, both.start[0].id);
+  EXPECT_THAT(end.linger, ElementsAre(both.start[0].id));
+}
+
+TEST(DnsLookup, TheOvertakenAreHeardOutButNotThoseOfTheServerThatAnswered) {
+  Lookup lookup{{.servers = {kA, kB}}};
+  const auto first = lookup.begin(kStart);
+  const auto second = lookup.on_timer(kStart + 250ms);
+  const auto end = lookup.on_reply(second.start.at(0).id, reply(Rcode::no_error), kStart + 260ms);
+  ASSERT_TRUE(end.done);
+  EXPECT_THAT(end.linger, ElementsAre(first.start.at(0).id));
+  Lookup other{{.servers = {kA}}};
+  static_cast<void>(other.begin(kStart));
+  const auto again = other.on_timer(kStart + 1s);
+  EXPECT_TRUE(other.on_reply(again.start.at(0).id, reply(Rcode::no_error), kStart + 1s).linger.empty());
+}
+
+TEST(DnsLookup, WithoutHopeEachServerIsAskedOnce) {
+  Lookup lookup{{.servers = {kA, kB}, .repeat = false}};
+  std::size_t asked = 0;
+  for (auto step = lookup.begin(kStart); !step.done; step = lookup.on_timer(lookup.wake())) asked += step.start.size();
+  EXPECT_EQ(asked, 2U);
+}
+
+TEST(DnsLookup, AnExtendedCodeIsNotTakenForItsLowerHalf) {
+  Lookup lookup{{.servers = {kA}}};
+  const auto first = lookup.begin(kStart);
+  const auto end = lookup.on_reply(first.start.at(0).id, reply(Rcode::bad_vers), kStart);
+  EXPECT_FALSE(end.done.value().reply);
+  EXPECT_EQ(end.done.value().reason, Ede::network_error);
 }
 
 TEST(DnsLookup, EventsOfStoppedAttemptsChangeNothing) {
@@ -133,35 +163,108 @@ UpstreamTable table(std::vector<address> servers, std::vector<config::ForwardZon
 TEST(DnsUpstreams, ASilentServerStandsBehindTheOthersUntilAProbeIsAnswered) {
   auto t = table({kA, kB});
   EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kA, kB));
-  t.silent(kA, kStart);
+  t.late(kA, kStart, kStart);
   EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kB, kA));
   EXPECT_FALSE(t.plan(kName, kStart + 999ms).probe);
   EXPECT_EQ(t.plan(kName, kStart + 1s).probe, 1U);
   EXPECT_FALSE(t.plan(kName, kStart + 1s).probe);  // one at a time
-  t.silent(kA, kStart + 5s);
+  t.silent(kA, kStart + 1s, kStart + 5s);
   EXPECT_EQ(t.plan(kName, kStart + 5s).probe, 1U);
   EXPECT_FALSE(t.plan(kName, kStart + 8s).probe);  // rarer each time
   EXPECT_EQ(t.plan(kName, kStart + 9s).probe, 1U);
-  t.answered(kA, 10ms, false);
+  t.answered(kA, kStart + 9s, kStart + 9s, false);
   EXPECT_THAT(t.plan(kName, kStart + 9s).servers, ElementsAre(kA, kB));
 }
 
-TEST(DnsUpstreams, WithAllSilentTheOrderIsTheOperatorsAndNobodyProbes) {
+TEST(DnsUpstreams, AServerThatAnswersOthersMeanwhileIsSlowOnOneNameAndKeepsItsPlace) {
   auto t = table({kA, kB});
-  t.silent(kA, kStart);
-  t.silent(kB, kStart);
+  t.answered(kA, kStart, kStart + 10ms, false);
+  t.late(kA, kStart + 5ms, kStart + 255ms);
+  t.silent(kA, kStart + 5ms, kStart + 4s);
+  EXPECT_THAT(t.plan(kName, kStart + 4s).servers, ElementsAre(kA, kB));
+  t.late(kA, kStart + 11ms, kStart + 261ms);  // nothing has come since this was sent
+  EXPECT_THAT(t.plan(kName, kStart + 4s).servers, ElementsAre(kB, kA));
+}
+
+TEST(DnsUpstreams, QuestionsSentBeforeAFailureWasKnownMakeItNoWorse) {
+  auto t = table({kA, kB});
+  t.late(kA, kStart, kStart + 250ms);
+  for (int i = 0; i < 100; ++i) t.silent(kA, kStart + 100ms, kStart + 4100ms);
+  EXPECT_EQ(t.plan(kName, kStart + 5s).probe, 1U);
+  EXPECT_FALSE(t.plan(kName, kStart + 6s).probe);
+  EXPECT_EQ(t.plan(kName, kStart + 7s).probe, 1U);  // after one failure, not after a hundred
+  EXPECT_EQ(t.status().front().timeouts, 100U);
+}
+
+TEST(DnsUpstreams, WithAllSilentTheOrderIsTheOperatorsAndNobodyProbesOrRepeats) {
+  auto t = table({kA, kB});
+  t.silent(kA, kStart, kStart);
+  t.silent(kB, kStart, kStart);
   const auto plan = t.plan(kName, kStart + 1h);
   EXPECT_THAT(plan.servers, ElementsAre(kA, kB));
   EXPECT_FALSE(plan.probe);
+  EXPECT_FALSE(plan.repeat);
+}
+
+TEST(DnsUpstreams, HopelessServersAreTriedByOneQuestionASecond) {
+  auto t = table({kA, kB});
+  for (int i = 1; i <= 3; ++i) {
+    t.silent(kA, kStart + i * 5s, kStart + i * 5s);
+    t.silent(kB, kStart + i * 5s, kStart + i * 5s);
+    EXPECT_FALSE(t.plan(kName, kStart + i * 5s).servers.empty()) << i;
+  }
+  EXPECT_EQ(t.plan(kName, kStart + 17s).servers.size(), 2U);
+  for (int i = 0; i < 1000; ++i) EXPECT_TRUE(t.plan(kName, kStart + 17s + i * 1ms - 1ms).servers.empty()) << i;
+  EXPECT_EQ(t.plan(kName, kStart + 18s).servers.size(), 2U);
+  t.answered(kB, kStart + 18s, kStart + 18s, false);
+  EXPECT_THAT(t.plan(kName, kStart + 18s).servers, ElementsAre(kB, kA));
+  EXPECT_FALSE(t.plan(kName, kStart + 18s).servers.empty());
+}
+
+void answer(UpstreamTable& t, const address& server, std::chrono::milliseconds rtt, int times = 50) {
+  for (int i = 0; i < times; ++i) t.answered(server, kStart - rtt, kStart, false);
+}
+
+TEST(DnsUpstreams, OnlyAServerThatIsNoticeablySlowerLosesItsPlace) {
+  auto t = table({kA, kB, kC});
+  answer(t, kA, 90ms);
+  answer(t, kB, 5ms);
+  EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kA, kB, kC));
+  answer(t, kA, 130ms);
+  EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kB, kC, kA));
+  answer(t, kA, 80ms);  // not yet
+  EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kB, kC, kA));
+  answer(t, kA, 40ms);
+  EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kA, kB, kC));
+}
+
+TEST(DnsUpstreams, AFewRoundTripsAreNoYardstick) {
+  auto t = table({kA, kB});
+  answer(t, kA, 200ms);
+  answer(t, kB, 5ms, 3);
+  EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kA, kB));
+  answer(t, kB, 5ms, 1);
+  EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kB, kA));
+}
+
+TEST(DnsUpstreams, ServersWithoutQuestionsAreMeasuredNowAndThen) {
+  auto t = table({kA, kB});
+  EXPECT_FALSE(t.plan(kName, kStart).probe);
+  EXPECT_FALSE(t.plan(kName, kStart + 29s).probe);
+  EXPECT_EQ(t.plan(kName, kStart + 30s).probe, 1U);
+  EXPECT_FALSE(t.plan(kName, kStart + 31s).probe);
+  EXPECT_EQ(t.plan(kName, kStart + 60s).probe, 1U);
 }
 
 TEST(DnsUpstreams, PatienceFollowsTheRoundTripWithinBounds) {
   auto t = table({kA});
-  EXPECT_EQ(t.plan(kName, kStart).patience, 400ms);
-  t.answered(kA, 1ms, false);
-  EXPECT_EQ(t.plan(kName, kStart).patience, 300ms);
-  for (int i = 0; i < 100; ++i) t.answered(kA, 3s, false);
-  EXPECT_EQ(t.plan(kName, kStart).patience, 1000ms);
+  EXPECT_EQ(t.plan(kName, kStart).patience, 250ms);
+  answer(t, kA, 1ms);
+  EXPECT_EQ(t.plan(kName, kStart).patience, 150ms);
+  answer(t, kA, 200ms);
+  EXPECT_GE(t.plan(kName, kStart).patience, 199ms);
+  answer(t, kA, 3s);
+  EXPECT_EQ(t.plan(kName, kStart).patience, 250ms);
 }
 
 TEST(DnsUpstreams, LongestForwardZoneWinsAndAnEmptyOneStaysClosed) {
@@ -175,7 +278,7 @@ TEST(DnsUpstreams, LongestForwardZoneWinsAndAnEmptyOneStaysClosed) {
 TEST(DnsUpstreams, OwnAddressesAreLeftOutAndHealthSurvivesAChange) {
   auto t = table({kA, kB}, {}, {kA});
   EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kB));
-  t.silent(kB, kStart);
+  t.silent(kB, kStart, kStart);
   t.set({.servers = {kB, kC}, .forward = {}}, {});
   EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kC, kB));
 }
