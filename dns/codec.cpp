@@ -2,6 +2,7 @@
 #include "dns/codec.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/wire_writer.h"
 
@@ -13,7 +14,7 @@ namespace {
 constexpr std::uint16_t kQr = 0x8000, kAa = 0x0400, kTc = 0x0200, kRd = 0x0100, kRa = 0x0080, kCd = 0x0010;
 constexpr std::uint32_t kDnssecOk = 0x8000;  // in the OPT's TTL, RFC 3225
 constexpr std::uint16_t kUpstreamUdpSize = kMaxUdpReply;
-constexpr std::uint16_t kOptionEde = 15;
+constexpr std::uint16_t kOptionCookie = 10, kOptionEde = 15;
 constexpr std::size_t kEdeSize = 6;  // with code and length, without a text
 constexpr std::uint16_t kQuestionPointer = 0xc000 | kHeaderSize;
 // Meta types that are no question (IANA "QTYPE only" apart): OPT, and NXNAME to TSIG of the range 128..250.
@@ -90,7 +91,8 @@ bool names_inside_are_sound(std::span<const std::uint8_t> message, const Record&
 struct Opt {
   std::optional<Edns> edns;
   std::optional<std::size_t> start;  // offset in the message
-  unsigned before = 0;               // records of the additional section in front of it
+  std::span<const std::uint8_t> options{};
+  unsigned before = 0;  // records of the additional section in front of it
 };
 
 // The records behind the question: each whole, at most one OPT and only in the additional section, nothing behind the
@@ -107,6 +109,7 @@ std::optional<Opt> walk_records(std::span<const std::uint8_t> message, WireReade
       opt.edns = read_opt(*record);
       if (!opt.edns) return std::nullopt;
       opt.start = record->start;
+      opt.options = record->rdata;
       opt.before = i - h.answers - h.authority;
     } else if (!names_inside_are_sound(message, *record)) {
       return std::nullopt;
@@ -115,6 +118,19 @@ std::optional<Opt> walk_records(std::span<const std::uint8_t> message, WireReade
   }
   if (!r.empty()) return std::nullopt;
   return opt;
+}
+
+// The first COOKIE, which is the one that counts; nothing where its length is illegal (RFC 7873 section 5.3).
+std::optional<Bytes> read_cookie(std::span<const std::uint8_t> options) {
+  WireReader r{options};
+  while (!r.empty() && !r.failed()) {
+    const auto code = r.u16();
+    const auto data = r.take(r.u16());
+    if (code != kOptionCookie) continue;
+    if (data.size() != kClientCookieSize && (data.size() < 16 || data.size() > 40)) return std::nullopt;
+    return Bytes(data.begin(), data.end());
+  }
+  return Bytes{};
 }
 
 // Which names the answers may be about: the question's and what CNAMEs make of it, in whatever order they stand.
@@ -152,16 +168,22 @@ void put_u16(std::span<std::uint8_t> message, std::size_t offset, unsigned value
   message[offset + 1] = static_cast<std::uint8_t>(value);
 }
 
-void write_opt(WireWriter& w, unsigned rcode, bool dnssec_ok, std::optional<Ede> ede) {
+void write_opt(WireWriter& w, unsigned rcode, bool dnssec_ok, std::optional<Ede> ede,
+               std::span<const std::uint8_t> cookie = {}) {
   w.u8(0);
   w.u16(type::opt);
   w.u16(kUpstreamUdpSize);
   w.u32((rcode >> 4) << 24 | (dnssec_ok ? kDnssecOk : 0));
-  w.u16(ede ? 6 : 0);
+  w.u16(static_cast<std::uint16_t>((ede ? 6 : 0) + (cookie.empty() ? 0 : 4 + cookie.size())));
   if (ede) {
     w.u16(kOptionEde);
     w.u16(2);
     w.u16(static_cast<std::uint16_t>(*ede));
+  }
+  if (!cookie.empty()) {
+    w.u16(kOptionCookie);
+    w.u16(static_cast<std::uint16_t>(cookie.size()));
+    w.bytes(cookie);
   }
 }
 
@@ -257,13 +279,13 @@ QuestionKey key_of(const Query& query) {
           .checking_disabled = query.checking_disabled};
 }
 
-Bytes write_query(const QuestionKey& key, std::uint16_t id, bool with_edns) {
+Bytes write_query(const QuestionKey& key, std::uint16_t id, bool with_edns, std::span<const std::uint8_t> cookie) {
   std::array<std::uint8_t, kPlainUdpLimit> buffer{};
   WireWriter w{buffer};
   Query query{.id = id, .has_question = true, .question = {key.name, key.type, key.klass}};
   if (with_edns) query.edns = Edns{};
   write_head(w, query, static_cast<std::uint16_t>(kRd | (key.checking_disabled ? kCd : 0)), 0, 0);
-  if (with_edns) write_opt(w, 0, key.dnssec_ok, std::nullopt);
+  if (with_edns) write_opt(w, 0, key.dnssec_ok, std::nullopt, cookie);
   return {w.written().begin(), w.written().end()};
 }
 
@@ -289,7 +311,9 @@ std::expected<Reply, ReplyError> decode_reply(std::span<const std::uint8_t> mess
   if (!opt) return std::unexpected(ReplyError::malformed);
   const unsigned high = opt->edns ? opt->edns->extended_rcode : 0U;
 
-  Reply reply{.rcode = static_cast<Rcode>(high << 4 | static_cast<unsigned>(rcode))};
+  auto cookie = read_cookie(opt->options);
+  if (!cookie) return std::unexpected(ReplyError::malformed);
+  Reply reply{.rcode = static_cast<Rcode>(high << 4 | static_cast<unsigned>(rcode)), .cookie = std::move(*cookie)};
   reply.message.assign(message.begin(),
                        message.begin() + static_cast<std::ptrdiff_t>(opt->start.value_or(message.size())));
   if (opt->start) put_u16(reply.message, 10, opt->before);

@@ -24,10 +24,11 @@ namespace vrouter::dns {
 using Bytes = std::vector<std::uint8_t>;
 
 inline constexpr std::size_t kHeaderSize = 12;
-inline constexpr std::size_t kMaxMessage = 65535;   // the length prefix of RFC 1035 4.2.2
-inline constexpr std::size_t kPlainUdpLimit = 512;  // without EDNS, RFC 1035 4.2.1
-inline constexpr std::size_t kMaxUdpReply = 1232;   // never fragmented: RFC 9715
-inline constexpr unsigned kMaxEdnsOptions = 32;     // nobody honest sends more; floods of them cost others their CPU
+inline constexpr std::size_t kMaxMessage = 65535;    // the length prefix of RFC 1035 4.2.2
+inline constexpr std::size_t kPlainUdpLimit = 512;   // without EDNS, RFC 1035 4.2.1
+inline constexpr std::size_t kMaxUdpReply = 1232;    // never fragmented: RFC 9715
+inline constexpr std::size_t kClientCookieSize = 8;  // RFC 7873 section 4
+inline constexpr unsigned kMaxEdnsOptions = 32;      // nobody honest sends more; floods of them cost others their CPU
 
 // IANA's DNS parameters. A type not listed here is carried as it is (RFC 3597).
 namespace type {
@@ -45,7 +46,8 @@ enum class Rcode : std::uint16_t {
   not_imp,
   refused,
   yx_domain,
-  bad_vers = 16
+  bad_vers = 16,
+  bad_cookie = 23
 };
 
 // Extended DNS errors, RFC 8914.
@@ -107,8 +109,10 @@ struct QuestionKey {
 };
 [[nodiscard]] QuestionKey key_of(const Query& query);
 
-// The question of `key` as it goes upstream: RD set, EDNS 1232 unless told otherwise, no option.
-[[nodiscard]] Bytes write_query(const QuestionKey& key, std::uint16_t id, bool with_edns);
+// The question of `key` as it goes upstream: RD set, EDNS 1232 unless told otherwise, no option but a
+// COOKIE with this data (at most 40 bytes) where there is any.
+[[nodiscard]] Bytes write_query(const QuestionKey& key, std::uint16_t id, bool with_edns,
+                                std::span<const std::uint8_t> cookie = {});
 
 // The commonest query, read where it lies: one question of class IN with its name whole, RD set, nothing behind it but
 // an OPT of version 0. What decode_query() would make of it is the same.
@@ -125,6 +129,7 @@ struct Reply {
   Rcode rcode = Rcode::serv_fail;
   bool truncated = false;
   Bytes message{};  // whole, without OPT; empty when the server sent back no question (FORMERR of an old one)
+  Bytes cookie{};   // the COOKIE option's data, of legal length; empty: none, or truncated
 };
 enum class ReplyError { wrong_id, wrong_question, malformed };
 

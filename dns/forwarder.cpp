@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/udp.hpp>
@@ -28,11 +29,16 @@ constexpr std::size_t kMaxLingering =
     64;                                 // flights; a few tell whether a server is dead, each holds a socket for seconds
 constexpr unsigned kReadsPerWake = 16;  // a flood of forgeries must not keep the loop from the others
 
-std::uint16_t random_id() {
-  std::uint16_t id = 0;
+void fill_random(std::span<std::uint8_t> out) {
   // Short reads can't happen below 256 bytes, and no error once the pool is ready: getrandom(2).
-  if (::getrandom(&id, sizeof id, 0) != sizeof id) throw std::system_error(errno, std::generic_category(), "getrandom");
-  return id;
+  if (::getrandom(out.data(), out.size(), 0) != static_cast<ssize_t>(out.size()))
+    throw std::system_error(errno, std::generic_category(), "getrandom");
+}
+
+std::uint16_t random_id() {
+  std::array<std::uint8_t, 2> id{};
+  fill_random(id);
+  return static_cast<std::uint16_t>(id[0] << 8 | id[1]);
 }
 
 }  // namespace
@@ -65,7 +71,8 @@ struct Forwarder::Flight {
   [[nodiscard]] bool holds(const AttemptPtr& attempt) const { return attempts.contains(attempt->what.id); }
 };
 
-Forwarder::Forwarder(asio::io_context& io, UpstreamTable& table) : io_{io}, table_{table}, buffer_(kReceiveBuffer) {}
+Forwarder::Forwarder(asio::io_context& io, UpstreamTable& table)
+    : io_{io}, table_{table}, cookies_{fill_random}, buffer_(kReceiveBuffer) {}
 
 // Handlers still queued hold their flight; without attempts in it they return before touching us.
 Forwarder::~Forwarder() {
@@ -150,7 +157,7 @@ void Forwarder::start(const FlightPtr& flight, const Lookup::Attempt& what) {
   attempt->what = what;
   attempt->server = flight->lookup.server(what);
   attempt->id = random_id();
-  attempt->wire = write_query(flight->key, attempt->id, what.edns);
+  attempt->wire = write_query(flight->key, attempt->id, what.edns, cookies_.option(attempt->server));
   flight->attempts.emplace(what.id, attempt);
   table_.asked(attempt->server);
   if (what.transport == Transport::udp) {
@@ -248,6 +255,16 @@ bool Forwarder::take(const FlightPtr& flight, const AttemptPtr& attempt, std::sp
     if (reply.error() != ReplyError::wrong_id || flight->answered) return false;
     perform(flight, flight->lookup.on_wrong_id(attempt->what.id, now));
     return true;
+  }
+  if (attempt->what.edns && !reply->truncated) {
+    const auto verdict = cookies_.judge(attempt->server, reply->cookie, attempt->what.transport);
+    if (verdict == UpstreamCookies::Verdict::forged) ++mismatched_;
+    if (verdict == UpstreamCookies::Verdict::forged || (verdict != UpstreamCookies::Verdict::good && flight->answered))
+      return false;
+    if (verdict == UpstreamCookies::Verdict::missing) {
+      perform(flight, flight->lookup.on_wrong_id(attempt->what.id, now));
+      return true;
+    }
   }
   const bool refused = reply->rcode == Rcode::refused || reply->rcode == Rcode::serv_fail;
   table_.answered(attempt->server, attempt->what.sent, now, refused);

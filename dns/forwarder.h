@@ -14,6 +14,7 @@
 
 #include "dns/answer_source.h"
 #include "dns/lookup.h"
+#include "dns/upstream_cookies.h"
 #include "dns/upstream_table.h"
 
 namespace vrouter::dns {
@@ -51,6 +52,7 @@ class Forwarder final : public AnswerSource {
 
   boost::asio::io_context& io_;
   UpstreamTable& table_;
+  UpstreamCookies cookies_;
   std::map<QuestionKey, FlightPtr> flights_;
   std::set<FlightPtr> lingering_;  // answered, another server's word still out
   Bytes buffer_;                   // every datagram is read into it and decoded at once

@@ -70,6 +70,13 @@ Lookup::Step Lookup::on_reply(unsigned id, Reply reply, BootTime now) {
   if (reply.rcode == Rcode::form_err && attempt->edns) {
     // Only this says that EDNS itself was not understood; silence and SERVFAIL prove nothing (and are easier to forge).
     launch(step, {.server = attempt->server, .transport = attempt->transport, .edns = false}, now);
+  } else if (reply.rcode == Rcode::bad_cookie && attempt->transport == Transport::udp) {
+    launch(step,
+           {.server = attempt->server,
+            .transport = attempt->renewed ? Transport::tcp : Transport::udp,
+            .edns = attempt->edns,
+            .renewed = true},
+           now);
   } else if (reply.truncated && attempt->transport == Transport::udp) {
     launch(step, {.server = attempt->server, .transport = Transport::tcp, .edns = attempt->edns}, now);
   } else if (is_final(reply.rcode) && !reply.truncated) {

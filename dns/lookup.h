@@ -6,7 +6,7 @@
 // other's answer has gone out, since a late one tells a slow server from a dead one; an error of the
 // network or an answer that says "not me" moves on at once. TC means the same server over TCP, and so does a wrong id:
 // somebody may be guessing, and a TCP connection can't be guessed (RFC 5452 section 9.2 leaves this open; BIND 9.21
-// does it).
+// does it). BADCOOKIE brought a new cookie: once more with that, then TCP (RFC 7873 section 5.3).
 #pragma once
 
 #include <chrono>
@@ -35,6 +35,7 @@ class Lookup {
     std::size_t server = 0;  // in the plan
     Transport transport = Transport::udp;
     bool edns = true;
+    bool renewed = false;  // with the cookie that a BADCOOKIE brought
     BootTime sent{};
   };
   // What the caller is to do now, in this order. After `done` the lookup is over and every attempt is to be stopped but

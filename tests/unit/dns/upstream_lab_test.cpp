@@ -178,5 +178,63 @@ TEST_F(DnsLab, ConditionalZonesFailClosed) {
   EXPECT_EQ(outside.questions.size(), 1U);
 }
 
+// The data of a question's COOKIE, which is its only option.
+Bytes cookie_in(const Bytes& question) {
+  const auto at = 12 + testing::question_of(question).size() + 11 + 4;
+  return {question.begin() + static_cast<std::ptrdiff_t>(at), question.end()};
+}
+Bytes with_cookie(Bytes answer, const Bytes& cookie, unsigned extended = 0) {
+  answer[11] = 1;
+  testing::Message m{answer};
+  m.opt(1232, extended << 24,
+        std::string{"\0\x0a\0", 3} + static_cast<char>(cookie.size()) + std::string(cookie.begin(), cookie.end()));
+  return m.bytes;
+}
+Bytes joined(Bytes client, std::uint8_t server) {
+  client.resize(8);
+  client.resize(16, server);
+  return client;
+}
+
+TEST_F(DnsLab, AServersCookieIsSentBackToItAndForgedOnesAreDropped) {
+  FakeUpstream upstream{io_, "127.0.0.9", [](const Bytes& q, bool, const auto& reply) {
+                          auto wrong = joined(cookie_in(q), 7);
+                          wrong[0] ^= 1;
+                          reply(with_cookie(answer_to(q, 3), wrong));
+                          reply(with_cookie(answer_to(q, 1), joined(cookie_in(q), 5)));
+                        }};
+  start({make_address("127.0.0.9")});
+  EXPECT_EQ(count_of(exchange(ask("a.example")).value(), 1), 1U);
+  EXPECT_EQ(count_of(exchange(ask("b.example")).value(), 1), 1U);
+  EXPECT_EQ(server_->statistics().mismatched_replies, 2U);
+  ASSERT_EQ(upstream.questions.size(), 2U);
+  EXPECT_EQ(cookie_in(upstream.questions[0]).size(), 8U);
+  EXPECT_EQ(cookie_in(upstream.questions[1]), joined(cookie_in(upstream.questions[0]), 5));
+}
+
+TEST_F(DnsLab, AnAnswerWithoutTheCookieThatIsExpectedIsAskedForOverTcp) {
+  FakeUpstream upstream{io_, "127.0.0.9", [](const Bytes& q, bool tcp, const auto& reply) {
+                          if (tcp) return reply(with_cookie(answer_to(q, 2), joined(cookie_in(q), 5)));
+                          if (q.at(13) == 'a') return reply(with_cookie(answer_to(q), joined(cookie_in(q), 5)));
+                          reply(answer_to(q));
+                        }};
+  start({make_address("127.0.0.9")});
+  EXPECT_EQ(count_of(exchange(ask("a.example")).value(), 1), 1U);
+  EXPECT_EQ(count_of(exchange(ask("b.example")).value(), 1), 2U);
+}
+
+TEST_F(DnsLab, BadcookieIsAnsweredWithTheNewOne) {
+  FakeUpstream upstream{io_, "127.0.0.9", [](const Bytes& q, bool, const auto& reply) {
+                          const auto good = joined(cookie_in(q), 5);
+                          if (cookie_in(q) == good) return reply(with_cookie(answer_to(q), good));
+                          reply(with_cookie(answer_to(q, 0, 0x8187), good, 1));
+                        }};
+  start({make_address("127.0.0.9")});
+  EXPECT_EQ(count_of(exchange(ask("a.example")).value(), 1), 1U);
+  EXPECT_EQ(upstream.questions.size(), 2U);
+  EXPECT_EQ(count_of(exchange(ask("b.example")).value(), 1), 1U);
+  EXPECT_EQ(upstream.questions.size(), 3U);
+}
+
 }  // namespace
 }  // namespace vrouter::dns
