@@ -16,6 +16,8 @@ constexpr std::array kDnsKeys{
     KeySpec{"upstreams", Type::array, "[\"192.0.2.53\"]"},
     KeySpec{"forward", Type::array, "[{ domain = \"corp.example\", servers = [\"192.0.2.54\"] }]"},
     KeySpec{"cache_size", Type::string, "\"32MiB\""},
+    KeySpec{"rebind_protection", Type::boolean, "true"},
+    KeySpec{"rebind_allow", Type::array, "[\"corp.example\"]"},
 };
 
 constexpr std::array kForwardKeys{
@@ -82,11 +84,31 @@ Parsed<std::uint64_t> parse_cache_size(std::string_view text) {
   return std::unexpected(quoted(text) + " is no size for a cache; write 1MiB to 512MiB");
 }
 
+void read_rebinding(const TableReader& reader, Dns& dns) {
+  if (const auto* node = reader.find("rebind_protection")) dns.rebind_protection = node->boolean;
+  for (auto& [domain, at] : reader.read_list("rebind_allow", parse_domain)) {
+    if (std::ranges::find(dns.rebind_allow, domain) != dns.rebind_allow.end()) {
+      reader.complain(at, domain + " stands twice in rebind_allow; name it once");
+    } else if (dns.rebind_allow.size() == kMaxRebindAllow) {
+      reader.complain(at, "rebind_allow holds 64 domains at most; name one that is above several of them");
+      return;
+    } else {
+      dns.rebind_allow.push_back(std::move(domain));
+    }
+  }
+  if (!dns.rebind_allow.empty() && !dns.rebind_protection) {
+    reader.complain(
+        reader.at("rebind_allow"),
+        "rebind_allow says what the protection lets pass, and there is none; write rebind_protection = true");
+  }
+}
+
 }  // namespace
 
 void load_dns(Diagnosis& diagnosis, const Node& table, Config& config) {
   const TableReader reader{diagnosis, table, "[dns]", kDnsKeys};
   reader.read("cache_size", parse_cache_size, config.dns.cache_size);
+  read_rebinding(reader, config.dns);
   config.dns.upstreams = read_servers(reader, "upstreams", config);
   const auto* forward = reader.find("forward");
   if (forward == nullptr) return;

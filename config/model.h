@@ -122,11 +122,14 @@ struct ForwardZone {
 
 inline constexpr std::uint64_t kDefaultDnsCache = std::uint64_t{32} << 20, kMinDnsCache = std::uint64_t{1} << 20,
                                kMaxDnsCache = std::uint64_t{512} << 20;
+inline constexpr std::size_t kMaxRebindAllow = 64;
 
 struct Dns {
   std::vector<address> upstreams;  // empty: the host's own, resolv.conf followed as it changes
   std::vector<ForwardZone> forward;
   std::uint64_t cache_size = kDefaultDnsCache;  // bytes
+  bool rebind_protection = false;               // answers from outside that lead inside are refused
+  std::vector<std::string> rebind_allow;        // but of these domains
   bool operator==(const Dns&) const = default;
 };
 

@@ -178,16 +178,17 @@ std::optional<Bytes> instead_of_rebinding(std::span<const std::uint8_t> message,
   return std::nullopt;
 }
 
-void RebindGuard::ask(const QuestionKey& key, Done done) {
-  if (table_.forward_labels(key.name) != 0) return source_.ask(key, std::move(done));
-  source_.ask(
-      key, [name = key.name, policy = policy_, refused = refused_, done = std::move(done)](const Answer& answer) {
-        auto other = answer.message && !answer.message->empty() ? instead_of_rebinding(*answer.message, name, *policy)
-                                                                : std::nullopt;
-        if (!other) return done(answer);
-        ++*refused;
-        done({.message = std::make_shared<const Bytes>(*std::move(other)), .reason = Ede::blocked});
-      });
+void RebindGuard::ask(const QuestionKey& key, unsigned asker, Done done) {
+  if (!policy_->protect || table_.forward_labels(key.name) != 0) return source_.ask(key, asker, std::move(done));
+  source_.ask(key, asker,
+              [name = key.name, policy = policy_, refused = refused_, done = std::move(done)](const Answer& answer) {
+                auto other = answer.message && !answer.message->empty()
+                                 ? instead_of_rebinding(*answer.message, name, *policy)
+                                 : std::nullopt;
+                if (!other) return done(answer);
+                ++*refused;
+                done({.message = std::make_shared<const Bytes>(*std::move(other)), .reason = Ede::blocked});
+              });
 }
 
 }  // namespace vrouter::dns

@@ -45,7 +45,7 @@ class RebindGuard final : public AnswerSource {
   // Both outlive it.
   RebindGuard(AnswerSource& source, const UpstreamTable& table) : source_{source}, table_{table} {}
   void set(RebindPolicy policy) { *policy_ = std::move(policy); }
-  void ask(const QuestionKey& key, Done done) override;
+  void ask(const QuestionKey& key, unsigned asker, Done done) override;
   [[nodiscard]] std::uint64_t refused() const noexcept { return *refused_; }
 
  private:

@@ -10,6 +10,7 @@
 #include "dns/cached_source.h"
 #include "dns/forwarder.h"
 #include "dns/listen.h"
+#include "dns/rebinding.h"
 
 namespace vrouter::dns {
 
@@ -25,9 +26,14 @@ std::uint64_t identity(const UniqueFd& socket) {
 class DnsServer final : public Server {
  public:
   explicit DnsServer(boost::asio::io_context& io)
-      : io_{io}, forwarder_{io, table_}, source_{io, forwarder_, cache_}, handler_{names_, table_, source_, counts_} {}
+      : io_{io}, forwarder_{io, table_}, source_{io, guard_, cache_}, handler_{names_, table_, source_, counts_} {}
 
-  void configure(const Settings& settings) override { cache_.set_limit(settings.cache_size); }
+  void configure(const Settings& settings) override {
+    cache_.set_limit(settings.cache_size);
+    if (std::exchange(settings_, settings) == settings) return;
+    cache_.clear();  // it may hold what is refused from now on, and the other way round
+    guard();
+  }
 
   void forget(const std::string& name) override {
     source_.forget_failures();
@@ -43,6 +49,7 @@ class DnsServer final : public Server {
     if (!update.snapshot) return;
     if (zones_ != update.zones) cache_.clear();  // what was somebody else's name may be ours now
     zones_ = update.zones;
+    guard();
     own_ = listen_addresses(update.zones);
     std::erase_if(places_, [&](const auto& place) { return std::ranges::find(own_, place.first.first) == own_.end(); });
     table_.set(upstreams_, own_);
@@ -74,12 +81,26 @@ class DnsServer final : public Server {
     const auto cache = cache_.statistics();
     all.cache = {.entries = cache.entries, .bytes = cache.bytes, .limit = cache.limit};
     all.cache_evicted = cache.evicted;
+    all.refused_rebinding = guard_.refused();
     all.mismatched_replies = forwarder_.mismatched_replies();
     all.upstreams = table_.status();
     return all;
   }
 
  private:
+  // Guests' networks are inside, whatever addresses they have.
+  void guard() {
+    RebindPolicy policy{.protect = settings_.rebind_protection};
+    for (const auto& domain : settings_.rebind_allow) {
+      if (const auto name = Name::from_text(domain)) policy.allowed.push_back(name->lower());
+    }
+    for (const auto& zone : zones_) {
+      policy.inside4.insert(policy.inside4.end(), zone.prefixes4.begin(), zone.prefixes4.end());
+      policy.inside6.insert(policy.inside6.end(), zone.prefixes6.begin(), zone.prefixes6.end());
+    }
+    guard_.set(std::move(policy));
+  }
+
   struct Place {
     std::uint64_t socket = 0;
     std::unique_ptr<Listener> listener;
@@ -93,6 +114,8 @@ class DnsServer final : public Server {
   UpstreamTable table_;
   Statistics counts_;
   Forwarder forwarder_;
+  RebindGuard guard_{forwarder_, table_};
+  Settings settings_;
   Cache cache_;
   CachedSource source_;
   QueryHandler handler_;

@@ -37,6 +37,8 @@ struct Host {
 
 struct Settings {
   std::uint64_t cache_size = config::kDefaultDnsCache;  // bytes
+  bool rebind_protection = false;
+  std::vector<std::string> rebind_allow;
   bool operator==(const Settings&) const = default;
 };
 
@@ -71,6 +73,7 @@ struct Statistics {
                 failed = 0;
   std::uint64_t answered_stale = 0;  // of those, and of the forwarded: past their time
   std::uint64_t cache_evicted = 0;   // before their time
+  std::uint64_t refused_rebinding = 0;
   std::uint64_t dropped_malformed = 0, dropped_unknown_source = 0, dropped_over_budget = 0, mismatched_replies = 0;
   CacheSize cache;
   std::vector<UpstreamStatus> upstreams;
@@ -78,12 +81,19 @@ struct Statistics {
 };
 
 // All of its counters, for whoever takes each alike.
-inline constexpr std::array kCounters{&Statistics::queries_udp,         &Statistics::queries_tcp,
-                                      &Statistics::answered_locally,    &Statistics::answered_from_cache,
-                                      &Statistics::forwarded,           &Statistics::failed,
-                                      &Statistics::answered_stale,      &Statistics::cache_evicted,
-                                      &Statistics::dropped_malformed,   &Statistics::dropped_unknown_source,
-                                      &Statistics::dropped_over_budget, &Statistics::mismatched_replies};
+inline constexpr std::array kCounters{&Statistics::queries_udp,
+                                      &Statistics::queries_tcp,
+                                      &Statistics::answered_locally,
+                                      &Statistics::answered_from_cache,
+                                      &Statistics::forwarded,
+                                      &Statistics::failed,
+                                      &Statistics::answered_stale,
+                                      &Statistics::cache_evicted,
+                                      &Statistics::refused_rebinding,
+                                      &Statistics::dropped_malformed,
+                                      &Statistics::dropped_unknown_source,
+                                      &Statistics::dropped_over_budget,
+                                      &Statistics::mismatched_replies};
 static_assert(sizeof(Statistics) ==
                   kCounters.size() * sizeof(std::uint64_t) + sizeof(CacheSize) + sizeof(std::vector<UpstreamStatus>),
               "a counter is missing above");

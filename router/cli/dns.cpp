@@ -29,6 +29,7 @@ std::string dns_text(const dns::Statistics& dns, bool colour) {
       {"past its time", {std::to_string(dns.answered_stale)}},
       {"forwarded", {share(dns.forwarded, asked)}},
       {"failed", {std::to_string(dns.failed), dns.failed == 0 ? Tone::plain : Tone::waiting}},
+      {"led inside", {std::to_string(dns.refused_rebinding)}},
       {"dropped",
        {fmt::format("{} malformed, {} of unknown source, {} over budget", dns.dropped_malformed,
                     dns.dropped_unknown_source, dns.dropped_over_budget)}},

@@ -111,7 +111,9 @@ void GuestServices::configure(const config::Config& config, const std::set<std::
   silent_ = false;
   if (!dns_) open_dns();
   dns_config_ = config.dns;
-  dns_->configure({.cache_size = config.dns.cache_size});
+  dns_->configure({.cache_size = config.dns.cache_size,
+                   .rebind_protection = config.dns.rebind_protection,
+                   .rebind_allow = config.dns.rebind_allow});
   std::vector<dns::Zone> zones;
   for (const auto& [name, network] : config.networks) zones.push_back(zone_for(network, ipv6.contains(name)));
   tables_.begin(std::move(zones));

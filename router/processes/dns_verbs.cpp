@@ -30,6 +30,8 @@ static_assert(VerbEncoder::kFixedFields + kMaxReported * kUpstreamSize <= kMaxMe
 static_assert(VerbEncoder::kFixedFields >=
               1 + 8 + 2 + sizeof(dns::CacheSize) + sizeof(dns::kCounters) / sizeof(dns::kCounters[0]) * 8);
 
+enum class Switch : std::uint8_t { off, on };
+
 struct Encoder : VerbEncoder {
   explicit Encoder(Verb verb, std::size_t variable_bytes = 0)
       : VerbEncoder{static_cast<std::uint8_t>(verb), variable_bytes} {}
@@ -124,8 +126,12 @@ struct OrderEncoder {
     return out.take();
   }
   std::vector<std::uint8_t> operator()(const Settings& settings) const {
-    Encoder out{Verb::settings};
-    out.u64(settings.settings.cache_size);
+    const auto& [cache_size, protection, allowed] = settings.settings;
+    Encoder out{Verb::settings, allowed.size() * (2 + kMaxDomain)};
+    out.u64(cache_size);
+    out.u8(protection ? 1 : 0);
+    out.count(allowed.size());
+    for (const auto& domain : allowed) out.text(domain);
     return out.take();
   }
   std::vector<std::uint8_t> operator()(const Forget& forget) const {
@@ -145,6 +151,16 @@ std::string no_verb(std::uint8_t verb) {
 }
 
 constexpr auto kServersWhat = "number of servers";
+
+Settings decode_settings(VerbDecoder& in) {
+  Settings settings;
+  auto& [cache_size, protection, allowed] = settings.settings;
+  cache_size = std::clamp(in.u64(), config::kMinDnsCache, config::kMaxDnsCache);
+  protection = in.up_to(Switch::on, "switch of the rebinding protection") == Switch::on;
+  for (auto n = in.count(config::kMaxRebindAllow, "number of domains"); n > 0 && !in.failed(); --n)
+    allowed.push_back(in.text(kMaxDomain, "length of the domain"));
+  return settings;
+}
 
 // Its parts are read in the order of the braces.
 std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
@@ -178,10 +194,8 @@ std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
       return in.finish(std::move(upstreams), "upstreams");
     }
     case Verb::settings: {
-      const auto size = in.u64();
-      if (!in.failed() && (size < config::kMinDnsCache || size > config::kMaxDnsCache))
-        return std::unexpected("a cache of " + std::to_string(size) + " bytes is none");
-      return in.finish<Order>(Settings{{.cache_size = size}}, "settings");
+      Order settings = decode_settings(in);
+      return in.finish(std::move(settings), "settings");
     }
     case Verb::forget: {
       Order forget = Forget{in.text(kMaxDomain, "length of the name")};

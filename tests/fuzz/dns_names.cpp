@@ -12,7 +12,7 @@ using namespace vrouter::dns;
 using boost::asio::ip::make_address;
 
 struct NoSource final : AnswerSource {
-  void ask(const QuestionKey& /*key*/, Done done) override { done({}); }
+  void ask(const QuestionKey& /*key*/, unsigned /*asker*/, Done done) override { done({}); }
 };
 
 }  // namespace

@@ -126,7 +126,7 @@ TEST(DnsRebinding, CutMessagesAreNeverPassedOn) {
 
 struct FixedSource final : AnswerSource {
   Answer answer;
-  void ask(const QuestionKey&, Done done) override { done(answer); }
+  void ask(const QuestionKey&, unsigned, Done done) override { done(answer); }
 };
 
 TEST(DnsRebinding, TheGuardLetsForwardZonesLeadInside) {
@@ -137,7 +137,7 @@ TEST(DnsRebinding, TheGuardLetsForwardZonesLeadInside) {
   RebindGuard guard{source, table};
   Answer got;
   const auto ask = [&](std::string_view asked) {
-    guard.ask({.name = name(asked), .type = 1}, [&](const Answer& answer) { got = answer; });
+    guard.ask({.name = name(asked), .type = 1}, 7, [&](const Answer& answer) { got = answer; });
     return rcode_of(*got.message);
   };
   EXPECT_EQ(ask("a.corp.example"), 0U);
@@ -148,7 +148,7 @@ TEST(DnsRebinding, TheGuardLetsForwardZonesLeadInside) {
   guard.set({.allowed = {name("evil.example")}});
   EXPECT_EQ(ask("evil.example"), 0U);
   source.answer = {.message = nullptr, .reason = Ede::network_error};
-  guard.ask({.name = name("evil2.example"), .type = 1}, [&](const Answer& answer) { got = answer; });
+  guard.ask({.name = name("evil2.example"), .type = 1}, 7, [&](const Answer& answer) { got = answer; });
   EXPECT_FALSE(got.message);
   EXPECT_EQ(got.reason, Ede::network_error);
 }

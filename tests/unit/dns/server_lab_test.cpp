@@ -53,6 +53,46 @@ TEST_F(DnsLab, DigResolvesOverUdpAndTcp) {
   EXPECT_EQ(counts.answered_from_cache, 2U);
 }
 
+// 192.0.2.0/24 is what the upstream answers from: here it is a network of guests.
+TEST_F(DnsLab, AnswersThatLeadInsideAreRefusedWhereThatIsWanted) {
+  FakeUpstream upstream{io_, "127.0.0.9", testing::good};
+  start({make_address("127.0.0.9")}, {{"corp.example", {make_address("127.0.0.9")}}});
+  server_->apply({.snapshot = true,
+                  .zones = {{.network = "default",
+                             .domain = "guests.internal",
+                             .prefixes4 = {boost::asio::ip::make_network_v4("192.0.2.0/24")},
+                             .prefixes6 = {},
+                             .listen = {make_address("10.0.5.1")}}},
+                  .upserts = hosts_,
+                  .removed = {}});
+  EXPECT_EQ(run("dig +short @10.0.5.1 www.example A"), "192.0.2.1\n");
+  server_->configure({.rebind_protection = true, .rebind_allow = {"nas.example"}});
+  const auto refused = run("dig @10.0.5.1 www.example A");
+  EXPECT_THAT(refused, HasSubstr("status: NXDOMAIN"));
+  EXPECT_THAT(refused, HasSubstr("EDE: 15"));
+  EXPECT_THAT(run("dig @10.0.5.1 www.example A"), HasSubstr("status: NXDOMAIN")) << "from the cache";
+  EXPECT_EQ(run("dig +short @10.0.5.1 a.nas.example A"), "192.0.2.1\n");
+  EXPECT_EQ(run("dig +short @10.0.5.1 a.corp.example A"), "192.0.2.1\n");
+  EXPECT_EQ(server_->statistics().refused_rebinding, 1U);
+}
+
+TEST_F(DnsLab, WhatIsForgottenIsAskedForAgain) {
+  FakeUpstream upstream{io_, "127.0.0.9", testing::good};
+  start({make_address("127.0.0.9")});
+  const auto asked = [&] {
+    EXPECT_EQ(run("dig +short @10.0.5.1 www.example A"), "192.0.2.1\n");
+    EXPECT_EQ(run("dig +short @10.0.5.1 www2.example A"), "192.0.2.1\n");
+    return upstream.questions.size();
+  };
+  EXPECT_EQ(asked(), 2U);
+  EXPECT_EQ(asked(), 2U);
+  server_->forget("WWW.example");
+  EXPECT_EQ(asked(), 3U);
+  server_->forget("");
+  EXPECT_EQ(asked(), 5U);
+  EXPECT_EQ(server_->statistics().cache.entries, 2U);
+}
+
 TEST_F(DnsLab, PortsAndIdsAreNotToBeGuessed) {
   FakeUpstream upstream{io_, "127.0.0.9", testing::good};
   start({make_address("127.0.0.9")});

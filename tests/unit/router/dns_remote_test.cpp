@@ -36,6 +36,8 @@ struct Replica {
   dns::Upstreams upstreams;
   std::uint64_t version = 0;
   std::map<Place, std::uint64_t> sockets;  // by identity
+  dns::Settings settings;
+  std::vector<std::string> forgotten;
 
   std::optional<dns::Update> begun;
   std::vector<config::ForwardZone> forward;
@@ -82,6 +84,8 @@ struct Replica {
     upstreams = {.servers = o.servers, .forward = std::exchange(forward, {})};
     version = o.version;
   }
+  void carry_out(const verbs::Settings& o, const UniqueFd&) { settings = o.settings; }
+  void carry_out(const verbs::Forget& o, const UniqueFd&) { forgotten.push_back(o.name); }
 };
 
 // A line that holds `room` messages until the child reads.
@@ -222,12 +226,34 @@ TEST_F(DnsRemote, SocketsComeLast) {
   listen(kGateway, dns::Transport::udp);
   put("web1", 7);
   set_upstreams({.servers = {kQuad9}, .forward = {}});
-  line_->room = 5;  // Begin, Zone, Host, End, Upstreams
+  line_->room = 6;  // Settings, Begin, Zone, Host, End, Upstreams
   line_->start();
   for (const auto& [place, socket] : sockets_) EXPECT_FALSE(line_->child->sockets.contains(place));
-  EXPECT_EQ(line_->sent, 5U);
-  expect_in_step();
   EXPECT_EQ(line_->sent, 6U);
+  expect_in_step();
+  EXPECT_EQ(line_->sent, 7U);
+}
+
+TEST_F(DnsRemote, SettingsAreToldToEveryChildAndWhatToForgetToThisOne) {
+  const dns::Settings small{
+      .cache_size = config::kMinDnsCache, .rebind_protection = true, .rebind_allow = {"a.example"}};
+  set_zones({kGateway});
+  remote_.configure(small);
+  line_->start();
+  line_->read();
+  EXPECT_EQ(line_->child->settings, small);
+  remote_.configure({});
+  remote_.forget("www.example");
+  line_->read();
+  EXPECT_EQ(line_->child->settings, dns::Settings{});
+  EXPECT_EQ(line_->child->forgotten, std::vector<std::string>{"www.example"});
+  const auto sent = line_->sent;
+  remote_.configure({});
+  EXPECT_EQ(line_->sent, sent) << "nothing new";
+  line_->die();
+  line_->start();
+  line_->read();
+  EXPECT_TRUE(line_->child->forgotten.empty()) << "it knows nothing to forget";
 }
 
 TEST_F(DnsRemote, ChangesGoOneByOne) {
