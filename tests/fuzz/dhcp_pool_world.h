@@ -269,7 +269,8 @@ class PoolWorld {
     const auto a = reply.yiaddr;
     const std::pair place{who, link};
     require(may_have(who, a));
-    if (!unsure_.contains(a) && !is_given_back(a)) require(free_for(a, client(who), link));
+    if (!unsure_.contains(a) && !is_given_back(a) && !is_proposed_to(a, client(who), link))
+      require(free_for(a, client(who), link));
     for (const auto& [other, offer] : offers_) {
       require(other == place || offer.first != a || offer.second + kFirmOffer <= now_);
     }
@@ -286,7 +287,8 @@ class PoolWorld {
       if (lease.state == LeaseState::bound) {
         require(may_have(who, lease.address) && lease.client == client(who));
         require(lease.expires > now_ && lease.expires <= now_ + pool_->settings.lease_time);
-        if (!unsure_.contains(lease.address) && !is_given_back(lease.address))
+        if (!unsure_.contains(lease.address) && !is_given_back(lease.address) &&
+            !is_proposed_to(lease.address, lease.client, lease.ifindex))
           require(free_for(lease.address, lease.client, lease.ifindex));
         offers_.erase({who, lease.ifindex});  // nobody is kept two addresses
       } else {
@@ -320,6 +322,14 @@ class PoolWorld {
     return std::ranges::any_of(outstanding_, [&](const auto& entry) {
       const auto& lease = entry.second.lease;
       return lease.address == a && (lease.state == LeaseState::released || lease.expires <= now_);
+    });
+  }
+  // On its way to the disk already, for the same client at the same place: that one's commit is refused if it may not
+  // be.
+  [[nodiscard]] bool is_proposed_to(const address_v4& a, const Client& who, unsigned link) const {
+    return std::ranges::any_of(outstanding_, [&](const auto& entry) {
+      const auto& lease = entry.second.lease;
+      return lease.address == a && lease.state == LeaseState::bound && lease.client == who && lease.ifindex == link;
     });
   }
   static bool same_holder(const Lease& a, const Lease& b) { return a.client == b.client && a.ifindex == b.ifindex; }
