@@ -240,8 +240,11 @@ std::size_t Cache::clear() {
 }
 
 void Cache::set_limit(std::size_t bytes) {
+  if (bytes == limit_) return;
+  clear();
   limit_ = bytes;
-  make_room(0);
+  bucket_count_ = bucket_count(bytes);
+  buckets_ = std::make_unique<Bucket[]>(bucket_count_);
 }
 
 CacheStatistics Cache::statistics() const noexcept {

@@ -87,7 +87,7 @@ class Cache {
   // How many went.
   std::size_t erase(std::span<const std::uint8_t> lower_name);  // all types of the name
   std::size_t clear();
-  // Its table stays as large as the first limit made it.
+  // Another limit empties it, since its table is made to measure. Nobody may read meanwhile.
   void set_limit(std::size_t bytes);
   [[nodiscard]] CacheStatistics statistics() const noexcept;
 

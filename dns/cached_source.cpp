@@ -26,7 +26,7 @@ struct CachedSource::Waiting {
   std::vector<Done> done;
   std::optional<Answer> stale;
   bool late = false;  // for the stale answer to be told to whoever asks
-  unsigned asker = 0;
+  unsigned asker = 0, era = 0;
   boost::asio::steady_timer timer;
 
   explicit Waiting(boost::asio::io_context& io) : timer{io} {}
@@ -79,6 +79,7 @@ void CachedSource::ask(const QuestionKey& key, unsigned asker, Done done) {
   }
   const auto waiting = std::make_shared<Waiting>(io_);
   waiting->asker = asker;
+  waiting->era = era_;
   waiting->done.push_back(std::move(done));
   waiting->stale = look_up(key, BootClock::now(), Cache::State::stale);
   waiting_.emplace(key, waiting);
@@ -101,6 +102,7 @@ void CachedSource::arrived(const QuestionKey& key, const Answer& answer) {
   if (node.empty()) return;
   const auto& waiting = node.mapped();
   waiting->timer.cancel();
+  if (waiting->era != era_) return waiting->tell(answer);
   const auto now = BootClock::now();
   if (settles(answer)) return waiting->tell(keep(key, answer, waiting->asker, now));
   remember(key, answer, now + (waiting->stale ? kStaleRecheck : kFailureTtl));
@@ -127,7 +129,8 @@ void CachedSource::remember(const QuestionKey& key, const Answer& answer, BootTi
     failures_.erase(oldest_failures_.front());
 }
 
-void CachedSource::forget_failures() {
+void CachedSource::start_over() {
+  ++era_;
   failures_.clear();
   oldest_failures_.clear();
 }

@@ -30,8 +30,9 @@ class CachedSource final : public AnswerSource {
   [[nodiscard]] std::optional<Answer> known(const QuestionKey& key, BootTime now) override;
   void ask(const QuestionKey& key, unsigned asker, Done done) override;
 
-  // Other servers may know better.
-  void forget_failures();
+  // Others are to be asked from now on, or what is known is to be asked for anew: forgets failures, and doesn't keep
+  // what was asked for before and is still to come. The cache's own answers are its owner's to erase.
+  void start_over();
   [[nodiscard]] std::uint64_t stale() const noexcept { return stale_; }
 
  private:
@@ -55,6 +56,7 @@ class CachedSource final : public AnswerSource {
   std::deque<QuestionKey> oldest_failures_;
   std::array<std::uint8_t, kMaxCached> room_{};
   std::uint64_t stale_ = 0;
+  unsigned era_ = 0;                                            // counts start_over()
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what the upstreams answer after us
 };
 

@@ -29,25 +29,22 @@ class DnsServer final : public Server {
       : io_{io}, forwarder_{io, table_}, source_{io, guard_, cache_}, handler_{names_, table_, source_, counts_} {}
 
   void configure(const Settings& settings) override {
-    cache_.set_limit(settings.cache_size);
     if (std::exchange(settings_, settings) == settings) return;
-    cache_.clear();  // it may hold what is refused from now on, and the other way round
+    cache_.set_limit(settings.cache_size);
+    start_over();  // it may hold what is refused from now on, and the other way round
     guard();
   }
 
   void forget(const std::string& name) override {
-    source_.forget_failures();
-    if (name.empty()) {
-      cache_.clear();
-    } else if (const auto parsed = Name::from_text(name)) {
-      cache_.erase(parsed->lower().wire());
-    }
+    if (name.empty()) return start_over();
+    source_.start_over();
+    if (const auto parsed = Name::from_text(name)) cache_.erase(parsed->lower().wire());
   }
 
   void apply(const Update& update) override {
     names_.apply(update);
     if (!update.snapshot) return;
-    if (zones_ != update.zones) cache_.clear();  // what was somebody else's name may be ours now
+    if (zones_ != update.zones) start_over();  // what was somebody else's name may be ours now
     zones_ = update.zones;
     guard();
     own_ = listen_addresses(update.zones);
@@ -59,7 +56,7 @@ class DnsServer final : public Server {
     // Other servers may be another network's: a VPN came up. None at all are no reason to forget what is known.
     const bool others = !upstreams.servers.empty() && upstreams.servers != upstreams_.servers;
     if (others || upstreams.forward != upstreams_.forward) cache_.clear();
-    source_.forget_failures();
+    source_.start_over();
     upstreams_ = std::move(upstreams);
     table_.set(upstreams_, own_);
   }
@@ -88,6 +85,11 @@ class DnsServer final : public Server {
   }
 
  private:
+  void start_over() {
+    cache_.clear();
+    source_.start_over();
+  }
+
   // Guests' networks are inside, whatever addresses they have.
   void guard() {
     RebindPolicy policy{.protect = settings_.rebind_protection};

@@ -115,7 +115,8 @@ type Range (network: string, range: string, size: int, bound: int, resting: int,
 # cache_evicted counts answers that gave way to others before their time.
 type DnsStatistics (
   queries_udp: int, queries_tcp: int, answered_locally: int, answered_from_cache: int, answered_stale: int,
-  forwarded: int, failed: int, cache_entries: int, cache_bytes: int, cache_limit: int, cache_evicted: int, refused_rebinding: int,
+  forwarded: int, failed: int, cache_entries: int, cache_bytes: int, cache_limit: int, cache_evicted: int,
+  refused_rebinding: int,
   dropped_malformed: int, dropped_unknown_source: int, dropped_over_budget: int, mismatched_replies: int,
   upstreams: []Upstream
 )

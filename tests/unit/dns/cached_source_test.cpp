@@ -95,7 +95,7 @@ TEST_F(DnsCachedSource, AFailureIsRememberedForSeconds) {
   ASSERT_TRUE(known());
   EXPECT_EQ(known()->reason, Ede::no_reachable_authority);
   EXPECT_FALSE(source.known(www(), BootClock::now() + kFailureTtl));
-  source.forget_failures();
+  source.start_over();
   EXPECT_FALSE(known());
 }
 
@@ -146,6 +146,19 @@ TEST_F(DnsCachedSource, ASlowServerIsAnsweredForAndItsAnswerKept) {
   upstream_says(answer(address_of_www(300)));
   ASSERT_TRUE(known());
   EXPECT_FALSE(known()->reason);
+}
+
+// A forward zone came, or a VPN's servers: what the old ones still say is no longer to be told.
+TEST_F(DnsCachedSource, WhatWasAskedForBeforeAChangeIsToldAndNotKept) {
+  ask();
+  source.start_over();
+  upstream_says(answer(address_of_www(300)));
+  ASSERT_TRUE(told[0] && told[0]->message);
+  EXPECT_FALSE(known());
+  ask();
+  source.start_over();
+  upstream_says({.message = nullptr, .reason = Ede::no_reachable_authority});
+  EXPECT_FALSE(known()) << "that the old servers failed says nothing of the new";
 }
 
 TEST_F(DnsCachedSource, WhoIsToldMayAskAgain) {
