@@ -445,4 +445,17 @@ Read<void> refuse_all(const object& parameters) {
   return {};
 }
 
+Read<FlushedNames> flushed_from_json(const object& json) {
+  Fields fields{json};
+  FlushedNames flushed{.name = fields.optional_text("name").value_or("")};
+  return fields.result(std::move(flushed));
+}
+
+Read<std::string> read_flush_dns(const object& parameters) {
+  Fields fields{parameters};
+  fields.only({"name"});
+  auto name = fields.optional_text("name").value_or("");
+  return fields.result(std::move(name));
+}
+
 }  // namespace vrouter::router::control

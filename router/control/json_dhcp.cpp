@@ -168,19 +168,6 @@ Read<LeaseView> lease_from_json(const object& json) {
   return fields.result(std::move(lease));
 }
 
-Read<FlushedNames> flushed_from_json(const object& json) {
-  Fields fields{json};
-  FlushedNames flushed{.name = fields.optional_text("name").value_or("")};
-  return fields.result(std::move(flushed));
-}
-
-Read<std::string> read_flush_dns(const object& parameters) {
-  Fields fields{parameters};
-  fields.only({"name"});
-  auto name = fields.optional_text("name").value_or("");
-  return fields.result(std::move(name));
-}
-
 Read<address_v4> read_release_lease(const object& parameters) {
   Fields fields{parameters};
   fields.only({"address"});
