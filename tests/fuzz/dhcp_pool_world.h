@@ -294,7 +294,8 @@ class PoolWorld {
       } else {
         require(lease.state == LeaseState::released || lease.state == LeaseState::declined);
         const auto* known = held(lease.address);
-        if (!unsure_.contains(lease.address) && !is_given_back(lease.address) && known != nullptr)
+        if (!unsure_.contains(lease.address) && !is_given_back(lease.address) &&
+            !is_proposed_to(lease.address, lease.client, lease.ifindex) && known != nullptr)
           require(same_holder(*known, lease));
       }
       std::erase_if(offers_, [&](const auto& o) { return o.second.first == lease.address; });
