@@ -14,6 +14,7 @@
 #include "base/copy_on_write.h"
 #include "base/mac_address.h"
 #include "config/dhcp.h"
+#include "config/dns.h"
 #include "config/limits.h"
 #include "config/networks.h"
 #include "config/policy.h"
@@ -112,25 +113,6 @@ struct Guest {
   std::string owner;        // user that may open a created TAP; empty: root only
   Place declared_at;        // file empty: added by command
   bool operator==(const Guest&) const = default;
-};
-
-struct ForwardZone {
-  std::string domain;
-  std::vector<address> servers;
-  bool operator==(const ForwardZone&) const = default;
-};
-
-inline constexpr std::uint64_t kDefaultDnsCache = std::uint64_t{32} << 20, kMinDnsCache = std::uint64_t{1} << 20,
-                               kMaxDnsCache = std::uint64_t{512} << 20;
-inline constexpr std::size_t kMaxRebindAllow = 64;
-
-struct Dns {
-  std::vector<address> upstreams;  // empty: the host's own, resolv.conf followed as it changes
-  std::vector<ForwardZone> forward;
-  std::uint64_t cache_size = kDefaultDnsCache;  // bytes
-  bool rebind_protection = false;               // answers from outside that lead inside are refused
-  std::vector<std::string> rebind_allow;        // but of these domains
-  bool operator==(const Dns&) const = default;
 };
 
 struct Config {

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What [dns] says, as values. No file, no TOML, no wire format.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "config/networks.h"
+#include "config/problem.h"
+
+namespace vrouter::config {
+
+struct ForwardZone {
+  std::string domain;
+  std::vector<address> servers;
+  bool operator==(const ForwardZone&) const = default;
+};
+
+// What an operator wrote down of one name: it is answered from this alone, whatever the type, for every guest.
+struct DnsRecords {
+  struct Mail {
+    std::uint16_t priority = 0;
+    std::string host;
+    bool operator==(const Mail&) const = default;
+  };
+  struct Service {
+    std::uint16_t priority = 0, weight = 0, port = 0;
+    std::string host;
+    bool operator==(const Service&) const = default;
+  };
+  std::string name;         // lower case, no dot at the end
+  std::uint32_t ttl = 300;  // seconds
+  std::vector<address> addresses{};
+  std::string cname{};  // then nothing else is there
+  std::vector<std::string> txt{}, ptr{};
+  std::vector<Mail> mx{};
+  std::vector<Service> srv{};
+  Place at{};
+  bool operator==(const DnsRecords&) const = default;
+};
+
+// Domains out of files, read when the configuration is applied.
+struct DnsList {
+  std::vector<std::string> files;
+  Place at{};
+  bool operator==(const DnsList&) const = default;
+};
+
+// What becomes of questions that a guest sends to other servers (ports 53 and 853).
+enum class OtherResolvers : std::uint8_t {
+  allow,     // they go where they lead, as far as the policy lets them
+  redirect,  // of port 53: vrouter answers them; of port 853: refused
+  refuse
+};
+
+// What holds for members of a group of guests. One of several groups: what any of them blocks is blocked.
+struct DnsGroup {
+  std::vector<std::string> block{}, allow{};  // names of lists
+  OtherResolvers other_resolvers = OtherResolvers::allow;
+  Place at{};
+  bool operator==(const DnsGroup&) const = default;
+};
+
+inline constexpr std::uint64_t kDefaultDnsCache = std::uint64_t{32} << 20, kMinDnsCache = std::uint64_t{1} << 20,
+                               kMaxDnsCache = std::uint64_t{512} << 20;
+inline constexpr std::size_t kMaxRebindAllow = 64;
+inline constexpr unsigned kMaxDnsWorkers = 64;
+
+struct Dns {
+  std::vector<address> upstreams;  // empty: the host's own, resolv.conf followed as it changes
+  std::vector<ForwardZone> forward;
+  std::uint64_t cache_size = kDefaultDnsCache;  // bytes
+  bool rebind_protection = false;               // answers from outside that lead inside are refused
+  std::vector<std::string> rebind_allow;        // but of these domains
+  unsigned workers = 1;                         // threads that answer
+  std::vector<DnsRecords> records;              // each name once
+  std::map<std::string, DnsList> lists;
+  std::map<std::string, DnsGroup> groups;
+  bool operator==(const Dns&) const = default;
+};
+
+}  // namespace vrouter::config
