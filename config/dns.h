@@ -66,7 +66,7 @@ struct DnsGroup {
 inline constexpr std::uint64_t kDefaultDnsCache = std::uint64_t{32} << 20, kMinDnsCache = std::uint64_t{1} << 20,
                                kMaxDnsCache = std::uint64_t{512} << 20;
 inline constexpr std::size_t kMaxRebindAllow = 64;
-inline constexpr unsigned kMaxDnsWorkers = 64;
+inline constexpr unsigned kMaxDnsWorkers = 16;
 
 struct Dns {
   std::vector<address> upstreams;  // empty: the host's own, resolv.conf followed as it changes

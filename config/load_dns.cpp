@@ -16,6 +16,7 @@ constexpr std::array kDnsKeys{
     KeySpec{"upstreams", Type::array, "[\"192.0.2.53\"]"},
     KeySpec{"forward", Type::array, "[{ domain = \"corp.example\", servers = [\"192.0.2.54\"] }]"},
     KeySpec{"cache_size", Type::string, "\"32MiB\""},
+    KeySpec{"workers", Type::integer, "2"},
     KeySpec{"rebind_protection", Type::boolean, "true"},
     KeySpec{"rebind_allow", Type::array, "[\"corp.example\"]"},
 };
@@ -84,6 +85,17 @@ Parsed<std::uint64_t> parse_cache_size(std::string_view text) {
   return std::unexpected(quoted(text) + " is no size for a cache; write 1MiB to 512MiB");
 }
 
+void read_workers(const TableReader& reader, Dns& dns) {
+  const auto* node = reader.find("workers");
+  if (node == nullptr) return;
+  if (node->integer < 1 || node->integer > kMaxDnsWorkers) {
+    reader.complain(node->at, "workers " + std::to_string(node->integer) + " can't be; write 1 to " +
+                                  std::to_string(kMaxDnsWorkers) + ", no more than there are processors to spare");
+    return;
+  }
+  dns.workers = static_cast<unsigned>(node->integer);
+}
+
 void read_rebinding(const TableReader& reader, Dns& dns) {
   if (const auto* node = reader.find("rebind_protection")) dns.rebind_protection = node->boolean;
   for (auto& [domain, at] : reader.read_list("rebind_allow", parse_domain)) {
@@ -108,6 +120,7 @@ void read_rebinding(const TableReader& reader, Dns& dns) {
 void load_dns(Diagnosis& diagnosis, const Node& table, Config& config) {
   const TableReader reader{diagnosis, table, "[dns]", kDnsKeys};
   reader.read("cache_size", parse_cache_size, config.dns.cache_size);
+  read_workers(reader, config.dns);
   read_rebinding(reader, config.dns);
   config.dns.upstreams = read_servers(reader, "upstreams", config);
   const auto* forward = reader.find("forward");

@@ -7,7 +7,7 @@
 
 #include "base/unique_fd.h"
 #include "dns/query_handler.h"
-#include "dns/quick_answers.h"
+#include "dns/udp_desk.h"
 
 namespace vrouter::dns {
 
@@ -17,10 +17,9 @@ class Listener {
   virtual ~Listener() = default;  // closes its socket and its connections
 };
 
-struct UdpBatch;  // buffers of recvmmsg and sendmmsg, one set for all listeners
-[[nodiscard]] std::shared_ptr<UdpBatch> make_udp_batch();
-[[nodiscard]] std::unique_ptr<Listener> serve_udp(boost::asio::io_context& io, UniqueFd fd, QueryHandler& handler,
-                                                  QuickAnswers& quick, std::shared_ptr<UdpBatch> batch);
+// On the thread of `io`, which may be another one than the caller's: then with `desk.turns`, made and ended while that
+// thread is kept from its turn.
+[[nodiscard]] std::unique_ptr<Listener> serve_udp(boost::asio::io_context& io, UniqueFd fd, UdpDesk& desk);
 
 struct TcpClients;  // who has how many connections, over all listeners
 [[nodiscard]] std::shared_ptr<TcpClients> make_tcp_clients();

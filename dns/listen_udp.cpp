@@ -10,6 +10,7 @@
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <cstring>
+#include <mutex>
 
 #include "dns/listen.h"
 
@@ -72,51 +73,77 @@ struct UdpBatch {
   unsigned replies = 0;
 };
 
-std::shared_ptr<UdpBatch> make_udp_batch() {
-  return std::make_shared<UdpBatch>();
-}
+UdpDesk::UdpDesk(Gate& g, QuickAnswers& q, LongWay& l, Turns* t)
+    : gate{g}, quick{q}, long_way{l}, turns{t}, batch{std::make_unique<UdpBatch>()} {}
+UdpDesk::~UdpDesk() = default;
 
 namespace {
 
+// The way back for what isn't answered with its batch: of the QueryHandler's thread, whichever the socket's is.
+struct Outlet {
+  int fd;  // of a socket that others own; -1: it is closed
+
+  void send(Peer& peer, unsigned ifindex, const Bytes& reply) const {
+    if (fd < 0 || reply.empty()) return;
+    iovec part{.iov_base = const_cast<std::uint8_t*>(reply.data()), .iov_len = reply.size()};
+    msghdr header{};
+    peer.address_to(header, ifindex);
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    // A full socket buffer or a vanished TAP loses the reply, as the network may: the client asks again.
+    static_cast<void>(::sendmsg(fd, &header, MSG_DONTWAIT));
+  }
+};
+
+// Two threads may know one: its own reads and answers, in turns; the QueryHandler's closes it, in between them.
 class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
  public:
-  UdpSocket(boost::asio::io_context& io, UniqueFd fd, QueryHandler& handler, QuickAnswers& quick,
-            std::shared_ptr<UdpBatch> batch)
-      : socket_{io, fd.release()}, handler_{&handler}, quick_{&quick}, batch_{std::move(batch)} {}
+  UdpSocket(boost::asio::io_context& io, UniqueFd fd, UdpDesk& desk)
+      : socket_{io, fd.release()}, desk_{&desk}, outlet_{std::make_shared<Outlet>(socket_.native_handle())} {}
 
   void wait() {
     const auto woken = [self = shared_from_this()](const boost::system::error_code& error) {
-      if (self->handler_ == nullptr || error) return;
-      for (unsigned i = 0; i < kBatchesPerWake && self->serve(); ++i) {
-      }
-      self->wait();
+      if (!error) self->take_turn();
     };
     socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read, woken);
   }
   void close() {
-    handler_ = nullptr;
+    desk_ = nullptr;
+    outlet_->fd = -1;
     boost::system::error_code ignored;
     socket_.close(ignored);
   }
 
  private:
-  // False: nothing more to read for now.
+  void take_turn() {
+    std::unique_lock<Turns> turn;
+    if (turns_ != nullptr) turn = std::unique_lock{*turns_};
+    if (desk_ == nullptr) return;
+    for (unsigned i = 0; i < kBatchesPerWake && serve(); ++i) {
+    }
+    if (desk_ != nullptr) wait();
+  }
+
+  // False: nothing more to read for now, or an answer of ours has had us closed.
   bool serve() {
     const auto count = receive();
     const auto now = BootClock::now();
+    auto& batch = *desk_->batch;
     for (unsigned i = 0; i < count; ++i) prepare(i, now);
-    for (const auto& slot : std::span{batch_->slots}.first(count)) {
-      if (slot.prepared) quick_->find_soon(*slot.prepared);
+    for (const auto& slot : std::span{batch.slots}.first(count)) {
+      if (slot.prepared) desk_->quick.find_soon(*slot.prepared);
     }
-    for (unsigned i = 0; i < count; ++i) {
-      if (batch_->slots[i].admitted) answer(i, now);
+    for (unsigned i = 0; i < count && desk_ != nullptr; ++i) {
+      if (batch.slots[i].admitted) answer(i, now);
     }
+    if (desk_ == nullptr) return false;
+    desk_->long_way.end_batch();
     flush();
     return count == kBatch;
   }
 
   unsigned receive() {
-    auto& batch = *batch_;
+    auto& batch = *desk_->batch;
     for (unsigned i = 0; i < kBatch; ++i) {
       auto& slot = batch.slots[i];
       slot.in = {.iov_base = slot.query.data(), .iov_len = slot.query.size()};
@@ -133,57 +160,56 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
   }
 
   void prepare(unsigned index, BootTime now) {
-    auto& slot = batch_->slots[index];
-    auto& header = batch_->incoming[index].msg_hdr;
+    auto& slot = desk_->batch->slots[index];
+    auto& header = desk_->batch->incoming[index].msg_hdr;
     slot.peer.endpoint.resize(header.msg_namelen);
     slot.peer.control_size = header.msg_controllen;
     slot.client = {ingress(header), slot.peer.endpoint.address()};
     slot.prepared.reset();
-    slot.admitted = handler_->admit(slot.client, Transport::udp, now);
-    slot.size = batch_->incoming[index].msg_len;
-    if (slot.admitted) slot.prepared = quick_->prepare(std::span{slot.query}.first(slot.size));
+    slot.admitted = desk_->gate.admit(slot.client, Transport::udp, now);
+    slot.size = desk_->batch->incoming[index].msg_len;
+    if (slot.admitted) slot.prepared = desk_->quick.prepare(std::span{slot.query}.first(slot.size));
   }
 
   void answer(unsigned index, BootTime now) {
-    auto& slot = batch_->slots[index];
+    auto& slot = desk_->batch->slots[index];
     const auto& client = slot.client;
     if (slot.prepared) {
-      if (const auto size = quick_->answer(*slot.prepared, now, slot.reply)) return add(index, client.ifindex, size);
+      if (const auto size = desk_->quick.answer(*slot.prepared, now, slot.reply))
+        return add(index, client.ifindex, size);
     }
     const auto query = std::span{slot.query}.first(slot.size);
-    turn_ = ++turns_;
-    handler_->answer(query, client, Transport::udp, now,
-                     [self = shared_from_this(), peer = slot.peer, ifindex = client.ifindex, index,
-                      turn = turn_](const Bytes& reply) mutable { self->respond(turn, index, peer, ifindex, reply); });
-    turn_ = 0;
+    if (turns_ != nullptr) {
+      return desk_->long_way.answer(query, client, now,
+                                    [outlet = outlet_, peer = slot.peer, ifindex = client.ifindex](
+                                        const Bytes& reply) mutable { outlet->send(peer, ifindex, reply); });
+    }
+    looked_at_ = ++questions_;
+    desk_->long_way.answer(
+        query, client, now,
+        [self = shared_from_this(), peer = slot.peer, ifindex = client.ifindex, index,
+         question = looked_at_](const Bytes& reply) mutable { self->respond(question, index, peer, ifindex, reply); });
+    looked_at_ = 0;
   }
 
-  void respond(std::uint64_t turn, unsigned index, Peer& peer, unsigned ifindex, const Bytes& reply) {
-    if (reply.empty() || handler_ == nullptr) return;
-    if (turn == turn_ && reply.size() <= kMaxUdpReply) {  // at once: it leaves with the others
-      std::ranges::copy(reply, batch_->slots[index].reply.begin());
-      return add(index, ifindex, reply.size());
-    }
-    iovec part{.iov_base = const_cast<std::uint8_t*>(reply.data()), .iov_len = reply.size()};
-    msghdr header{};
-    peer.address_to(header, ifindex);
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    // A full socket buffer or a vanished TAP loses the reply, as the network may: the client asks again.
-    static_cast<void>(::sendmsg(socket_.native_handle(), &header, MSG_DONTWAIT));
+  void respond(std::uint64_t question, unsigned index, Peer& peer, unsigned ifindex, const Bytes& reply) {
+    if (reply.empty() || desk_ == nullptr) return;
+    if (question != looked_at_ || reply.size() > kMaxUdpReply) return outlet_->send(peer, ifindex, reply);
+    std::ranges::copy(reply, desk_->batch->slots[index].reply.begin());  // at once: it leaves with the others
+    add(index, ifindex, reply.size());
   }
 
   void add(unsigned index, unsigned ifindex, std::size_t size) {
-    auto& slot = batch_->slots[index];
+    auto& slot = desk_->batch->slots[index];
     slot.out = {.iov_base = slot.reply.data(), .iov_len = size};
-    auto& header = batch_->outgoing[batch_->replies++].msg_hdr;
+    auto& header = desk_->batch->outgoing[desk_->batch->replies++].msg_hdr;
     slot.peer.address_to(header, ifindex);
     header.msg_iov = &slot.out;
     header.msg_iovlen = 1;
   }
 
   void flush() {
-    auto& batch = *batch_;
+    auto& batch = *desk_->batch;
     for (unsigned sent = 0; sent < batch.replies;) {
       const int count = ::sendmmsg(socket_.native_handle(), &batch.outgoing[sent], batch.replies - sent, MSG_DONTWAIT);
       sent += count > 0 ? static_cast<unsigned>(count) : 1;  // an error is the first one's own: the others go on
@@ -192,10 +218,10 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
   }
 
   boost::asio::posix::stream_descriptor socket_;
-  QueryHandler* handler_;
-  QuickAnswers* quick_;
-  std::shared_ptr<UdpBatch> batch_;
-  std::uint64_t turns_ = 0, turn_ = 0;  // 0: no question is being looked at
+  UdpDesk* desk_;  // null: closed
+  Turns* turns_ = desk_->turns;
+  std::shared_ptr<Outlet> outlet_;
+  std::uint64_t questions_ = 0, looked_at_ = 0;  // 0: none is being looked at
 };
 
 class UdpListener final : public Listener {
@@ -211,10 +237,8 @@ class UdpListener final : public Listener {
 
 }  // namespace
 
-std::unique_ptr<Listener> serve_udp(boost::asio::io_context& io, UniqueFd fd, QueryHandler& handler,
-                                    QuickAnswers& quick, std::shared_ptr<UdpBatch> batch) {
-  return std::make_unique<UdpListener>(
-      std::make_shared<UdpSocket>(io, std::move(fd), handler, quick, std::move(batch)));
+std::unique_ptr<Listener> serve_udp(boost::asio::io_context& io, UniqueFd fd, UdpDesk& desk) {
+  return std::make_unique<UdpListener>(std::make_shared<UdpSocket>(io, std::move(fd), desk));
 }
 
 }  // namespace vrouter::dns

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -13,6 +14,9 @@
 #include <cerrno>
 #include <chrono>
 #include <map>
+#include <utility>
+
+#include "dns/names.h"
 
 namespace vrouter::dns {
 
@@ -26,9 +30,9 @@ constexpr int kUdpReceiveBuffer = 4 << 20;
 constexpr std::chrono::milliseconds kRetryFirst{10}, kRetrySlowest{1000};
 
 // What the operator can do about it: "10.0.5.1 port 53 (udp): Address already in use; ...".
-std::string bind_problem(const address& local, Transport transport, const KernelError& error) {
-  const auto place = fmt::format("dns: {} port {} ({}): {}", local.to_string(), kPort,
-                                 transport == Transport::udp ? "udp" : "tcp", ::strerrordesc_np(error.code));
+std::string bind_problem(const Place& wanted, const KernelError& error) {
+  const auto place = fmt::format("dns: {} port {} ({}): {}", wanted.local.to_string(), kPort,
+                                 wanted.transport == Transport::udp ? "udp" : "tcp", ::strerrordesc_np(error.code));
   switch (error.code) {
     case EADDRINUSE:
       return fmt::format(
@@ -45,12 +49,27 @@ std::string bind_problem(const address& local, Transport transport, const Kernel
   }
 }
 
+// Which socket of those that share an address a question goes to. A guest's interface says it, so that its budget is in
+// one worker's hands; the host has none, and all its questions come by one interface.
+bool steer(int fd, unsigned workers) {
+  const auto ancillary = [](int what) { return static_cast<std::uint32_t>(SKF_AD_OFF + what); };
+  std::array<sock_filter, 5> code{{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_IFINDEX)),
+                                   BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kLoopbackIfindex, 0, 1),
+                                   BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_RANDOM)),
+                                   BPF_STMT(BPF_ALU | BPF_MOD | BPF_K, workers), BPF_STMT(BPF_RET | BPF_A, 0)}};
+  const sock_fprog program{.len = code.size(), .filter = code.data()};
+  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program, sizeof program) == 0;
+}
+
 class Binder final : public Listeners {
  public:
   Binder(boost::asio::io_context& io, MakeSocket make, Bound bound)
       : make_{std::move(make)}, bound_{std::move(bound)}, retry_{io} {}
 
-  void want(const std::vector<address>& addresses) override {
+  void want(const std::vector<address>& addresses, unsigned workers) override {
+    if (std::exchange(workers_, workers) != workers) {
+      for (auto& [local, place] : places_) place[static_cast<std::size_t>(Transport::udp)] = {};
+    }
     std::erase_if(places_,
                   [&](const auto& place) { return std::ranges::find(addresses, place.first) == addresses.end(); });
     for (const auto& local : addresses) places_.try_emplace(local);
@@ -70,18 +89,19 @@ class Binder final : public Listeners {
 
  private:
   struct Attempt {
-    bool bound = false;
+    unsigned bound = 0;  // sockets
     std::string problem;
   };
-  using Place = std::array<Attempt, 2>;  // by Transport
+  using Attempts = std::array<Attempt, 2>;  // by Transport
 
   void bind_missing() {
     bool all = true;
     for (auto& [local, place] : places_) {
       for (const auto transport : {Transport::udp, Transport::tcp}) {
         auto& attempt = place[static_cast<std::size_t>(transport)];
-        if (!attempt.bound) bind(local, transport, attempt);
-        all = all && attempt.bound;
+        const auto wanted = transport == Transport::udp ? workers_ : 1;
+        while (attempt.bound < wanted && bind({local, transport, attempt.bound}, attempt)) ++attempt.bound;
+        all = all && attempt.bound == wanted;
       }
     }
     retry_.cancel();
@@ -93,16 +113,19 @@ class Binder final : public Listeners {
     });
   }
 
-  void bind(const address& local, Transport transport, Attempt& attempt) {
-    auto socket = make_(local.is_v4() ? AF_INET : AF_INET6, transport == Transport::udp ? SOCK_DGRAM : SOCK_STREAM);
-    const auto done = socket ? bind_socket(socket->get(), local, transport) : std::unexpected{socket.error()};
-    attempt = {.bound = done.has_value(), .problem = done ? "" : bind_problem(local, transport, done.error())};
-    if (done) bound_(local, transport, std::move(*socket));
+  bool bind(const Place& place, Attempt& attempt) {
+    auto socket =
+        make_(place.local.is_v4() ? AF_INET : AF_INET6, place.transport == Transport::udp ? SOCK_DGRAM : SOCK_STREAM);
+    const auto done = socket ? bind_socket(socket->get(), place, workers_) : std::unexpected{socket.error()};
+    attempt.problem = done ? "" : bind_problem(place, done.error());
+    if (done) bound_(place, std::move(*socket));
+    return done.has_value();
   }
 
   MakeSocket make_;
   Bound bound_;
-  std::map<address, Place> places_;
+  std::map<address, Attempts> places_;
+  unsigned workers_ = 1;
   boost::asio::steady_timer retry_;
   std::chrono::milliseconds again_ = kRetryFirst;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // a handler may be queued when we go
@@ -116,7 +139,10 @@ std::expected<UniqueFd, KernelError> make_socket(int domain, int type) {
   return fd;
 }
 
-std::expected<void, KernelError> bind_socket(int fd, const address& local, Transport transport) {
+std::expected<void, KernelError> bind_socket(int fd, const Place& place, unsigned workers) {
+  const auto& local = place.local;
+  const auto transport = place.transport;
+  const bool shared = transport == Transport::udp && workers > 1;
   const auto failed = [&] {
     const int code = errno;  // Asio's to_string() clears it
     return std::unexpected(
@@ -127,11 +153,12 @@ std::expected<void, KernelError> bind_socket(int fd, const address& local, Trans
   };
   if (::fcntl(fd, F_SETFL, O_NONBLOCK) != 0) return failed();
   // Beside a dnsmasq on the wildcard, which sets this too: the more specific address wins, for UDP.
-  if (!set(SOL_SOCKET, SO_REUSEADDR)) return failed();
+  if (!set(SOL_SOCKET, SO_REUSEADDR) || (shared && !set(SOL_SOCKET, SO_REUSEPORT))) return failed();
   if (!(local.is_v4() ? set(IPPROTO_IP, IP_PKTINFO) : set(IPPROTO_IPV6, IPV6_RECVPKTINFO))) return failed();
   if (local.is_v6() && !set(IPPROTO_IPV6, IPV6_V6ONLY)) return failed();
   const boost::asio::ip::udp::endpoint endpoint{local, kPort};
   if (::bind(fd, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) return failed();
+  if (shared && !steer(fd, workers)) return failed();
   if (transport == Transport::tcp)
     return ::listen(fd, kTcpBacklog) == 0 ? std::expected<void, KernelError>{} : failed();
   // Best effort: a small buffer loses questions in a burst, and clients ask again.

@@ -21,10 +21,11 @@ using MakeSocket = std::function<std::expected<UniqueFd, KernelError>(int domain
 // Of this process and its user.
 [[nodiscard]] std::expected<UniqueFd, KernelError> make_socket(int domain, int type);
 
-// Makes a fresh socket one that serves DNS at `local`: bound to port 53, non-blocking, telling the interface of ingress
-// (IP_PKTINFO, IPV6_RECVPKTINFO); of TCP, listening. It needs CAP_NET_BIND_SERVICE; with CAP_NET_ADMIN the buffer for
-// questions may exceed net.core.rmem_max.
-[[nodiscard]] std::expected<void, KernelError> bind_socket(int fd, const address& local, Transport transport);
+// Makes a fresh socket one that serves DNS at the place: bound to port 53, non-blocking, telling the interface of
+// ingress (IP_PKTINFO, IPV6_RECVPKTINFO); of TCP, listening. It needs CAP_NET_BIND_SERVICE; with CAP_NET_ADMIN the
+// buffer for questions may exceed net.core.rmem_max. Where there are several `workers`, an interface's questions over
+// UDP all come to the same one; the host's own are spread.
+[[nodiscard]] std::expected<void, KernelError> bind_socket(int fd, const Place& place, unsigned workers = 1);
 
 // Undoes what a process that had a duplicate may have done to the socket itself, before another is given one: blocking
 // mode, and connect(2), which makes UDP deaf to everybody else and a listening socket forget to listen.
@@ -34,15 +35,16 @@ void mend_socket(int fd, Transport transport) noexcept;
 class Listeners {
  public:
   // Takes a bound socket, once for each place: to be kept for as long as the zones hold the address.
-  using Bound = std::function<void(const address& local, Transport transport, UniqueFd socket)>;
+  using Bound = std::function<void(const Place& place, UniqueFd socket)>;
 
   [[nodiscard]] static std::unique_ptr<Listeners> create(boost::asio::io_context& io, MakeSocket make, Bound bound);
   virtual ~Listeners() = default;
 
   // The addresses to be served (listen_addresses() of the zones), over UDP and TCP; those left out are forgotten. One
   // that can't be bound (somebody else holds it, or it isn't there yet) leaves the others working, is tried again every
-  // second, and stands in problems() with the remedy until it works. Calls `bound` for all that work at once.
-  virtual void want(const std::vector<address>& addresses) = 0;
+  // second, and stands in problems() with the remedy until it works. Calls `bound` for all that work at once. Another
+  // number of workers has all sockets of UDP made anew.
+  virtual void want(const std::vector<address>& addresses, unsigned workers = 1) = 0;
   [[nodiscard]] virtual std::vector<std::string> problems() const = 0;
 };
 

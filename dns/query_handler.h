@@ -35,6 +35,7 @@ class QueryHandler {
               Respond respond);
 
   [[nodiscard]] bool knows(const Client& client) const { return names_.serves(client); }
+  [[nodiscard]] Gate& gate() noexcept { return gate_; }
   [[nodiscard]] const Gate& gate() const noexcept { return gate_; }
 
  private:

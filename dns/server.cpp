@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "dns/server.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <utility>
 
@@ -11,6 +13,7 @@
 #include "dns/forwarder.h"
 #include "dns/listen.h"
 #include "dns/rebinding.h"
+#include "dns/workers.h"
 
 namespace vrouter::dns {
 
@@ -23,16 +26,44 @@ std::uint64_t identity(const UniqueFd& socket) {
   return ::getsockopt(socket.get(), SOL_SOCKET, SO_COOKIE, &cookie, &size) == 0 ? cookie : 0;
 }
 
+// The server's own thread answers what came to its sockets without a detour.
+class Directly final : public LongWay {
+ public:
+  explicit Directly(QueryHandler& handler) : handler_{handler} {}
+  void answer(std::span<const std::uint8_t> message, const Client& client, BootTime now, Respond respond) override {
+    handler_.answer(message, client, Transport::udp, now, std::move(respond));
+  }
+
+ private:
+  QueryHandler& handler_;
+};
+
 class DnsServer final : public Server {
  public:
   explicit DnsServer(boost::asio::io_context& io)
       : io_{io}, forwarder_{io, table_}, source_{io, guard_, cache_}, handler_{names_, table_, source_, counts_} {}
+  ~DnsServer() override {
+    const Workers::Pause pause{workers_};
+    places_.clear();
+  }
+  DnsServer(const DnsServer&) = delete;
+  DnsServer& operator=(const DnsServer&) = delete;
 
   void configure(const Settings& settings) override {
-    if (std::exchange(settings_, settings) == settings) return;
-    cache_.set_limit(settings.cache_size);
-    start_over();  // it may hold what is refused from now on, and the other way round
-    guard();
+    const auto before = std::exchange(settings_, settings);
+    if (before == settings) return;
+    {
+      const Workers::Pause pause{workers_};
+      cache_.set_limit(settings.cache_size);
+      start_over();  // it may hold what is refused from now on, and the other way round
+      guard();
+      // Sockets come as many to an address as there are workers.
+      if (before.workers != settings.workers)
+        std::erase_if(places_, [](const auto& place) { return place.first.transport == Transport::udp; });
+    }
+    if (before.workers == settings.workers || workers_.set_count(settings.workers - 1)) return;
+    fmt::print(stderr, "vrouterd: dns: the system gives no {} threads to answer with; there are {}\n", settings.workers,
+               workers_.count() + 1);
   }
 
   void forget(const std::string& name) override {
@@ -42,13 +73,14 @@ class DnsServer final : public Server {
   }
 
   void apply(const Update& update) override {
+    const Workers::Pause pause{workers_};
     names_.apply(update);
     if (!update.snapshot) return;
     if (zones_ != update.zones) start_over();  // what was somebody else's name may be ours now
     zones_ = update.zones;
     guard();
     own_ = listen_addresses(update.zones);
-    std::erase_if(places_, [&](const auto& place) { return std::ranges::find(own_, place.first.first) == own_.end(); });
+    std::erase_if(places_, [&](const auto& place) { return std::ranges::find(own_, place.first.local) == own_.end(); });
     table_.set(upstreams_, own_);
   }
 
@@ -61,19 +93,21 @@ class DnsServer final : public Server {
     table_.set(upstreams_, own_);
   }
 
-  void listen(const address& local, Transport transport, UniqueFd bound) override {
-    auto& place = places_[{local, transport}];
+  void listen(const Place& place, UniqueFd bound) override {
+    const Workers::Pause pause{workers_};
+    auto& served = places_[place];
     const auto socket = identity(bound);
-    if (place.listener && socket != 0 && place.socket == socket) return;
-    place.socket = socket;
-    place.listener = transport == Transport::udp ? serve_udp(io_, std::move(bound), handler_, quick_, batch_)
-                                                 : serve_tcp(io_, std::move(bound), local, handler_, clients_);
+    if (served.listener && socket != 0 && served.socket == socket) return;
+    served.socket = socket;
+    served.listener.reset();
+    served.listener = serve(place, std::move(bound));
   }
 
   [[nodiscard]] Statistics statistics() const override {
     Statistics all = counts_;
     handler_.gate().add_to(all);
     all.answered_from_cache += quick_.answered();
+    workers_.add_to(all);
     all.answered_stale = source_.stale();
     const auto cache = cache_.statistics();
     all.cache = {.entries = cache.entries, .bytes = cache.bytes, .limit = cache.limit};
@@ -103,7 +137,14 @@ class DnsServer final : public Server {
     guard_.set(std::move(policy));
   }
 
-  struct Place {
+  std::unique_ptr<Listener> serve(const Place& place, UniqueFd bound) {
+    if (place.transport == Transport::tcp) return serve_tcp(io_, std::move(bound), place.local, handler_, clients_);
+    // Where there are fewer threads than were wanted, each takes more than its own.
+    const auto worker = place.worker % (workers_.count() + 1);
+    return worker == 0 ? serve_udp(io_, std::move(bound), desk_) : workers_.serve(worker - 1, std::move(bound));
+  }
+
+  struct Served {
     std::uint64_t socket = 0;
     std::unique_ptr<Listener> listener;
   };
@@ -122,9 +163,11 @@ class DnsServer final : public Server {
   CachedSource source_;
   QueryHandler handler_;
   QuickAnswers quick_{cache_};
-  std::shared_ptr<UdpBatch> batch_ = make_udp_batch();
+  Directly directly_{handler_};
+  UdpDesk desk_{handler_.gate(), quick_, directly_, nullptr};
+  Workers workers_{io_, names_, cache_, handler_};
   std::shared_ptr<TcpClients> clients_ = make_tcp_clients();
-  std::map<std::pair<address, Transport>, Place> places_;
+  std::map<Place, Served> places_;
 };
 
 }  // namespace

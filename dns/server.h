@@ -11,7 +11,7 @@
 namespace vrouter::dns {
 
 // The DNS forwarder. It opens sockets to upstreams itself and is given those that guests reach (listeners.h): all of it
-// needs no privilege. Runs on the io_context's one thread.
+// needs no privilege. Runs on the io_context's one thread, beside which there are workers where they are wanted.
 class Server {
  public:
   [[nodiscard]] static std::unique_ptr<Server> create(boost::asio::io_context& io);
@@ -22,9 +22,10 @@ class Server {
   virtual void set_upstreams(Upstreams upstreams) = 0;
   // Forgets the answers about the name, of whatever type; about all names where it is empty.
   virtual void forget(const std::string& name) = 0;
-  // Serves on a socket made so by bind_socket(), until a snapshot comes whose zones don't hold the address. Given again
-  // as a duplicate, it is served on as before; another socket takes the place of the first.
-  virtual void listen(const address& local, Transport transport, UniqueFd bound) = 0;
+  // Serves on a socket made so by bind_socket(), until a snapshot comes whose zones don't hold the address, or another
+  // number of workers is set. Given again as a duplicate, it is served on as before; another socket takes the place of
+  // the first.
+  virtual void listen(const Place& place, UniqueFd bound) = 0;
   [[nodiscard]] virtual Statistics statistics() const = 0;
 };
 

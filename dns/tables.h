@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -35,10 +36,20 @@ struct Host {
   bool operator==(const Host&) const = default;
 };
 
+// Where one socket serves. Several of UDP share an address, one for each thread that answers there.
+struct Place {
+  address local;
+  Transport transport = Transport::udp;
+  unsigned worker = 0;
+  std::weak_ordering operator<=>(const Place&) const = default;
+  bool operator==(const Place&) const = default;
+};
+
 struct Settings {
   std::uint64_t cache_size = config::kDefaultDnsCache;  // bytes
   bool rebind_protection = false;
   std::vector<std::string> rebind_allow;
+  unsigned workers = 1;  // threads that answer, the server's own among them
   bool operator==(const Settings&) const = default;
 };
 

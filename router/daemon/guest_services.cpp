@@ -66,10 +66,8 @@ void GuestServices::open_dns() {
     dns_ = std::move(remote);
     make = [this](int domain, int type) { return spawner_->make_socket(Service::dns, domain, type); };
   }
-  listeners_ = dns::Listeners::create(io_, std::move(make),
-                                      [this](const address& local, dns::Transport transport, UniqueFd bound) {
-                                        dns_->listen(local, transport, std::move(bound));
-                                      });
+  listeners_ = dns::Listeners::create(
+      io_, std::move(make), [this](const dns::Place& place, UniqueFd bound) { dns_->listen(place, std::move(bound)); });
 }
 
 void GuestServices::open_watcher() {
@@ -113,7 +111,8 @@ void GuestServices::configure(const config::Config& config, const std::set<std::
   dns_config_ = config.dns;
   dns_->configure({.cache_size = config.dns.cache_size,
                    .rebind_protection = config.dns.rebind_protection,
-                   .rebind_allow = config.dns.rebind_allow});
+                   .rebind_allow = config.dns.rebind_allow,
+                   .workers = config.dns.workers});
   std::vector<dns::Zone> zones;
   for (const auto& [name, network] : config.networks) zones.push_back(zone_for(network, ipv6.contains(name)));
   tables_.begin(std::move(zones));
@@ -127,7 +126,7 @@ void GuestServices::flush() {
   const auto& [bindings, hosts] = due;
   if (dhcp_ && !bindings.empty()) dhcp_->apply(bindings);
   if (hosts.snapshot || !hosts.upserts.empty() || !hosts.removed.empty()) dns_->apply(hosts);
-  if (hosts.snapshot) listeners_->want(dns::listen_addresses(tables_.zones()));
+  if (hosts.snapshot) listeners_->want(dns::listen_addresses(tables_.zones()), dns_config_.workers);
 }
 
 void GuestServices::silence() {

@@ -18,6 +18,7 @@
 #include <string>
 
 #include "base/unique_fd.h"
+#include "config/dns.h"
 #include "router/processes/cage_filter.h"
 
 namespace vrouter::router {
@@ -59,6 +60,13 @@ rlim_t descriptors(Service service) {
   std::abort();
 }
 
+// The kernel counts by user: what else runs as this one, in another namespace say, takes of it.
+rlim_t most_threads(Service service) {
+  constexpr rlim_t kManyServices = 64;
+  const unsigned own = allowed(service).threads;
+  return own == 0 ? 0 : kManyServices * (own + 1);
+}
+
 Stage limit(__rlimit_resource resource, rlim_t most, const char* what) {
   rlimit now{};
   if (::getrlimit(resource, &now) != 0) return failed(what, errno);
@@ -83,7 +91,8 @@ Stage limit_resources(Service service) {
   if (auto done = limit(RLIMIT_NOFILE, descriptors(service), "limit descriptors"); !done) return done;
   if (auto done = limit_memory(); !done) return done;
   if (auto done = limit(RLIMIT_CORE, 0, "forbid core files"); !done) return done;
-  if (auto done = limit(RLIMIT_NPROC, 0, "forbid processes"); !done) return done;
+  // Another process is for none of them: the filter lets only threads be made.
+  if (auto done = limit(RLIMIT_NPROC, most_threads(service), "forbid processes"); !done) return done;
   if (auto done = limit(RLIMIT_MEMLOCK, 0, "forbid locked memory"); !done) return done;
   if (auto done = limit(RLIMIT_MSGQUEUE, 0, "forbid message queues"); !done) return done;
   // The limit would end it at its first log line (SIGXFSZ) where stderr is a file.
@@ -162,9 +171,9 @@ Stage deny_files(const Allowed& may) {
 Allowed allowed(Service service) noexcept {
   switch (service) {
     case Service::dhcp:
-      return {.datagrams = true, .connections = false};
+      return {.datagrams = true};
     case Service::dns:
-      return {.datagrams = true, .connections = true};
+      return {.datagrams = true, .connections = true, .threads = config::kMaxDnsWorkers - 1};
     case Service::log:
       return {};
   }

@@ -17,7 +17,8 @@ namespace vrouter::router {
 struct Allowed {
   bool datagrams = false;  // recvmmsg, sendmmsg and kin on sockets that it has
   bool connections =
-      false;  // accept4 on sockets it has; socket(AF_INET*), connect: upstreams, which the firewall limits
+      false;             // accept4 on sockets it has; socket(AF_INET*), connect: upstreams, which the firewall limits
+  unsigned threads = 0;  // of its own, beside the first
 };
 [[nodiscard]] Allowed allowed(Service service) noexcept;
 

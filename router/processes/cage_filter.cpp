@@ -174,9 +174,16 @@ void allow_connections(Filter& filter) {
   }
 }
 
+// As glibc makes them: sharing everything, and nothing else in the flags (a namespace, a parent's fate).
+void allow_threads(Filter& filter) {
+  constexpr std::uint64_t kThread = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                                    CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
+  filter.allow(SCMP_SYS(clone), {masked(0, ~std::uint64_t{0}, kThread)});
+}
+
 void add_fatal(Filter& filter) {
   for (const int call : kFatal) filter.add(SCMP_ACT_KILL_PROCESS, call);
-  // fork(3) and posix_spawn(3) are clone(2) without a thread; threads aren't needed either, but libraries may try.
+  // fork(3) and posix_spawn(3) are clone(2) without a thread; threads, where none are needed, a library may try.
   filter.add(SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), {masked(0, CLONE_THREAD, 0)});
   // Its flags lie in memory. glibc takes ENOSYS for an old kernel and falls back to clone(2).
   filter.add(SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3));
@@ -193,6 +200,7 @@ std::expected<void, KernelError> load_filter(const Allowed& allowed) {
     for (const int call : kDatagrams) filter.allow(call);
   }
   if (allowed.connections) allow_connections(filter);
+  if (allowed.threads > 0) allow_threads(filter);
   add_fatal(filter);
   // A binary tree over the numbers instead of a list: some ten comparisons for any call.
   filter.set(SCMP_FLTATR_CTL_OPTIMIZE, 2);

@@ -37,7 +37,7 @@ class DnsJob {
   void carry_out(const verbs::Listen& listen, UniqueFd fd) {
     if (!fd)
       return line_.fail("a socket came without its descriptor: the daemon has none to spare; raise LimitNOFILE=");
-    server_->listen(listen.local, listen.transport, std::move(fd));
+    server_->listen(listen.place, std::move(fd));
   }
 
   void carry_out(const verbs::Begin&, const UniqueFd&) {

@@ -50,9 +50,9 @@ void RemoteDns::on_started() {
 bool RemoteDns::send(const verbs::Order& order) {
   UniqueFd fd;
   if (const auto* listen = std::get_if<verbs::Listen>(&order)) {
-    const auto socket = sockets_.find({listen->local, listen->transport});
+    const auto socket = sockets_.find(listen->place);
     if (socket == sockets_.end()) return true;  // closed since, which the next snapshot tells
-    dns::mend_socket(socket->second.get(), listen->transport);
+    dns::mend_socket(socket->second.get(), listen->place.transport);
     // Where there is none to spare, the child says so and ends, and is tried again.
     fd.reset(::fcntl(socket->second.get(), F_DUPFD_CLOEXEC, 0));
   }
@@ -75,7 +75,7 @@ std::vector<verbs::Order> RemoteDns::everything() {
   for (auto& host : table.upserts) orders.emplace_back(verbs::Host{std::move(host)});
   orders.emplace_back(verbs::End{});
   append_upstreams(orders);
-  for (const auto& [place, socket] : sockets_) orders.emplace_back(verbs::Listen{place.first, place.second});
+  for (const auto& [place, socket] : sockets_) orders.emplace_back(verbs::Listen{place});
   return orders;
 }
 
@@ -106,7 +106,7 @@ void RemoteDns::apply(const dns::Update& update) {
   if (update.snapshot) {
     const auto held = dns::listen_addresses(update.zones);
     const auto closed = std::erase_if(
-        sockets_, [&](const auto& socket) { return std::ranges::find(held, socket.first.first) == held.end(); });
+        sockets_, [&](const auto& socket) { return std::ranges::find(held, socket.first.local) == held.end(); });
     const bool was_in_step = in_step();
     stale_sockets_ = stale_sockets_ || (closed != 0 && !was_in_step);
     behind_ = true;
@@ -134,16 +134,21 @@ void RemoteDns::set_upstreams(dns::Upstreams upstreams) {
 }
 
 void RemoteDns::configure(const dns::Settings& settings) {
-  if (std::exchange(settings_, settings) != settings) tell({verbs::Settings{settings}});
+  const auto before = std::exchange(settings_, settings);
+  if (before == settings) return;
+  // The child closes its own when it hears of another number of workers, and the listeners bind new ones.
+  if (before.workers != settings.workers)
+    std::erase_if(sockets_, [](const auto& socket) { return socket.first.transport == dns::Transport::udp; });
+  tell({verbs::Settings{settings}});
 }
 
 void RemoteDns::forget(const std::string& name) {
   tell({verbs::Forget{name}});
 }
 
-void RemoteDns::listen(const address& local, dns::Transport transport, UniqueFd bound) {
-  sockets_[{local, transport}] = std::move(bound);
-  tell({verbs::Listen{local, transport}});
+void RemoteDns::listen(const dns::Place& place, UniqueFd bound) {
+  sockets_[place] = std::move(bound);
+  tell({verbs::Listen{place}});
 }
 
 // --- up ------------------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ class RemoteDns final : public dns::Server {
   // Admit new servers to the firewall before this, and take old ones out of it after.
   void set_upstreams(dns::Upstreams upstreams) override;
   void forget(const std::string& name) override;
-  void listen(const address& local, dns::Transport transport, UniqueFd bound) override;
+  void listen(const dns::Place& place, UniqueFd bound) override;
   // Of all children since the start, the present one's as it last told them, at most 100 ms ago.
   [[nodiscard]] dns::Statistics statistics() const override;
 
@@ -57,7 +57,6 @@ class RemoteDns final : public dns::Server {
   [[nodiscard]] const Supervisor& supervisor() const noexcept { return *supervisor_; }
 
  private:
-  using Place = std::pair<address, dns::Transport>;
   // All that a child has to know, on its way. What is larger than the line's queue goes out in parts, each when the one
   // before was read.
   struct Sending {
@@ -76,7 +75,7 @@ class RemoteDns final : public dns::Server {
   [[nodiscard]] bool in_step() const noexcept { return !behind_ && !sending_; }
 
   const NameTable& table_;
-  std::map<Place, UniqueFd> sockets_;
+  std::map<dns::Place, UniqueFd> sockets_;
   dns::Settings settings_;
   dns::Upstreams upstreams_;
   std::set<address> servers_;  // all of them

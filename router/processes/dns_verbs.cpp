@@ -98,8 +98,9 @@ Host decode_host(VerbDecoder& in) {
 struct OrderEncoder {
   std::vector<std::uint8_t> operator()(const Listen& listen) const {
     Encoder out{Verb::listen};
-    out.address(listen.local);
-    out.u8(static_cast<std::uint8_t>(listen.transport));
+    out.address(listen.place.local);
+    out.u8(static_cast<std::uint8_t>(listen.place.transport));
+    out.u8(static_cast<std::uint8_t>(listen.place.worker));
     return out.take();
   }
   std::vector<std::uint8_t> operator()(const Begin&) const { return Encoder{Verb::begin}.take(); }
@@ -126,12 +127,13 @@ struct OrderEncoder {
     return out.take();
   }
   std::vector<std::uint8_t> operator()(const Settings& settings) const {
-    const auto& [cache_size, protection, allowed] = settings.settings;
+    const auto& [cache_size, protection, allowed, workers] = settings.settings;
     Encoder out{Verb::settings, allowed.size() * (2 + kMaxDomain)};
     out.u64(cache_size);
     out.u8(protection ? 1 : 0);
     out.count(allowed.size());
     for (const auto& domain : allowed) out.text(domain);
+    out.u8(static_cast<std::uint8_t>(workers - 1));
     return out.take();
   }
   std::vector<std::uint8_t> operator()(const Forget& forget) const {
@@ -152,13 +154,18 @@ std::string no_verb(std::uint8_t verb) {
 
 constexpr auto kServersWhat = "number of servers";
 
+unsigned decode_worker(VerbDecoder& in) {
+  return in.up_to(std::uint8_t{config::kMaxDnsWorkers - 1}, "number of the worker");
+}
+
 Settings decode_settings(VerbDecoder& in) {
   Settings settings;
-  auto& [cache_size, protection, allowed] = settings.settings;
+  auto& [cache_size, protection, allowed, workers] = settings.settings;
   cache_size = std::clamp(in.u64(), config::kMinDnsCache, config::kMaxDnsCache);
   protection = in.up_to(Switch::on, "switch of the rebinding protection") == Switch::on;
   for (auto n = in.count(config::kMaxRebindAllow, "number of domains"); n > 0 && !in.failed(); --n)
     allowed.push_back(in.text(kMaxDomain, "length of the domain"));
+  workers = 1 + decode_worker(in);  // the last one's number is told
   return settings;
 }
 
@@ -166,7 +173,7 @@ Settings decode_settings(VerbDecoder& in) {
 std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
   switch (verb) {
     case Verb::listen: {
-      const Order listen = Listen{in.address(), in.up_to(dns::Transport::tcp, "transport")};
+      const Order listen = Listen{{in.address(), in.up_to(dns::Transport::tcp, "transport"), decode_worker(in)}};
       return in.finish(listen, "listen");
     }
     case Verb::begin:

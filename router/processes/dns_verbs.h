@@ -30,8 +30,7 @@ inline constexpr std::size_t kMaxReported = 1000;
 // --- down ----------------------------------------------------------------------------------------------------------
 
 struct Listen {  // the descriptor comes with it, bound there; given again, it is the same socket or a new one's
-  address local;
-  dns::Transport transport = dns::Transport::udp;
+  dns::Place place;
   bool operator==(const Listen&) const = default;
 };
 struct Begin {  // the zones and hosts until `End` make up the whole table; another Begin starts over

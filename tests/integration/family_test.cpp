@@ -70,6 +70,32 @@ struct Processes : testing::Test {
   TapGuest guest{scene.host, "tap0"};
 };
 
+TEST_F(Processes, DnsHasAsManyThreadsAsWorkers) {
+  const auto threads = [&] {
+    const auto status =
+        slurp("/proc/" + std::to_string(family_of(scene.daemon->pid()).at("vrouterd: dns")) + "/status");
+    return field(status, "Threads");
+  };
+  EXPECT_EQ(threads(), "1");
+  const auto before = slurp(scene.daemon->config_path());
+  scene.daemon->vrouter({"add-guest", "tap1", "10.0.5.3"});
+  TapGuest other{scene.host, "tap1"};
+  get_lease(other);
+  for (const auto* workers : {"4", "2", "1"}) {
+    scene.daemon->set_config(before + "\n[dns]\nworkers = " + workers + "\n");
+    scene.daemon->vrouter({"reload"});
+    EXPECT_TRUE(wait_until([&] { return threads() == workers; })) << workers << ", not " << threads();
+    for (auto* which : {&guest, &other}) {
+      const auto ask = [&](const std::string& what) {
+        return which->inside().sh("dig +short +tries=3 +time=2 @10.0.5.1 " + what).out;
+      };
+      for (int i = 0; i < 3; ++i) EXPECT_EQ(ask("www.world.example"), "192.0.2.80\n") << workers;
+      EXPECT_EQ(ask("+tcp www.world.example"), "192.0.2.80\n") << workers;
+      EXPECT_EQ(ask("_gateway"), "10.0.5.1\n") << workers;
+    }
+  }
+}
+
 TEST_F(Processes, EachHasOnlyThePrivilegesOfItsJob) {
   const auto family = family_of(scene.daemon->pid());
   ASSERT_TRUE(family.contains("vrouterd: spawn") && family.contains("vrouterd: dhcp") &&

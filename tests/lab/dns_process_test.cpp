@@ -60,9 +60,7 @@ class DnsProcess : public ::testing::Test {
     remote_ = router::RemoteDns::open(io_, *spawner_, table_);
     listeners_ = dns::Listeners::create(
         io_, [this](int domain, int type) { return spawner_->make_socket(Service::dns, domain, type); },
-        [this](const address& local, Transport transport, UniqueFd bound) {
-          remote_->listen(local, transport, std::move(bound));
-        });
+        [this](const dns::Place& place, UniqueFd bound) { remote_->listen(place, std::move(bound)); });
     remote_->apply(table_.snapshot());
     listeners_->want({kGateway});
     EXPECT_THAT(listeners_->problems(), ::testing::IsEmpty());

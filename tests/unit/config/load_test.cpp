@@ -29,6 +29,7 @@ table_owner      = false
 upstreams = ["192.0.2.53", "2001:db8::53"]
 forward = [{ domain = "Corp.Example.", servers = ["192.0.2.54", "192.0.2.55"] }]
 cache_size = "64MiB"
+workers = 4
 rebind_protection = true
 rebind_allow = ["nas.example"]
 )",
@@ -45,6 +46,7 @@ rebind_allow = ["nas.example"]
   EXPECT_EQ(config->dns.forward[0].domain, "corp.example");
   EXPECT_EQ(config->dns.forward[0].servers.size(), 2U);
   EXPECT_EQ(config->dns.cache_size, 64U << 20);
+  EXPECT_EQ(config->dns.workers, 4U);
   EXPECT_TRUE(config->dns.rebind_protection);
   EXPECT_THAT(config->dns.rebind_allow, testing::ElementsAre("nas.example"));
   EXPECT_EQ(parse_config("", "f")->dns.cache_size, kDefaultDnsCache);
@@ -80,12 +82,14 @@ TEST(ParseConfig, RefusesUnknownKeysAndWrongTypes) {
       {"[host]\nFORWARDING = \"global\"\n", {"f:2:1: unknown key 'FORWARDING' in [host]; did you mean forwarding?"}},
       {"[host]\nfrowarding = \"global\"\n", {"f:2:1: unknown key 'frowarding' in [host]; did you mean forwarding?"}},
       {"[dns]\nservers = []\n",
-       {"f:2:1: unknown key 'servers' in [dns]; it may have upstreams, forward, cache_size, rebind_protection or "
-        "rebind_allow"}},
+       {"f:2:1: unknown key 'servers' in [dns]; it may have upstreams, forward, cache_size, workers, "
+        "rebind_protection or rebind_allow"}},
       {"[dns]\nrebind_allow = [\"corp.example\"]\n",
        {"f:2:16: rebind_allow says what the protection lets pass, and there is none; write rebind_protection = true"}},
       {"[dns]\nrebind_protection = true\nrebind_allow = [\"a.example\", \"A.example\"]\n",
        {"f:3:30: a.example stands twice in rebind_allow; name it once"}},
+      {"[dns]\nworkers = 17\n",
+       {"f:2:11: workers 17 can't be; write 1 to 16, no more than there are processors to spare"}},
       {"[dns]\ncache_size = \"32MB\"\n",
        {"f:2:14: '32MB' is no size; write a whole number and KiB, MiB or GiB, such as 32MiB"}},
       {"[dns]\ncache_size = \"0MiB\"\n", {"f:2:14: '0MiB' is no size for a cache; write 1MiB to 512MiB"}},

@@ -34,9 +34,8 @@ class DnsLab : public ::testing::Test {
     ASSERT_EQ(::unshare(CLONE_NEWNET), 0);
     ASSERT_EQ(sh("ip link set lo up && ip addr add 10.0.5.1/32 dev lo"), 0);
     server_ = Server::create(io_);
-    listeners_ = Listeners::create(io_, make_socket, [this](const address& local, Transport transport, UniqueFd bound) {
-      server_->listen(local, transport, std::move(bound));
-    });
+    listeners_ = Listeners::create(
+        io_, make_socket, [this](const Place& place, UniqueFd bound) { server_->listen(place, std::move(bound)); });
   }
   static int sh(const std::string& command) { return std::system(command.c_str()); }
 

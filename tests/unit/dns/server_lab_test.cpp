@@ -259,15 +259,15 @@ TEST_F(DnsLab, OwnAddressesAreRefusedAsUpstreams) {
 
 TEST_F(DnsLab, ASocketGivenAgainKeepsItsConnections) {
   UniqueFd kept;
-  listeners_ = Listeners::create(io_, make_socket, [&](const address& local, Transport transport, UniqueFd bound) {
-    if (transport == Transport::tcp) kept = UniqueFd{::fcntl(bound.get(), F_DUPFD_CLOEXEC, 0)};
-    server_->listen(local, transport, std::move(bound));
+  listeners_ = Listeners::create(io_, make_socket, [&](const Place& place, UniqueFd bound) {
+    if (place.transport == Transport::tcp) kept = UniqueFd{::fcntl(bound.get(), F_DUPFD_CLOEXEC, 0)};
+    server_->listen(place, std::move(bound));
   });
   start({});
   boost::asio::ip::tcp::socket client{io_};
   client.connect({make_address("10.0.5.1"), 53});
   io_.run_for(50ms);
-  server_->listen(make_address("10.0.5.1"), Transport::tcp, std::move(kept));
+  server_->listen({make_address("10.0.5.1"), Transport::tcp}, std::move(kept));
   Bytes question = ask("localhost");
   question.insert(question.begin(), {0, static_cast<std::uint8_t>(question.size())});
   boost::asio::write(client, boost::asio::buffer(question));
@@ -279,8 +279,8 @@ TEST_F(DnsLab, AnotherSocketTakesThePlaceOfTheFirst) {
   EXPECT_EQ(rcode_of(exchange(ask("localhost")).value()), 0U);
   auto other = make_socket(AF_INET, SOCK_DGRAM);
   ASSERT_TRUE(other);
-  ASSERT_FALSE(bind_socket(other->get(), make_address("10.0.5.9"), Transport::udp)) << "no such address";
-  server_->listen(make_address("10.0.5.1"), Transport::udp, std::move(*other));
+  ASSERT_FALSE(bind_socket(other->get(), {make_address("10.0.5.9")})) << "no such address";
+  server_->listen({make_address("10.0.5.1")}, std::move(*other));
   EXPECT_FALSE(exchange(ask("localhost"), 200ms)) << "the first is closed";
 }
 
@@ -300,8 +300,8 @@ TEST_F(DnsLab, AnAddressNoLongerInTheZonesIsClosed) {
 // While a server is replaced, what is asked waits in the sockets that its parent keeps.
 TEST_F(DnsLab, AQuestionAskedWhileNobodyServesIsAnsweredByTheNext) {
   std::vector<std::pair<Transport, UniqueFd>> kept;
-  listeners_ = Listeners::create(io_, make_socket, [&](const address&, Transport transport, UniqueFd bound) {
-    kept.emplace_back(transport, std::move(bound));
+  listeners_ = Listeners::create(io_, make_socket, [&](const Place& place, UniqueFd bound) {
+    kept.emplace_back(place.transport, std::move(bound));
   });
   start({});
   server_.reset();
@@ -310,7 +310,7 @@ TEST_F(DnsLab, AQuestionAskedWhileNobodyServesIsAnsweredByTheNext) {
   client.send(boost::asio::buffer(ask("localhost")));
   EXPECT_FALSE(run_until([&] { return client.available() > 0; }, 100ms));
   server_ = Server::create(io_);
-  for (auto& [transport, socket] : kept) server_->listen(make_address("10.0.5.1"), transport, std::move(socket));
+  for (auto& [transport, socket] : kept) server_->listen({make_address("10.0.5.1"), transport}, std::move(socket));
   EXPECT_TRUE(run_until([&] { return client.available() > 0; }));
 }
 

@@ -17,10 +17,10 @@ namespace {
 
 namespace verbs = dns_verbs;
 using boost::asio::ip::make_address;
+using dns::Place;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using Place = std::pair<address, dns::Transport>;
 
 std::uint64_t identity(const UniqueFd& fd) {
   std::uint64_t cookie = 0;
@@ -49,7 +49,7 @@ struct Replica {
   }
   void carry_out(const verbs::Listen& o, const UniqueFd& fd) {
     ASSERT_TRUE(fd);
-    sockets[{o.local, o.transport}] = identity(fd);
+    sockets[o.place] = identity(fd);
   }
   void carry_out(const verbs::Begin&, const UniqueFd&) {
     begun.emplace();
@@ -84,7 +84,11 @@ struct Replica {
     upstreams = {.servers = o.servers, .forward = std::exchange(forward, {})};
     version = o.version;
   }
-  void carry_out(const verbs::Settings& o, const UniqueFd&) { settings = o.settings; }
+  void carry_out(const verbs::Settings& o, const UniqueFd&) {
+    if (settings.workers != o.settings.workers)
+      std::erase_if(sockets, [](const auto& s) { return s.first.transport == dns::Transport::udp; });
+    settings = o.settings;
+  }
   void carry_out(const verbs::Forget& o, const UniqueFd&) { forgotten.push_back(o.name); }
 };
 
@@ -167,7 +171,7 @@ class DnsRemote : public ::testing::Test {
       table_.zones.push_back(
           {.network = local.to_string(), .domain = "x", .prefixes4 = {}, .prefixes6 = {}, .listen = {local}});
     }
-    std::erase_if(sockets_, [&](const auto& s) { return std::ranges::find(listen, s.first.first) == listen.end(); });
+    std::erase_if(sockets_, [&](const auto& s) { return std::ranges::find(listen, s.first.local) == listen.end(); });
     remote_.apply(table_.snapshot());
   }
   void put(const std::string& name, unsigned ifindex) {
@@ -183,7 +187,7 @@ class DnsRemote : public ::testing::Test {
     auto socket = dns::make_socket(AF_INET, transport == dns::Transport::udp ? SOCK_DGRAM : SOCK_STREAM);
     ASSERT_TRUE(socket);
     sockets_[{local, transport}] = identity(*socket);
-    remote_.listen(local, transport, std::move(*socket));
+    remote_.listen({local, transport}, std::move(*socket));
   }
   void set_upstreams(dns::Upstreams upstreams) {
     upstreams_ = upstreams;
@@ -254,6 +258,31 @@ TEST_F(DnsRemote, SettingsAreToldToEveryChildAndWhatToForgetToThisOne) {
   line_->start();
   line_->read();
   EXPECT_TRUE(line_->child->forgotten.empty()) << "it knows nothing to forget";
+}
+
+TEST_F(DnsRemote, AnotherNumberOfWorkersIsToldBeforeTheirSockets) {
+  set_zones({kGateway});
+  line_->start();
+  listen(kGateway, dns::Transport::udp);
+  listen(kGateway, dns::Transport::tcp);
+  expect_in_step();
+  dns::Settings settings;
+  settings.workers = 2;
+  remote_.configure(settings);
+  line_->read();
+  sockets_.erase({kGateway, dns::Transport::udp});
+  EXPECT_EQ(line_->child->settings.workers, 2U);
+  for (const unsigned worker : {0U, 1U}) {
+    auto socket = dns::make_socket(AF_INET, SOCK_DGRAM);
+    ASSERT_TRUE(socket);
+    sockets_[{kGateway, dns::Transport::udp, worker}] = identity(*socket);
+    remote_.listen({kGateway, dns::Transport::udp, worker}, std::move(*socket));
+  }
+  expect_in_step();
+  line_->die();
+  line_->start();
+  line_->read();
+  expect_in_step();  // the next child gets both, and none of those before
 }
 
 TEST_F(DnsRemote, ChangesGoOneByOne) {

@@ -29,22 +29,24 @@ dns::Host some_host() {
 }
 
 std::vector<Order> every_order() {
-  return {
-      Listen{make_address("10.0.5.1"), dns::Transport::tcp},
-      Listen{make_address("fe80::1%7"), dns::Transport::udp},
-      Begin{},
-      Zone{some_zone()},
-      Zone{},
-      Host{some_host()},
-      Host{},
-      Unhost{"default", "web1"},
-      End{},
-      Forward{{.domain = "corp.example", .servers = {make_address("192.0.2.54")}}},
-      Upstreams{1ULL << 40, {make_address("9.9.9.9"), make_address("2620:fe::fe")}},
-      Settings{{.cache_size = config::kMaxDnsCache, .rebind_protection = true, .rebind_allow = {"corp.example", ""}}},
-      Settings{},
-      Forget{},
-      Forget{"www.example"}};
+  return {Listen{{make_address("10.0.5.1"), dns::Transport::tcp}},
+          Listen{{make_address("fe80::1%7"), dns::Transport::udp, config::kMaxDnsWorkers - 1}},
+          Begin{},
+          Zone{some_zone()},
+          Zone{},
+          Host{some_host()},
+          Host{},
+          Unhost{"default", "web1"},
+          End{},
+          Forward{{.domain = "corp.example", .servers = {make_address("192.0.2.54")}}},
+          Upstreams{1ULL << 40, {make_address("9.9.9.9"), make_address("2620:fe::fe")}},
+          Settings{{.cache_size = config::kMaxDnsCache,
+                    .rebind_protection = true,
+                    .rebind_allow = {"corp.example", ""},
+                    .workers = config::kMaxDnsWorkers}},
+          Settings{},
+          Forget{},
+          Forget{"www.example"}};
 }
 
 Report some_report() {
@@ -127,8 +129,10 @@ TEST(DnsVerbs, WhatExceedsItsBoundIsRefused) {
 }
 
 TEST(DnsVerbs, ValuesThatAreNoneAreRefused) {
-  auto listen = encode(Listen{make_address("10.0.5.1"), dns::Transport::tcp});
-  listen.back() = 2;
+  auto listen = encode(Listen{{make_address("10.0.5.1"), dns::Transport::tcp}});
+  listen.back() = config::kMaxDnsWorkers;
+  EXPECT_THAT(error_of(decode_order(listen)), HasSubstr("number of the worker 16"));
+  listen.end()[-2] = 2;
   EXPECT_THAT(error_of(decode_order(listen)), HasSubstr("transport 2"));
   listen[1] = 5;
   EXPECT_THAT(error_of(decode_order(listen)), HasSubstr("neither family"));
