@@ -21,7 +21,9 @@ namespace {
 constexpr double kAgainstEcho = 1.15;  // issue 6
 constexpr int kMissEvery = 10;         // of the mixed questions
 constexpr int kPatience = 10;          // attempts until a server answers
-constexpr auto kOurs = "vrouter", kUnbound = "unbound", kDnsmasq = "dnsmasq", kEcho = "echo loop";
+constexpr double kAgainstOne = 1.1;    // the same, of two workers: who asks needs the machine's other processor
+constexpr auto kOurs = "vrouter", kTwo = "vrouter with two workers", kUnbound = "unbound", kDnsmasq = "dnsmasq",
+               kEcho = "echo loop";
 
 enum class Workload : std::uint8_t { hits, mixed, misses };
 constexpr std::array kWorkloads{Workload::hits, Workload::mixed, Workload::misses};
@@ -250,6 +252,17 @@ void judge(const Field& field, Workload workload, const std::string& other, doub
                  factor * lab::median(theirs->series.at(workload).cpu));
 }
 
+// Two workers share the one processor here: what they cost each other shows in what a query takes when there is no
+// pause.
+void judge_two_workers(const Field& field, Report& report) {
+  const auto *one = field.find(kOurs), *two = field.find(kTwo);
+  if (one == nullptr || two == nullptr) return;
+  report.at_most(fmt::format("{}, CPU of a query, as many as it can, two workers against {} x one",
+                             name_of(Workload::hits), kAgainstOne),
+                 lab::median(two->series.at(Workload::hits).cpu_at_most), "us",
+                 kAgainstOne * lab::median(one->series.at(Workload::hits).cpu_at_most));
+}
+
 }  // namespace
 
 void dns(const Sizes& sizes, Report& report) {
@@ -261,6 +274,7 @@ void dns(const Sizes& sizes, Report& report) {
   if (!lab::Nsd::here()) return missing("nsd");
   Field field{sizes, report};
   field.add(kOurs, vrouter_dns);
+  field.add(kTwo, vrouter_dns_two_workers);
   have_unbound() ? field.add(kUnbound, unbound_dns) : missing("unbound");
   field.add(kDnsmasq, dnsmasq_dns);
   field.add(kEcho, echo_dns);
@@ -270,6 +284,7 @@ void dns(const Sizes& sizes, Report& report) {
   judge(field, Workload::hits, kDnsmasq, 1, report);
   judge(field, Workload::hits, kEcho, kAgainstEcho, report);
   judge(field, Workload::misses, kUnbound, 1, report);
+  judge_two_workers(field, report);
   report.note("dns: " + versions_of_dns_peers());
   if (cpus_to_pin().server < 0) report.broken("dns", "one CPU only: who asks and who answers have to share it");
 }

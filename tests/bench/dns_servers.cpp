@@ -26,9 +26,10 @@ lab::Arguments pin_to(int cpu) {
 
 class Vrouter final : public DnsBed {
  public:
-  explicit Vrouter(const Place& place) : DnsBed{"vrouter", place} {
+  Vrouter(const Place& place, int workers) : DnsBed{fmt::format("vrouter{}", workers), place} {
     lab::DaemonOptions options;
-    options.config = fmt::format("{}\n[dns]\nupstreams = [\"{}\"]\n", lab::kCrowdNetwork, upstream_);
+    options.config =
+        fmt::format("{}\n[dns]\nupstreams = [\"{}\"]\nworkers = {}\n", lab::kCrowdNetwork, upstream_, workers);
     options.wrapper = pinned();
     options.print_log = false;
     daemon_ = std::make_unique<lab::Daemon>(server_, options);
@@ -192,7 +193,11 @@ Lookups DnsBed::ask(const std::vector<std::string>& questions, DnsperfRun run) c
 }
 
 std::unique_ptr<DnsBed> vrouter_dns(const DnsBed::Place& place) {
-  return std::make_unique<Vrouter>(place);
+  return std::make_unique<Vrouter>(place, 1);
+}
+
+std::unique_ptr<DnsBed> vrouter_dns_two_workers(const DnsBed::Place& place) {
+  return std::make_unique<Vrouter>(place, 2);
 }
 
 std::unique_ptr<DnsBed> unbound_dns(const DnsBed::Place& place) {

@@ -73,6 +73,7 @@ class DnsBed {
 };
 
 [[nodiscard]] std::unique_ptr<DnsBed> vrouter_dns(const DnsBed::Place& place);
+[[nodiscard]] std::unique_ptr<DnsBed> vrouter_dns_two_workers(const DnsBed::Place& place);
 [[nodiscard]] std::unique_ptr<DnsBed> unbound_dns(const DnsBed::Place& place);
 [[nodiscard]] std::unique_ptr<DnsBed> dnsmasq_dns(const DnsBed::Place& place);
 [[nodiscard]] std::unique_ptr<DnsBed> echo_dns(const DnsBed::Place& place);
