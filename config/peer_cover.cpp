@@ -53,6 +53,12 @@ bool meet(const std::vector<Prefix>& inner, const std::vector<Prefix>& outer) {
   return std::ranges::any_of(inner, [&](const Prefix& prefix) { return overlaps(outer, prefix); });
 }
 
+// What is below a name that is below `outer` is below it too.
+bool domain_covers(std::string_view outer, std::string_view inner) {
+  if (!inner.starts_with("*.")) return domain_means(outer, inner);
+  return outer.starts_with("*.") && domain_means(outer, inner.substr(2));
+}
+
 }  // namespace
 
 // Of thousands of guests rules name a few, if any.
@@ -147,7 +153,10 @@ bool PeerCover::covers(const Peer& outer, const Peer& inner, Family family) cons
     case Kind::any:
       return inner.kind != Kind::host;
     case Kind::world:
+      if (inner.kind == Kind::domain) return true;  // no guest's address and none of this host's is let in by a name
       return is_addresses(inner) && no_guests(inner, family);
+    case Kind::domain:
+      return inner.kind == Kind::domain && domain_covers(outer.name, inner.name);
     case Kind::host:
     case Kind::guest:
       return false;

@@ -74,8 +74,29 @@ std::string Peer::to_string() const {
       return "set:" + name;
     case Kind::net:
       return "net:" + (net4 ? net4->to_string() : net6 ? net6->to_string() : std::string{});
+    case Kind::domain:
+      return "domain:" + name;
   }
   std::abort();
+}
+
+bool domain_means(std::string_view domain, std::string_view asked) noexcept {
+  if (!domain.starts_with("*.")) return domain == asked;
+  const auto below = domain.substr(1);  // with its dot
+  return asked.size() > below.size() && asked.ends_with(below);
+}
+
+std::vector<std::string> domains_of(const std::vector<PolicyRule>& rules) {
+  std::vector<std::string> domains;
+  for (const auto& rule : rules) {
+    for (const auto& peer : rule.to) {
+      if (peer.kind == Peer::Kind::domain) domains.push_back(peer.name);
+    }
+  }
+  std::ranges::sort(domains);
+  const auto repeated = std::ranges::unique(domains);
+  domains.erase(repeated.begin(), repeated.end());
+  return domains;
 }
 
 bool has_ports(std::uint8_t protocol) noexcept {

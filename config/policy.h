@@ -29,7 +29,8 @@ struct Peer {
     guest,    // by `name`
     network,  // every guest of the network `name`
     set,      // the addresses of the set `name`
-    net       // the addresses of net4 or net6
+    net,      // the addresses of net4 or net6
+    domain    // what DNS has told the sender of `name`: "www.example.org", or "*.example.org" of all below; only `to`
   };
   Kind kind = Kind::any;
   std::string name{};
@@ -54,6 +55,10 @@ struct Service {
   [[nodiscard]] std::string to_string() const;  // as it is written, in its shortest form: "tcp/80-90", "icmp/8"
   auto operator<=>(const Service&) const = default;
 };
+
+// Whether a peer domain's `name` means the name that was asked for; both in lower case, without a dot at the end.
+// "*.example.org" is all below example.org and not that itself.
+[[nodiscard]] bool domain_means(std::string_view domain, std::string_view asked) noexcept;
 
 // Protocols whose header starts with a source and a destination port.
 [[nodiscard]] bool has_ports(std::uint8_t protocol) noexcept;
@@ -116,6 +121,9 @@ struct Policy {
   [[nodiscard]] bool empty() const noexcept { return groups.empty() && rules.empty(); }
   bool operator==(const Policy&) const = default;
 };
+
+// The names of all peers that are domains, sorted, each once.
+[[nodiscard]] std::vector<std::string> domains_of(const std::vector<PolicyRule>& rules);
 
 // Whether both say the same, wherever in the files they say it. A rule without a name of its own is named after its
 // file and its number there, so that is compared.

@@ -24,7 +24,7 @@ constexpr std::string_view kPing = "ping";
 constexpr std::string_view kServiceForms =
     "write any, tcp, tcp/80, tcp/80-90, icmp/echo-request, ping or a protocol number";
 constexpr std::string_view kPeerForms =
-    "write group:NAME, guest:NAME, network:NAME, set:NAME, net:ADDRESS/LENGTH, world, host or any";
+    "write group:NAME, guest:NAME, network:NAME, set:NAME, net:ADDRESS/LENGTH, domain:NAME, world, host or any";
 
 std::unexpected<std::string> wrong(std::string_view text, std::string_view what) {
   return std::unexpected(quoted(text).append(" ").append(what));
@@ -120,19 +120,42 @@ Parsed<Peer> parse_net(std::string_view text) {
   return peer;
 }
 
+// So long that the set of its addresses can still be named after it.
+constexpr std::size_t kMaxDomainPeer = 240;
+
+Parsed<Peer> parse_domain_peer(std::string_view text) {
+  const bool below = text.starts_with("*.");
+  const auto name = below ? text.substr(2) : text;
+  if (name.contains('*') || text == "*") {
+    return wrong(text,
+                 "is no domain of a rule; write domain:www.example.org, or domain:*.example.org for all names below");
+  }
+  if (parse_any_prefix(name)) return wrong(text, "is an address; write net:" + std::string{name});
+  auto domain = parse_domain(name);
+  if (!domain) return std::unexpected(domain.error());
+  if (domain->size() > kMaxDomainPeer) {
+    return wrong(text, "is longer than a rule's domain may be; write domain:*. with a shorter name above it");
+  }
+  return Peer{.kind = Peer::Kind::domain, .name = (below ? "*." : "") + *domain};
+}
+
 std::unexpected<std::string> unknown_peer(std::string_view text) {
   if (text.starts_with('!')) {
     return wrong(text,
                  "says nobody, since there is no \"all but\"; put a rule for those whom it leaves out before this one");
   }
-  constexpr std::array<std::string_view, 8> kWords{"any", "world", "host", "group", "guest", "network", "set", "net"};
+  constexpr std::array<std::string_view, 9> kWords{"any",     "world", "host", "group", "guest",
+                                                   "network", "set",   "net",  "domain"};
   const auto colon = text.find(':');
   const auto near = nearest(text.substr(0, colon), kWords);
   if (!near) return wrong(text, std::string{"says nobody; "}.append(kPeerForms));
   std::string remedy{*near};
   if (const bool has_name = *near != "any" && *near != "world" && *near != "host"; has_name) {
     const auto rest = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
-    remedy.append(":").append(!rest.empty() ? rest : *near == "net" ? "192.0.2.0/24" : "NAME");
+    remedy.append(":").append(!rest.empty()       ? rest
+                              : *near == "net"    ? "192.0.2.0/24"
+                              : *near == "domain" ? "www.example.org"
+                                                  : "NAME");
   }
   const auto shown = quoted(remedy);
   return wrong(text, "says nobody; write " + shown.substr(1, shown.size() - 2));
@@ -183,6 +206,7 @@ Parsed<Peer> parse_peer(std::string_view text) {
     if (kind == "network") return named(Kind::network, parse_network_name(rest));
     if (kind == "set") return named(Kind::set, parse_set_name(rest));
     if (kind == "net") return parse_net(rest);
+    if (kind == "domain") return parse_domain_peer(rest);
   }
   if (parse_any_prefix(text)) {
     return wrong(text, "lacks the word before it; write net:" + std::string{text});

@@ -15,6 +15,8 @@ namespace vrouter::config {
 namespace {
 
 constexpr std::size_t kMaxListed = 8;  // names in one message
+// Of all rules together: each is two sets in the kernel, which takes longer for each than for the one before.
+constexpr std::size_t kMaxDomains = 256;
 
 using Families = unsigned;
 constexpr Families kV4 = 1, kV6 = 2, kBoth = kV4 | kV6;
@@ -79,7 +81,7 @@ class Resolver {
     bool found = true;
     for (const auto& peer : written.from) found = exists(file, peer) && found;
     for (const auto& peer : written.to) found = exists(file, peer) && found;
-    if (!found || !written.good) return false;
+    if (!found || !written.good || !fit_domains(file, written)) return false;
     const Position at{.line = place.line, .column = place.column};
     if (!has_guest(file, written.from, written.to, what, at)) return false;
     const auto common = families(written.from) & families(written.to);
@@ -111,8 +113,57 @@ class Resolver {
       case Peer::Kind::host:
       case Peer::Kind::net:
         return true;
+      case Peer::Kind::domain:
+        return is_anothers(file.problems, written);
     }
     std::abort();
+  }
+
+  // Names of guests are told here, and lead to guests: no answer of theirs opens anything.
+  bool is_anothers(Diagnosis& problems, const WrittenPeer& written) const {
+    if (!networks_known_) return true;
+    const auto& name = written.peer.name;
+    for (const auto& [network, said] : config_.networks) {
+      if (name != said.domain && !name.ends_with('.' + said.domain)) continue;
+      problems.add(written.at, "names in " + said.domain + " are guests' own (network " + network +
+                                   "); name them by guest:NAME, group:NAME or network:" + network);
+      return false;
+    }
+    return true;
+  }
+
+  static const WrittenPeer* domain_in(const std::vector<WrittenPeer>& peers) {
+    const auto found =
+        std::ranges::find_if(peers, [](const auto& written) { return written.peer.kind == Peer::Kind::domain; });
+    return found == peers.end() ? nullptr : &*found;
+  }
+
+  // What a domain's addresses are is known once a guest was told them, and only of what guests then begin.
+  static bool fit_domains(WrittenFile& file, const Written<PolicyRule>& rule) {
+    if (const auto* domain = domain_in(rule.from)) {
+      file.problems.add(domain->at, domain->peer.to_string() +
+                                        " can't be in from: a packet doesn't say which name its sender has; write "
+                                        "net:ADDRESS or a set of its addresses");
+      return false;
+    }
+    const auto* domain = domain_in(rule.to);
+    if (domain == nullptr || rule.said.action == Action::allow) return true;
+    const std::string action{config::name(rule.said.action)};
+    file.problems.add(domain->at, domain->peer.to_string() +
+                                      " can only be allowed: whoever doesn't ask for its name "
+                                      "still gets to its addresses, so to " +
+                                      action + " it stops nobody; " + action +
+                                      " a net or the world, after rules that allow");
+    return false;
+  }
+  static bool fit_domains(WrittenFile& file, const Written<Expect>& expect) {
+    const auto* domain = domain_in(expect.from);
+    if (domain == nullptr) domain = domain_in(expect.to);
+    if (domain == nullptr) return true;
+    file.problems.add(domain->at, domain->peer.to_string() +
+                                      " can't be proved: its addresses are known once a guest asks for them; expect "
+                                      "what holds of the world, or of a net");
+    return false;
   }
 
   static bool undeclared(Diagnosis& problems, const WrittenPeer& written, std::string_view kind,
@@ -156,6 +207,7 @@ class Resolver {
         return true;
       case Peer::Kind::world:
       case Peer::Kind::host:
+      case Peer::Kind::domain:
         return false;
       case Peer::Kind::set: {
         const auto* set = set_of(peer);
@@ -269,6 +321,22 @@ PolicyRule finished(Written<PolicyRule>& written) {
   return rule;
 }
 
+// False: there are more of them than there may be, as is said of the first that is too many.
+bool count_domains(WrittenPolicy& written) {
+  std::set<std::string_view> domains;
+  for (const auto& rule : written.rules) {
+    for (const auto& [peer, at] : rule.to) {
+      if (peer.kind != Peer::Kind::domain || !domains.insert(peer.name).second) continue;
+      if (domains.size() <= kMaxDomains) continue;
+      written.files[rule.file].problems.add(at, "there are more than " + std::to_string(kMaxDomains) +
+                                                    " domains in all rules together; say more with one, such as "
+                                                    "domain:*.example.org");
+      return false;
+    }
+  }
+  return true;
+}
+
 void warn_of_shadowed(WrittenPolicy& written, const Config& config) {
   const auto& rules = config.policy.rules;
   for (const auto& [index, by] : shadowed_rules(config)) {
@@ -289,6 +357,7 @@ void resolve_policy(WrittenPolicy& written, bool networks_known, Config& config)
   bool good = std::ranges::all_of(written.files, [](const WrittenFile& f) { return f.problems.count() == 0; });
   for (auto& rule : written.rules) good = resolver.check(rule) && good;
   for (auto& expect : written.expects) good = resolver.check(expect) && good;
+  good = count_domains(written) && good;
   if (!good || !networks_known) return;
   auto& policy = config.policy;
   policy.groups = written.groups;

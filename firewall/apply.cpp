@@ -41,6 +41,11 @@ class Model {
     for (const auto& [family, chain] : t.add_chains) fill(family, chain);
     for (const auto& [family, chain] : t.refill_chains) fill(family, chain);
     for (const auto& element : t.add_elements) add_element(element);
+    for (const auto& element : t.expel) erase(element);
+    for (const auto& [element, seconds] : t.admit) {
+      erase(element);
+      add_element(element);
+    }
     return std::move(state_);
   }
 
@@ -80,6 +85,13 @@ class Model {
     if (elements.own().erase(element.key) == 0)
       throw Refusal{fmt::format("no such element in set {}", element.set.set)};
     if (elements.empty()) state_.elements.erase(element.set);
+  }
+  void erase(const Element& element) {
+    find(element.set);
+    const auto elements = state_.elements.find(element.set);
+    if (elements == state_.elements.end()) return;
+    elements->second.own().erase(element.key);
+    if (elements->second.empty()) state_.elements.erase(elements);
   }
   void add_element(const Element& element) {
     const auto& set = find(element.set);

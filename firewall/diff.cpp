@@ -104,7 +104,7 @@ bool Transaction::empty() const noexcept {
   return adopt_tables.empty() && delete_tables.empty() && add_tables.empty() && add_sets.empty() &&
          add_chains.empty() && refill_chains.empty() && flush_sets.empty() && delete_elements.empty() &&
          delete_sets.empty() && delete_chains.empty() && add_elements.empty() && add_counters.empty() &&
-         delete_counters.empty();
+         delete_counters.empty() && expel.empty() && admit.empty();
 }
 
 Transaction diff(const Ruleset& desired, const Observed& observed, const std::set<SetRef>* sets) {

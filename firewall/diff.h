@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "firewall/bytecode.h"
+#include "firewall/domains.h"
 #include "firewall/ruleset.h"
 
 namespace vrouter::firewall {
@@ -88,6 +89,8 @@ struct Transaction {
   std::vector<ChainRef> delete_chains;  // flushed before anything is deleted
   std::vector<CounterRef> delete_counters;
   std::vector<Element> add_elements;
+  std::vector<Element> expel;   // from sets of domains; what has expired there already is no error
+  std::vector<Admitted> admit;  // into such; what is there already stays for as long as is said here
 
   [[nodiscard]] bool empty() const noexcept;
   bool operator==(const Transaction&) const = default;

@@ -30,6 +30,7 @@ struct Data {
   const ElementMap* elements = nullptr;  // none: the set is empty
   bool interval = false;
   const ElementIndex* index = nullptr;  // of the same elements; none: they are looked up where they are
+  bool admitted = false;                // of a domain
 };
 
 // A chain whose statements have their data at hand.
@@ -62,7 +63,8 @@ std::map<std::string_view, Data> sets_of(const Ruleset& ruleset, const Table& ta
   std::map<std::string_view, Data> sets;
   for (const auto& set : table.sets) {
     const auto elements = ruleset.elements.find(SetRef{table.family, set.name});
-    if (elements != ruleset.elements.end()) sets[set.name] = {&elements->second, set.interval, nullptr};
+    if (elements != ruleset.elements.end()) sets[set.name] = {&elements->second, set.interval, nullptr, set.admitted};
+    if (set.admitted) sets[set.name].admitted = true;
   }
   return sets;
 }
@@ -78,7 +80,7 @@ TableIndex index_of(const Ruleset& ruleset, const Table& table, bool hashed) {
   TableIndex index{table.family, {}, {}, {}};
   auto sets = sets_of(ruleset, table);
   for (auto& [name, data] : sets) {
-    if (!hashed || data.interval) continue;
+    if (!hashed || data.interval || data.elements == nullptr) continue;
     data.index = index.elements.emplace_back(std::make_unique<const ElementIndex>(*data.elements)).get();
   }
   for (const auto& chain : table.chains) {
@@ -186,8 +188,19 @@ class Walk {
       const auto flow = std::visit([&](const auto& s) { return run(s, data[i]); }, rule.statements[i]);
       if (flow == Flow::on) continue;
       if (flow == Flow::over) move(place);
+      if (flow == Flow::broken && data[i].admitted) note_unless_told(place, i + 1);
       return;
     }
+  }
+
+  // Of a rule that a domain's set broke: whether the rest of it would have held.
+  void note_unless_told(const RulePlace& place, std::size_t next) {
+    const auto& rule = place.rule();
+    const auto& data = at_.program->data[place.index];
+    for (; next + 1 < rule.statements.size(); ++next) {
+      if (std::visit([&](const auto& s) { return run(s, data[next]); }, rule.statements[next]) != Flow::on) return;
+    }
+    step_.unless_told.push_back(place);
   }
 
   // Carries out the verdict on which the rule ended.

@@ -81,6 +81,9 @@ struct Step {
   // The rules whose jump or goto led to the one that decided (those returned from left out), and that one last.
   // Empty: no rule decided, and the base chain's policy let it pass.
   std::vector<RulePlace> way = {};
+  // The rules that went by only because the sender hasn't been told the destination's address by the names of their
+  // domains, in the order in which they were asked.
+  std::vector<RulePlace> unless_told = {};
 
   [[nodiscard]] const RulePlace* decider() const { return way.empty() ? nullptr : &way.back(); }
   [[nodiscard]] std::string_view comment() const;  // the decider's; empty: none

@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string_view>
+#include <variant>
+
+#include "firewall/domains.h"
 
 namespace vrouter::firewall {
 namespace {
@@ -50,6 +53,23 @@ std::string by(const Step& step) {
 // Of the sender's own address nothing is said where it is right, and of a side that nothing was asked.
 bool is_silent(const Step& step) {
   return step.ruling == Ruling::accept && (step.base->name == "raw_pre" || meant(step) == nullptr);
+}
+
+// The first rule that would speak if the sender had been told the address by one of its names; of what is refused.
+const RulePlace* unless_told(const Journey& journey) {
+  const auto* refusal = journey.refusal();
+  return refusal == nullptr || refusal->unless_told.empty() ? nullptr : &refusal->unless_told.front();
+}
+
+std::string once_told(const RulePlace& place) {
+  for (const auto& statement : place.rule().statements) {
+    const auto* lookup = std::get_if<Lookup>(&statement);
+    const auto domain = lookup == nullptr ? std::nullopt : domain_of_set(lookup->set);
+    if (domain && lookup->key.size() > 1)
+      return fmt::format("\"{}\" speaks of it once DNS has told the sender this address of domain:{}",
+                         place.rule().comment, *domain);
+  }
+  return {};
 }
 
 // The rule that translated it says which.
@@ -98,7 +118,9 @@ std::string sentence(const Journey& journey) {
     return "not judged: neither end is a guest, and what else passes this host is for its own rules to say";
   if (refusal == nullptr) return "allowed";
   const auto where = side(*refusal);
-  return std::string{past(journey.ruling)} + by(*refusal) + (where.empty() ? "" : fmt::format(" on {}", where));
+  const auto* later = unless_told(journey);
+  return std::string{past(journey.ruling)} + by(*refusal) + (where.empty() ? "" : fmt::format(" on {}", where)) +
+         (later == nullptr ? "" : "; " + once_told(*later));
 }
 
 std::vector<SideSaid> sides(const Journey& journey) {
@@ -130,6 +152,9 @@ std::vector<std::string> steps(const Journey& journey) {
     if (where.empty() || is_silent(step)) continue;
     said.push_back(fmt::format("{}: {}{} (chain {})", where, past(step.ruling), by(step),
                                meant(step) == nullptr ? step.base->name : meant(step)->chain->name));
+  }
+  if (const auto* refusal = journey.refusal()) {
+    for (const auto& place : refusal->unless_told) said.push_back("names: " + once_told(place));
   }
   if (!journey.lost.empty()) said.push_back("routing: " + std::string{journey.lost});
   if (journey.passes() && journey.source_translated()) {

@@ -136,7 +136,7 @@ class PolicyCompiler {
 
     void add(std::size_t rule, const config::Peer& peer) {
       using Kind = config::Peer::Kind;
-      if (peer.kind == Kind::world || peer.kind == Kind::host) return;
+      if (peer.kind == Kind::world || peer.kind == Kind::host || peer.kind == Kind::domain) return;
       if (peer.kind == Kind::set || peer.kind == Kind::net) {
         by_address.emplace_back(rule, &peer);
         by_key[peer.to_string()].push_back(rule);
@@ -330,7 +330,11 @@ class PolicyCompiler {
   void use_address_set(const std::optional<Statement>& condition) {
     const auto* lookup = condition ? std::get_if<Lookup>(&*condition) : nullptr;
     if (lookup == nullptr) return;
-    const bool v6 = lookup->key.front() == Field::ip6_saddr || lookup->key.front() == Field::ip6_daddr;
+    const bool v6 = lookup->key.back() == Field::ip6_saddr || lookup->key.back() == Field::ip6_daddr;
+    if (lookup->key.size() > 1) {
+      need(lookup->set, [&](const std::string& name) { return Piece{.name = {}, .set = domain_set(name, v6)}; });
+      return;
+    }
     need(lookup->set, [&](const std::string& made_as) {
       Piece made{.name = {}, .set = interval_set(made_as, v6 ? Type::ipv6_addr : Type::ipv4_addr)};
       for (const auto& [name, addresses] : policy_.sets) {

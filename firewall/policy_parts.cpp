@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "firewall/domains.h"
 #include "firewall/words.h"
 
 namespace vrouter::firewall {
@@ -32,6 +33,10 @@ std::vector<Statement> address_conditions(const Peer& peer, bool source, const c
   const auto field4 = source ? Field::ip_saddr : Field::ip_daddr;
   const auto field6 = source ? Field::ip6_saddr : Field::ip6_daddr;
   std::vector<Statement> found;
+  if (peer.kind == Peer::Kind::domain && !source) {
+    found.emplace_back(in({Field::iifname, field4}, domain_set_name(peer.name, false)));
+    found.emplace_back(in({Field::iifname, field6}, domain_set_name(peer.name, true)));
+  }
   if (peer.kind == Peer::Kind::set) {
     const auto set = policy.sets.find(peer.name);
     if (set == policy.sets.end()) return found;
@@ -124,7 +129,7 @@ std::uint8_t family_of(const Statement& condition) {
     if (field == Field::ip_saddr || field == Field::ip_daddr) return NFPROTO_IPV4;
     return field == Field::ip6_saddr || field == Field::ip6_daddr ? std::uint8_t{NFPROTO_IPV6} : std::uint8_t{0};
   };
-  if (const auto* lookup = std::get_if<Lookup>(&condition)) return of(lookup->key.front());
+  if (const auto* lookup = std::get_if<Lookup>(&condition)) return of(lookup->key.back());
   const auto* compare = std::get_if<Compare>(&condition);
   if (compare == nullptr) return 0;
   return compare->field == Field::nfproto ? compare->value.front() : of(compare->field);
@@ -159,6 +164,7 @@ std::string index_key(const Peer& peer) {
     case Peer::Kind::host:
     case Peer::Kind::set:
     case Peer::Kind::net:
+    case Peer::Kind::domain:
       return {};
   }
   std::abort();

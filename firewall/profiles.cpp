@@ -83,6 +83,7 @@ bool means(const Peer& peer, const Membership& guest) {
     case Peer::Kind::host:
     case Peer::Kind::set:
     case Peer::Kind::net:
+    case Peer::Kind::domain:
       return false;
     case Peer::Kind::group:
       return std::ranges::find(guest.groups, peer.name) != guest.groups.end();
@@ -115,6 +116,7 @@ bool may_mean(const Peer& peer, const Network& network, const config::Policy& po
     case Peer::Kind::host:
     case Peer::Kind::group:
     case Peer::Kind::guest:
+    case Peer::Kind::domain:
       return false;
   }
   std::abort();

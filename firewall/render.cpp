@@ -314,7 +314,9 @@ void render_set(const Set& set, const ElementMap* elements, std::string& out) {
   if (set.data_kind == DataKind::value) out += " : " + types_text(set.data);
   out += '\n';
   if (set.interval) out += "\t\tflags interval\n";
-  if (set.dynamic()) {
+  if (set.admitted) {
+    out += "\t\tflags timeout\n";
+  } else if (set.dynamic()) {
     constexpr std::uint32_t kMinute = 60, kDay = 86400;
     const bool days = set.timeout % kDay == 0;
     out += fmt::format("\t\tsize {}\n\t\tflags dynamic{}\n", set.size, set.timeout == 0 ? "" : ",timeout");

@@ -219,9 +219,10 @@ struct Set {
   bool metered = false;                 // each element has a meter of its own
   std::uint32_t size = 0;               // of a dynamic set, whose elements packets make (Update): at most so many
   std::uint32_t timeout = 0;            // of a dynamic set, in seconds: how long one stays that no packet asks for
+  bool admitted = false;                // each element has a time to live, and comes as it is needed (domains.h)
 
-  // Its elements are the kernel's alone: never read, compared, added or removed by us.
-  [[nodiscard]] bool dynamic() const noexcept { return size != 0; }
+  // Its elements are no part of the ruleset: never read, compared, added or removed with it.
+  [[nodiscard]] bool dynamic() const noexcept { return size != 0 || admitted; }
   auto operator<=>(const Set&) const = default;
 };
 

@@ -131,6 +131,12 @@ inline Rule rule(std::string comment, std::vector<Statement> statements) {
 inline Set set(std::string name, std::vector<Type> key) {
   return {std::move(name), std::move(key), DataKind::none, {}, false};
 }
+// The addresses that guests were told of a domain, by the TAP of whom it was.
+inline Set domain_set(std::string name, bool v6) {
+  Set made = set(std::move(name), {Type::ifname, v6 ? Type::ipv6_addr : Type::ipv4_addr});
+  made.admitted = true;
+  return made;
+}
 inline Set interval_set(std::string name, Type key) {
   return {std::move(name), {key}, DataKind::none, {}, true};
 }

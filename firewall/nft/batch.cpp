@@ -58,7 +58,7 @@ Bytes successor(Bytes key) {
   return {};
 }
 
-void add_element(nftnl_set* set, const Element& element, bool with_data) {
+nftnl_set_elem* add_element(nftnl_set* set, const Element& element, bool with_data) {
   auto* e = add_key(set, element.key.first, 0);
   if (with_data && element.data.verdict) {
     nftnl_set_elem_set_u32(e, NFTNL_SET_ELEM_VERDICT, verdict_code(element.data.verdict->kind));
@@ -69,9 +69,10 @@ void add_element(nftnl_set* set, const Element& element, bool with_data) {
                        static_cast<std::uint32_t>(element.data.value.size()));
   }
   if (with_data && element.data.meter) nftnl_set_elem_add_expr(e, to_nftnl(expression_of(*element.data.meter)));
-  if (element.key.last.empty()) return;
+  if (element.key.last.empty()) return e;
   // The kernel's trees know only where an interval starts and where the next one could.
   if (const auto end = successor(element.key.last); !end.empty()) add_key(set, end, NFT_SET_ELEM_INTERVAL_END);
+  return e;
 }
 
 std::size_t wire_size(const Element& element) {
@@ -163,6 +164,7 @@ Batch::Batch(const Transaction& t, std::uint32_t first_sequence)
   for (const auto& chain : t.add_chains) add_rules(chain);
   for (const auto& chain : t.refill_chains) add_rules(chain);
   change_elements(NFT_MSG_NEWSETELEM, t.add_elements);
+  admit(t.expel, t.admit);
   // One acknowledgement says it all. One per message would overflow the receive buffer and leave the outcome unknown.
   if (!entries_.empty()) {
     auto* last = reinterpret_cast<nlmsghdr*>(buffer_.data() + entries_.back().start);  // NOLINT(*-reinterpret-cast)
@@ -238,7 +240,8 @@ void Batch::add_set(const SetDefinition& definition) {
     nftnl_set_set_u32(s.get(), NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
     nftnl_set_set_u32(s.get(), NFTNL_SET_DATA_LEN, 16);  // struct nft_verdict, as nft says it; the kernel ignores it
   }
-  if (set.dynamic()) {
+  if (set.admitted) flags |= NFT_SET_TIMEOUT;
+  if (set.size != 0) {
     flags |= NFT_SET_EVAL;
     nftnl_set_set_u32(s.get(), NFTNL_SET_DESC_SIZE, set.size);
   }
@@ -321,7 +324,22 @@ void Batch::flush_set(const SetRef& ref) {
   finish(message, in_table("flush set", ref.set, ref.family), ref.set);
 }
 
-void Batch::change_elements(Build type, const std::vector<Element>& elements) {
+// Kernels before 6.12 change no element's time to live, so it is made anew. It may have expired, or be about to, and
+// deleting what isn't there fails all: added first, it surely is, and nobody sees what passes within a transaction.
+void Batch::admit(const std::vector<Element>& expelled, const std::vector<Admitted>& admitted) {
+  change_elements(NFT_MSG_NEWSETELEM, expelled);
+  change_elements(NFT_MSG_DELSETELEM, expelled);
+  std::vector<std::uint32_t> seconds;
+  for (const auto& [element, lives] : admitted) {
+    admitted_.push_back(element);
+    seconds.push_back(lives);
+  }
+  change_elements(NFT_MSG_NEWSETELEM, admitted_);
+  change_elements(NFT_MSG_DELSETELEM, admitted_);
+  change_elements(NFT_MSG_NEWSETELEM, admitted_, seconds);
+}
+
+void Batch::change_elements(Build type, const std::vector<Element>& elements, std::span<const std::uint32_t> seconds) {
   for (auto first = elements.begin(); first != elements.end();) {
     auto last = first;
     std::size_t size = 0, count = 0;
@@ -330,16 +348,20 @@ void Batch::change_elements(Build type, const std::vector<Element>& elements) {
       ++count;
       ++last;
     }
-    element_message(type, {first, last});
+    const auto from = static_cast<std::size_t>(first - elements.begin());
+    element_message(type, {first, last}, seconds.empty() ? seconds : seconds.subspan(from, count));
     first = last;
   }
 }
 
-void Batch::element_message(Build type, std::span<const Element> elements) {
+void Batch::element_message(Build type, std::span<const Element> elements, std::span<const std::uint32_t> seconds) {
   const auto& ref = elements.front().set;
   const bool adding = type == NFT_MSG_NEWSETELEM;
   const auto s = make_set(ref);
-  for (const auto& element : elements) add_element(s.get(), element, adding);
+  for (std::size_t i = 0; i < elements.size(); ++i) {
+    auto* e = add_element(s.get(), elements[i], adding);
+    if (!seconds.empty()) nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_TIMEOUT, seconds[i] * kMilliseconds);
+  }
   // Not NLM_F_EXCL: an element that is there already with the same data is what was asked for.
   auto* message = start(type, ref.family, adding ? NLM_F_CREATE : 0);
   nftnl_set_elems_nlmsg_build_payload(message, s.get());

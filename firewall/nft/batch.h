@@ -62,13 +62,16 @@ class Batch {
   void flush_rules(const ChainRef& ref);
   void add_rules(const ChainRules& definition);
   void flush_set(const SetRef& ref);
-  void change_elements(Build type, const std::vector<Element>& elements);
-  void element_message(Build type, std::span<const Element> elements);
+  // With `seconds`, one for each: how long it stays.
+  void change_elements(Build type, const std::vector<Element>& elements, std::span<const std::uint32_t> seconds = {});
+  void element_message(Build type, std::span<const Element> elements, std::span<const std::uint32_t> seconds);
+  void admit(const std::vector<Element>& expelled, const std::vector<Admitted>& admitted);
 
   std::uint32_t first_sequence_;
   std::vector<char> buffer_;
   std::vector<char> scratch_;
   std::vector<Entry> entries_;
+  std::vector<Element> admitted_;  // of admit(), for `elements` of the entries
 };
 
 }  // namespace vrouter::firewall

@@ -77,7 +77,9 @@ std::optional<Set> read_set(const nftnl_set* s) {
   constexpr std::uint32_t kDynamic = NFT_SET_EVAL | NFT_SET_TIMEOUT;
   const bool dynamic =
       (flags & kDynamic) == kDynamic || ((flags & NFT_SET_EVAL) != 0 && nftnl_set_get_u32(s, NFTNL_SET_DESC_SIZE) != 0);
-  const std::uint32_t known = NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_EVAL | (dynamic ? kDynamic : 0);
+  const bool admitted = (flags & kDynamic) == NFT_SET_TIMEOUT && nftnl_set_get_u64(s, NFTNL_SET_TIMEOUT) == 0;
+  const std::uint32_t known = NFT_SET_INTERVAL | NFT_SET_MAP | NFT_SET_EVAL | (dynamic ? kDynamic : 0) |
+                              (admitted ? std::uint32_t{NFT_SET_TIMEOUT} : 0);
   if ((flags & ~known) != 0) return std::nullopt;
   auto key = types_of(nftnl_set_get_u32(s, NFTNL_SET_KEY_TYPE));
   if (!key || padded_size(*key) != nftnl_set_get_u32(s, NFTNL_SET_KEY_LEN)) return std::nullopt;
@@ -97,6 +99,7 @@ std::optional<Set> read_set(const nftnl_set* s) {
     set.timeout = static_cast<std::uint32_t>(nftnl_set_get_u64(s, NFTNL_SET_TIMEOUT) / kMilliseconds);
     if (!set.dynamic()) return std::nullopt;
   }
+  set.admitted = admitted;
   set.metered = !dynamic && (flags & NFT_SET_EVAL) != 0;
   if (!prints_right(s, set)) return std::nullopt;
   return set;

@@ -349,8 +349,7 @@ TEST(LoadPolicy, RefusesExpectationsThatCantBeProved) {
       {"from = [\"world\"]\nto = \"web\"\npacket = \"tcp\"\nverdict = \"drop\"\n",
        {"d/2.toml:2:8: from must be a string, not an array; write from = \"world\"",
         "d/2.toml:3:6: 'web' says nobody; write group:NAME, guest:NAME, network:NAME, set:NAME, net:ADDRESS/LENGTH, "
-        "world, "
-        "host or any",
+        "domain:NAME, world, host or any",
         "d/2.toml:4:10: 'tcp' goes to no port; write one, such as tcp/80",
         "d/2.toml:5:11: 'drop' is no verdict; write allow, deny or reject"}},
       {"from = \"set:far6\"\nto = \"group:web\"\npacket = \"icmp/8\"\nverdict = \"deny\"\n",

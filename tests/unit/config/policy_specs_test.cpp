@@ -39,9 +39,11 @@ TEST(PolicySpecs, PeersPrintAsTheyAreWritten) {
 TEST(PolicySpecs, PeersAreRefusedWithTheRemedy) {
   constexpr std::pair<const char*, const char*> kCases[] = {
       {"",
-       "'' says nobody; write group:NAME, guest:NAME, network:NAME, set:NAME, net:ADDRESS/LENGTH, world, host or any"},
+       "'' says nobody; write group:NAME, guest:NAME, network:NAME, set:NAME, net:ADDRESS/LENGTH, domain:NAME, world, "
+       "host or any"},
       {"web",
-       "'web' says nobody; write group:NAME, guest:NAME, network:NAME, set:NAME, net:ADDRESS/LENGTH, world, host "
+       "'web' says nobody; write group:NAME, guest:NAME, network:NAME, set:NAME, net:ADDRESS/LENGTH, domain:NAME, "
+       "world, host "
        "or any"},
       {"gruop:web", "'gruop:web' says nobody; write group:web"},
       {"!group:web",
