@@ -52,6 +52,7 @@ enum class Rcode : std::uint16_t {
 
 // Extended DNS errors, RFC 8914.
 enum class Ede : std::uint16_t {
+  other = 0,
   stale_answer = 3,
   blocked = 15,
   filtered = 17,

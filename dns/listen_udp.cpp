@@ -168,7 +168,8 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
     slot.prepared.reset();
     slot.admitted = desk_->gate.admit(slot.client, Transport::udp, now);
     slot.size = desk_->batch->incoming[index].msg_len;
-    if (slot.admitted) slot.prepared = desk_->quick.prepare(std::span{slot.query}.first(slot.size));
+    if (slot.admitted)
+      slot.prepared = desk_->quick.prepare(std::span{slot.query}.first(slot.size), slot.client.ifindex);
   }
 
   void answer(unsigned index, BootTime now) {

@@ -56,21 +56,40 @@ Bytes QueryHandler::source_reply(const Query& query, const Answer& answer, Trans
 
 void QueryHandler::forward(const Query& query, unsigned guest, Transport transport, BootTime now, Respond respond) {
   const auto key = key_of(query);
-  if (const auto known = source_.known(key, now)) {
-    ++counts_.answered_from_cache;
-    return respond(source_reply(query, *known, transport));
-  }
+  const auto known = source_.known(key, now);
+  if (known) ++counts_.answered_from_cache;
+  if (known && !must_wait(query, guest, *known)) return respond(source_reply(query, *known, transport));
   auto token = WaitingRoom::enter(room_, guest);
   if (!token) {
     // Over UDP silence slows the guest down; over TCP it would only keep the connection waiting.
     ++counts_.dropped_over_budget;
     return respond(transport == Transport::udp ? Bytes{} : write_error(query, Rcode::serv_fail));
   }
+  if (known) return tell_once_in(query, guest, transport, *known, now, std::move(token), std::move(respond));
   ++counts_.forwarded;
-  source_.ask(key, guest,
-              [this, query, transport, token = std::move(token), respond = std::move(respond)](const Answer& answer) {
-                respond(source_reply(query, answer, transport));
-              });
+  source_.ask(
+      key, guest,
+      [this, query, guest, transport, token = std::move(token), respond = std::move(respond)](const Answer& answer) {
+        if (!must_wait(query, guest, answer)) return respond(source_reply(query, answer, transport));
+        tell_once_in(query, guest, transport, answer, BootClock::now(), token, respond);
+      });
+}
+
+bool QueryHandler::must_wait(const Query& query, unsigned guest, const Answer& answer) const {
+  return admission_ != nullptr && answer.message && !answer.message->empty() &&
+         admission_->concerns(guest, query.question.name.wire());
+}
+
+void QueryHandler::tell_once_in(const Query& query, unsigned guest, Transport transport, const Answer& answer,
+                                BootTime now, std::shared_ptr<WaitingRoom::Token> token, Respond respond) {
+  const Answer told{.message = std::make_shared<const Bytes>(without_additional(*answer.message)),
+                    .reason = answer.reason};
+  admission_->let_in(
+      guest, query.question.name, *told.message, now,
+      [this, query, transport, told, token = std::move(token), respond = std::move(respond)](bool in) {
+        // Nobody is told what he couldn't reach yet.
+        respond(source_reply(query, in ? told : Answer{.message = nullptr, .reason = Ede::other}, transport));
+      });
 }
 
 }  // namespace vrouter::dns

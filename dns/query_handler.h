@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 
+#include "dns/admission.h"
 #include "dns/answer_source.h"
 #include "dns/budget.h"
 #include "dns/gate.h"
@@ -20,8 +21,10 @@ class QueryHandler {
   // Called exactly once per message; with nothing when nothing is to be sent.
   using Respond = std::function<void(Bytes)>;
 
-  QueryHandler(const Names& names, const UpstreamTable& table, AnswerSource& source, Statistics& counts)
-      : names_{names}, table_{table}, source_{source}, counts_{counts} {}
+  // With no `admission`, no answer waits for the firewall.
+  QueryHandler(const Names& names, const UpstreamTable& table, AnswerSource& source, Statistics& counts,
+               Admission* admission = nullptr)
+      : names_{names}, table_{table}, source_{source}, counts_{counts}, admission_{admission} {}
 
   // admit(), and then answer() or nothing.
   void handle(std::span<const std::uint8_t> message, const Client& client, Transport transport, BootTime now,
@@ -42,11 +45,16 @@ class QueryHandler {
   [[nodiscard]] Bytes local_reply(const Query& query, const LocalAnswer& answer, Transport transport);
   [[nodiscard]] Bytes source_reply(const Query& query, const Answer& answer, Transport transport);
   void forward(const Query& query, unsigned guest, Transport transport, BootTime now, Respond respond);
+  // Whether the firewall has to let the guest reach what the answer says before it is told.
+  [[nodiscard]] bool must_wait(const Query& query, unsigned guest, const Answer& answer) const;
+  void tell_once_in(const Query& query, unsigned guest, Transport transport, const Answer& answer, BootTime now,
+                    std::shared_ptr<WaitingRoom::Token> token, Respond respond);
 
   const Names& names_;
   const UpstreamTable& table_;
   AnswerSource& source_;
   Statistics& counts_;
+  Admission* admission_;
   Gate gate_{names_};
   std::shared_ptr<WaitingRoom> room_ = std::make_shared<WaitingRoom>();
 };

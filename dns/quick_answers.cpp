@@ -3,10 +3,12 @@
 
 namespace vrouter::dns {
 
-std::optional<QuickAnswers::Prepared> QuickAnswers::prepare(std::span<const std::uint8_t> message) const noexcept {
+std::optional<QuickAnswers::Prepared> QuickAnswers::prepare(std::span<const std::uint8_t> message,
+                                                            unsigned guest) const noexcept {
   const auto query = read_plain_query(message);
   // A bare name may be a guest's of the asker's own network.
   if (!query || query->name.size() <= query->name[0] + std::size_t{2}) return std::nullopt;
+  if (admission_ != nullptr && admission_->concerns(guest, query->name)) return std::nullopt;
   const CacheKey key{query->name, query->type, kClassIn, query->dnssec_ok, query->checking_disabled};
   const auto hash = cache_.hash(key);
   cache_.call_for_bucket(hash);

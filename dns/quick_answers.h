@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "dns/admission.h"
 #include "dns/cache.h"
 #include "dns/gate.h"
 
@@ -13,7 +14,7 @@ namespace vrouter::dns {
 
 class QuickAnswers {
  public:
-  explicit QuickAnswers(Cache& cache) : cache_{cache} {}
+  explicit QuickAnswers(Cache& cache, const Admission* admission = nullptr) : cache_{cache}, admission_{admission} {}
 
   // A question on its way through prepare(), and find_soon() and answer(), each for all that came together.
   struct Prepared {
@@ -23,8 +24,10 @@ class QuickAnswers {
   };
   // Of a client that was admitted. Nothing: the QueryHandler has to look at it. Whether a name is ours to say depends
   // on its being a single label, and else on the zones alone: the cache is to be cleared when those or the servers'
-  // zones change. The message must stay until it is answered.
-  [[nodiscard]] std::optional<Prepared> prepare(std::span<const std::uint8_t> message) const noexcept;
+  // zones change. What the firewall must know of first is the handler's as well. The message must stay until it is
+  // answered.
+  [[nodiscard]] std::optional<Prepared> prepare(std::span<const std::uint8_t> message,
+                                                unsigned guest = 0) const noexcept;
   void find_soon(const Prepared& prepared) const noexcept { cache_.call_for_entry(prepared.hash); }
   // The reply written to `room` (kMaxUdpReply bytes); its size. 0: the QueryHandler has to look.
   [[nodiscard]] std::size_t answer(const Prepared& prepared, BootTime now, std::span<std::uint8_t> room);
@@ -33,6 +36,7 @@ class QuickAnswers {
 
  private:
   Cache& cache_;
+  const Admission* admission_;
   Counter answered_;
 };
 

@@ -9,6 +9,7 @@
 #include <map>
 #include <utility>
 
+#include "dns/admission.h"
 #include "dns/cached_source.h"
 #include "dns/forwarder.h"
 #include "dns/listen.h"
@@ -40,8 +41,12 @@ class Directly final : public LongWay {
 
 class DnsServer final : public Server {
  public:
-  explicit DnsServer(boost::asio::io_context& io)
-      : io_{io}, forwarder_{io, table_}, source_{io, guard_, cache_}, handler_{names_, table_, source_, counts_} {}
+  DnsServer(boost::asio::io_context& io, AskToAdmit ask)
+      : io_{io},
+        forwarder_{io, table_},
+        source_{io, guard_, cache_},
+        admission_{io, std::move(ask)},
+        handler_{names_, table_, source_, counts_, &admission_} {}
   ~DnsServer() override {
     const Workers::Pause pause{workers_};
     places_.clear();
@@ -70,6 +75,19 @@ class DnsServer final : public Server {
     if (name.empty()) return start_over();
     source_.start_over();
     if (const auto parsed = Name::from_text(name)) cache_.erase(parsed->lower().wire());
+  }
+
+  void set_domains(const Domains& domains) override {
+    const Workers::Pause pause{workers_};
+    if (std::exchange(domains_, domains) != domains) admission_.set(domains);
+  }
+  void admitted(const AdmissionReply& reply) override {
+    const Workers::Pause pause{workers_};
+    admission_.answered(reply, BootClock::now());
+  }
+  void forget_admitted(unsigned ifindex) override {
+    const Workers::Pause pause{workers_};
+    admission_.forget(ifindex);
   }
 
   void apply(const Update& update) override {
@@ -113,6 +131,7 @@ class DnsServer final : public Server {
     all.cache = {.entries = cache.entries, .bytes = cache.bytes, .limit = cache.limit};
     all.cache_evicted = cache.evicted;
     all.refused_rebinding = guard_.refused();
+    admission_.add_to(all);
     all.mismatched_replies = forwarder_.mismatched_replies();
     all.upstreams = table_.status();
     return all;
@@ -161,19 +180,21 @@ class DnsServer final : public Server {
   Settings settings_;
   Cache cache_;
   CachedSource source_;
+  Domains domains_;
+  Admission admission_;
   QueryHandler handler_;
-  QuickAnswers quick_{cache_};
+  QuickAnswers quick_{cache_, &admission_};
   Directly directly_{handler_};
   UdpDesk desk_{handler_.gate(), quick_, directly_, nullptr};
-  Workers workers_{io_, names_, cache_, handler_};
+  Workers workers_{io_, names_, cache_, admission_, handler_};
   std::shared_ptr<TcpClients> clients_ = make_tcp_clients();
   std::map<Place, Served> places_;
 };
 
 }  // namespace
 
-std::unique_ptr<Server> Server::create(boost::asio::io_context& io) {
-  return std::make_unique<DnsServer>(io);
+std::unique_ptr<Server> Server::create(boost::asio::io_context& io, AskToAdmit ask) {
+  return std::make_unique<DnsServer>(io, std::move(ask));
 }
 
 }  // namespace vrouter::dns

@@ -59,6 +59,36 @@ struct Upstreams {
   bool operator==(const Upstreams&) const = default;
 };
 
+// Of which names rules of the firewall speak: "www.example.org", and "*.example.org" for all below that.
+struct Domains {
+  std::uint64_t revision = 0;  // another one: the rules are others, and what was let in is asked for anew
+  std::vector<std::string> names;
+  bool operator==(const Domains&) const = default;
+};
+
+// What a guest is about to be told, and is to reach by then (admission.h).
+inline constexpr std::size_t kMaxAdmitted = 64;  // addresses of one answer; no honest one has half of that
+struct AdmissionRequest {
+  std::uint64_t number = 0;
+  unsigned ifindex = 0;  // the guest's
+  std::string name;      // that was asked for, in lower case, with its last dot
+  std::vector<address> addresses;
+  std::uint32_t ttl = 0;  // for how long it is told them
+  bool operator==(const AdmissionRequest&) const = default;
+};
+struct AdmissionReply {
+  enum class Outcome : std::uint8_t {
+    failed,       // nothing may be told
+    admitted,     // as many as could be
+    unconcerned,  // no such rule speaks of this guest, until there is word of other rules or of another guest
+  };
+  std::uint64_t number = 0;
+  Outcome outcome = Outcome::failed;
+  std::uint16_t admitted = 0, refused = 0;  // addresses
+  std::uint32_t seconds = 0;                // for which nothing needs to be asked again; no less than the request's ttl
+  bool operator==(const AdmissionReply&) const = default;
+};
+
 // A snapshot replaces everything; a delta changes the named hosts. One code path takes both.
 struct Update {
   bool snapshot = false;
@@ -85,6 +115,9 @@ struct Statistics {
   std::uint64_t answered_stale = 0;  // of those, and of the forwarded: past their time
   std::uint64_t cache_evicted = 0;   // before their time
   std::uint64_t refused_rebinding = 0;
+  std::uint64_t admitted = 0;           // addresses that rules to domains let guests reach
+  std::uint64_t refused_admission = 0;  // addresses that no such rule may let in
+  std::uint64_t failed_admission = 0;   // answers that were not told, since the firewall was not ready in time
   std::uint64_t dropped_malformed = 0, dropped_unknown_source = 0, dropped_over_budget = 0, mismatched_replies = 0;
   CacheSize cache;
   std::vector<UpstreamStatus> upstreams;
@@ -92,19 +125,14 @@ struct Statistics {
 };
 
 // All of its counters, for whoever takes each alike.
-inline constexpr std::array kCounters{&Statistics::queries_udp,
-                                      &Statistics::queries_tcp,
-                                      &Statistics::answered_locally,
-                                      &Statistics::answered_from_cache,
-                                      &Statistics::forwarded,
-                                      &Statistics::failed,
-                                      &Statistics::answered_stale,
-                                      &Statistics::cache_evicted,
-                                      &Statistics::refused_rebinding,
-                                      &Statistics::dropped_malformed,
-                                      &Statistics::dropped_unknown_source,
-                                      &Statistics::dropped_over_budget,
-                                      &Statistics::mismatched_replies};
+inline constexpr std::array kCounters{&Statistics::queries_udp,         &Statistics::queries_tcp,
+                                      &Statistics::answered_locally,    &Statistics::answered_from_cache,
+                                      &Statistics::forwarded,           &Statistics::failed,
+                                      &Statistics::answered_stale,      &Statistics::cache_evicted,
+                                      &Statistics::refused_rebinding,   &Statistics::admitted,
+                                      &Statistics::refused_admission,   &Statistics::failed_admission,
+                                      &Statistics::dropped_malformed,   &Statistics::dropped_unknown_source,
+                                      &Statistics::dropped_over_budget, &Statistics::mismatched_replies};
 static_assert(sizeof(Statistics) ==
                   kCounters.size() * sizeof(std::uint64_t) + sizeof(CacheSize) + sizeof(std::vector<UpstreamStatus>),
               "a counter is missing above");

@@ -36,6 +36,12 @@ std::string dns_text(const dns::Statistics& dns, bool colour) {
       {"cache",
        {fmt::format("{} answers, {} of {}, {} gave way before their time", dns.cache.entries,
                     human_bytes(dns.cache.bytes), human_bytes(dns.cache.limit), dns.cache_evicted)}}};
+  if (dns.admitted + dns.refused_admission + dns.failed_admission != 0) {
+    facts.push_back({"let in",
+                     {fmt::format("{} addresses by rules to domains, {} refused, {} answers held too long",
+                                  dns.admitted, dns.refused_admission, dns.failed_admission),
+                      dns.failed_admission == 0 ? Tone::plain : Tone::waiting}});
+  }
   std::vector<std::vector<Cell>> rows;
   for (const auto& upstream : dns.upstreams) {
     rows.push_back({{upstream.server.to_string()},

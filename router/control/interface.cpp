@@ -112,11 +112,13 @@ type DhcpStatistics (
 type Range (network: string, range: string, size: int, bound: int, resting: int, unanswered: int)
 
 # answered_stale counts answers past their time, told since no better one came. cache_bytes of cache_limit are taken;
-# cache_evicted counts answers that gave way to others before their time.
+# cache_evicted counts answers that gave way to others before their time. admitted counts addresses that rules to
+# domains let guests reach, refused_admission those that no such rule may let in, being of the inside, failed_admission
+# answers that were not told since the firewall was not ready in time.
 type DnsStatistics (
   queries_udp: int, queries_tcp: int, answered_locally: int, answered_from_cache: int, answered_stale: int,
   forwarded: int, failed: int, cache_entries: int, cache_bytes: int, cache_limit: int, cache_evicted: int,
-  refused_rebinding: int,
+  refused_rebinding: int, admitted: int, refused_admission: int, failed_admission: int,
   dropped_malformed: int, dropped_unknown_source: int, dropped_over_budget: int, mismatched_replies: int,
   upstreams: []Upstream
 )

@@ -109,6 +109,9 @@ void each_dns_counter(Statistics& s, Visit visit) {
   visit("cache_limit", s.cache.limit);
   visit("cache_evicted", s.cache_evicted);
   visit("refused_rebinding", s.refused_rebinding);
+  visit("admitted", s.admitted);
+  visit("refused_admission", s.refused_admission);
+  visit("failed_admission", s.failed_admission);
   visit("dropped_malformed", s.dropped_malformed);
   visit("dropped_unknown_source", s.dropped_unknown_source);
   visit("dropped_over_budget", s.dropped_over_budget);

@@ -83,7 +83,16 @@ class DnsJob {
   void carry_out(const verbs::Settings& settings, const UniqueFd&) { server_->configure(settings.settings); }
   void carry_out(const verbs::Forget& forget, const UniqueFd&) { server_->forget(forget.name); }
 
+  void carry_out(const verbs::Domains& domains, const UniqueFd&) { server_->set_domains(domains.domains); }
+  void carry_out(const verbs::Admitted& admitted, const UniqueFd&) { server_->admitted(admitted.reply); }
+  void carry_out(const verbs::ForgetAdmitted& forget, const UniqueFd&) { server_->forget_admitted(forget.ifindex); }
+
   // --- what the daemon is told ---
+
+  // What can't be sent now is given up when its time has come.
+  void ask_to_admit(const dns::AdmissionRequest& request) {
+    static_cast<void>(line_.send(verbs::encode(verbs::Admit{request})));
+  }
 
   bool report_statistics() {
     verbs::Report report{version_, server_->statistics()};
@@ -93,7 +102,8 @@ class DnsJob {
   }
 
   JobLine line_;  // first: the rest lives on its loop
-  std::unique_ptr<dns::Server> server_ = dns::Server::create(line_.io());
+  std::unique_ptr<dns::Server> server_ =
+      dns::Server::create(line_.io(), [this](const dns::AdmissionRequest& request) { ask_to_admit(request); });
   std::optional<dns::Update> snapshot_;       // what came since Begin
   std::vector<config::ForwardZone> forward_;  // for the next Upstreams
   std::uint64_t version_ = 0;

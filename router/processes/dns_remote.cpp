@@ -16,14 +16,17 @@ namespace vrouter::router {
 
 namespace verbs = dns_verbs;
 
-std::unique_ptr<RemoteDns> RemoteDns::open(boost::asio::io_context& io, Spawner& spawner, const NameTable& table) {
-  return std::make_unique<RemoteDns>(table, [&](Supervisor::Handlers handlers) {
+std::unique_ptr<RemoteDns> RemoteDns::open(boost::asio::io_context& io, Spawner& spawner, const NameTable& table,
+                                           AskToAdmit ask) {
+  const auto open_supervisor = [&](Supervisor::Handlers handlers) {
     return Supervisor::open(io, spawner, Service::dns, std::move(handlers));
-  });
+  };
+  return std::make_unique<RemoteDns>(table, open_supervisor, std::move(ask));
 }
 
-RemoteDns::RemoteDns(const NameTable& table, const OpenSupervisor& open_supervisor)
+RemoteDns::RemoteDns(const NameTable& table, const OpenSupervisor& open_supervisor, AskToAdmit ask)
     : table_{table},
+      ask_{std::move(ask)},
       supervisor_{open_supervisor({.started = [this] { on_started(); },
                                    .message = [this](std::span<const std::uint8_t> bytes) { return on_message(bytes); },
                                    .drained = [this] { send_everything(); }})} {}
@@ -70,6 +73,7 @@ std::vector<verbs::Order> RemoteDns::everything() {
   // An address may have come back before the child heard that it went: without zones it closes all that it has.
   if (std::exchange(stale_sockets_, false)) orders = {verbs::Begin{}, verbs::End{}};
   orders.emplace_back(verbs::Settings{settings_});
+  orders.emplace_back(verbs::Domains{domains_});
   orders.emplace_back(verbs::Begin{});
   for (auto& zone : table.zones) orders.emplace_back(verbs::Zone{std::move(zone)});
   for (auto& host : table.upserts) orders.emplace_back(verbs::Host{std::move(host)});
@@ -146,6 +150,20 @@ void RemoteDns::forget(const std::string& name) {
   tell({verbs::Forget{name}});
 }
 
+void RemoteDns::set_domains(const dns::Domains& domains) {
+  if (std::exchange(domains_, domains) != domains) tell({verbs::Domains{domains}});
+}
+
+// Whatever else is on its way: what changes the rules that this is of comes after it, and has it asked anew. A child
+// that never hears of it gives up by itself.
+void RemoteDns::admitted(const dns::AdmissionReply& reply) {
+  static_cast<void>(send(verbs::Admitted{reply}));
+}
+
+void RemoteDns::forget_admitted(unsigned ifindex) {
+  tell({verbs::ForgetAdmitted{ifindex}});
+}
+
 void RemoteDns::listen(const dns::Place& place, UniqueFd bound) {
   sockets_[place] = std::move(bound);
   tell({verbs::Listen{place}});
@@ -172,6 +190,13 @@ std::expected<void, std::string> RemoteDns::check(const verbs::Report& report) c
 }
 
 std::expected<void, std::string> RemoteDns::on_message(std::span<const std::uint8_t> bytes) {
+  if (verbs::is_admit(bytes)) {
+    if (!admissions_.take(BootClock::now())) return {};
+    const auto admit = verbs::decode_admit(bytes);
+    if (!admit) return std::unexpected(admit.error());
+    if (ask_) ask_(admit->request);
+    return {};
+  }
   if (!allowance_.take(BootClock::now())) return {};  // the next one tells all that this one would have
   const auto report = verbs::decode_report(bytes);
   if (!report) return std::unexpected(report.error());

@@ -26,6 +26,11 @@ namespace vrouter::router {
 inline constexpr unsigned kReportBurst = 100;
 inline constexpr unsigned kReportsPerSecond = 20;
 
+// Of questions to let guests reach something: each takes the daemon some ten microseconds, and what is too much is told
+// to nobody. All guests of a host that boot at once stay below.
+inline constexpr unsigned kAdmissionBurst = 10'000;
+inline constexpr unsigned kAdmissionsPerSecond = 5'000;
+
 // What the child is to know, kept by whoever calls apply(), and changed before that call.
 class NameTable {
  public:
@@ -39,16 +44,20 @@ class RemoteDns final : public dns::Server {
  public:
   using OpenSupervisor = std::function<std::unique_ptr<Supervisor>(Supervisor::Handlers)>;
 
-  // Starts the child. The first three must outlive it.
+  // Starts the child. The first three must outlive it. `ask`: as Server::create() has it; what the child says there is
+  // only of the right form.
   [[nodiscard]] static std::unique_ptr<RemoteDns> open(boost::asio::io_context& io, Spawner& spawner,
-                                                       const NameTable& table);
-  RemoteDns(const NameTable& table, const OpenSupervisor& open_supervisor);
+                                                       const NameTable& table, AskToAdmit ask = {});
+  RemoteDns(const NameTable& table, const OpenSupervisor& open_supervisor, AskToAdmit ask = {});
 
   void configure(const dns::Settings& settings) override;
   void apply(const dns::Update& update) override;
   // Admit new servers to the firewall before this, and take old ones out of it after.
   void set_upstreams(dns::Upstreams upstreams) override;
   void forget(const std::string& name) override;
+  void set_domains(const dns::Domains& domains) override;
+  void admitted(const dns::AdmissionReply& reply) override;
+  void forget_admitted(unsigned ifindex) override;
   void listen(const dns::Place& place, UniqueFd bound) override;
   // Of all children since the start, the present one's as it last told them, at most 100 ms ago.
   [[nodiscard]] dns::Statistics statistics() const override;
@@ -75,13 +84,16 @@ class RemoteDns final : public dns::Server {
   [[nodiscard]] bool in_step() const noexcept { return !behind_ && !sending_; }
 
   const NameTable& table_;
+  AskToAdmit ask_;
   std::map<dns::Place, UniqueFd> sockets_;
   dns::Settings settings_;
+  dns::Domains domains_;
   dns::Upstreams upstreams_;
   std::set<address> servers_;  // all of them
   std::uint64_t version_ = 0;  // of the upstreams
 
   TokenBucket<kReportBurst, kReportsPerSecond> allowance_;
+  TokenBucket<kAdmissionBurst, kAdmissionsPerSecond> admissions_;
 
   bool behind_ = true;          // something changed that no message told, nor those on their way will
   bool stale_sockets_ = false;  // the child may have some that we closed

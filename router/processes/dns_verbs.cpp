@@ -22,7 +22,11 @@ enum class Verb : std::uint8_t {
   upstreams,
   settings,
   forget,
-  statistics
+  statistics,
+  domains,
+  admitted,
+  forget_admitted,
+  admit
 };
 
 constexpr std::size_t kUpstreamSize = VerbEncoder::kAddress + 4 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
@@ -141,6 +145,29 @@ struct OrderEncoder {
     out.text(forget.name);
     return out.take();
   }
+  std::vector<std::uint8_t> operator()(const Domains& domains) const {
+    const auto& [revision, names] = domains.domains;
+    Encoder out{Verb::domains, names.size() * (2 + 2 + kMaxDomain)};
+    out.u64(revision);
+    out.count(names.size());
+    for (const auto& name : names) out.text(name);
+    return out.take();
+  }
+  std::vector<std::uint8_t> operator()(const Admitted& admitted) const {
+    const auto& reply = admitted.reply;
+    Encoder out{Verb::admitted};
+    out.u64(reply.number);
+    out.u8(static_cast<std::uint8_t>(reply.outcome));
+    out.u16(reply.admitted);
+    out.u16(reply.refused);
+    out.u32(reply.seconds);
+    return out.take();
+  }
+  std::vector<std::uint8_t> operator()(const ForgetAdmitted& forget) const {
+    Encoder out{Verb::forget_admitted};
+    out.u32(forget.ifindex);
+    return out.take();
+  }
 };
 
 std::uint32_t microseconds(double ms) {
@@ -167,6 +194,24 @@ Settings decode_settings(VerbDecoder& in) {
     allowed.push_back(in.text(kMaxDomain, "length of the domain"));
   workers = 1 + decode_worker(in);  // the last one's number is told
   return settings;
+}
+
+Domains decode_domains(VerbDecoder& in) {
+  Domains domains;
+  domains.domains.revision = in.u64();
+  for (auto n = in.count(kMaxDomains, "number of domains"); n > 0 && !in.failed(); --n)
+    domains.domains.names.push_back(in.text(2 + kMaxDomain, "length of the domain"));
+  return domains;
+}
+
+Admitted decode_admitted(VerbDecoder& in) {
+  dns::AdmissionReply reply;
+  reply.number = in.u64();
+  reply.outcome = in.up_to(dns::AdmissionReply::Outcome::unconcerned, "outcome");
+  reply.admitted = in.u16();
+  reply.refused = in.u16();
+  reply.seconds = in.u32();
+  return {reply};
 }
 
 // Its parts are read in the order of the braces.
@@ -208,7 +253,20 @@ std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
       Order forget = Forget{in.text(kMaxDomain, "length of the name")};
       return in.finish(std::move(forget), "forget");
     }
+    case Verb::domains: {
+      Order domains = decode_domains(in);
+      return in.finish(std::move(domains), "domains");
+    }
+    case Verb::admitted: {
+      const Order admitted = decode_admitted(in);
+      return in.finish(admitted, "admitted");
+    }
+    case Verb::forget_admitted: {
+      const Order forget = ForgetAdmitted{in.u32()};
+      return in.finish(forget, "forget admitted");
+    }
     case Verb::statistics:
+    case Verb::admit:
       break;
   }
   return std::unexpected(no_verb(static_cast<std::uint8_t>(verb)));
@@ -245,6 +303,35 @@ std::vector<std::uint8_t> encode(const Report& report) {
     out.u32(microseconds(upstream.rtt_ms));
   }
   return out.take();
+}
+
+std::vector<std::uint8_t> encode(const Admit& admit) {
+  const auto& request = admit.request;
+  Encoder out{Verb::admit, request.name.size() + request.addresses.size() * VerbEncoder::kAddress};
+  out.u64(request.number);
+  out.u32(request.ifindex);
+  out.text(request.name);
+  out.u32(request.ttl);
+  out.addresses(request.addresses);
+  return out.take();
+}
+
+bool is_admit(std::span<const std::uint8_t> bytes) noexcept {
+  return !bytes.empty() && bytes.front() == static_cast<std::uint8_t>(Verb::admit);
+}
+
+std::expected<Admit, std::string> decode_admit(std::span<const std::uint8_t> bytes) {
+  VerbDecoder in{bytes};
+  const auto verb = in.u8();
+  if (verb != static_cast<std::uint8_t>(Verb::admit)) return std::unexpected(no_verb(verb));
+  Admit admit;
+  auto& request = admit.request;
+  request.number = in.u64();
+  request.ifindex = in.u32();
+  request.name = in.text(kMaxAsked, "length of the name");
+  request.ttl = in.u32();
+  request.addresses = in.addresses(dns::kMaxAdmitted, "number of addresses");
+  return in.finish(std::move(admit), "admit");
 }
 
 std::expected<Order, std::string> decode_order(std::span<const std::uint8_t> bytes) {

@@ -26,6 +26,8 @@ inline constexpr std::size_t kMaxAddresses = 16;                  // a guest has
 inline constexpr std::size_t kMaxServers = 32;
 // Of how many servers, over all zones, the state is reported: what one message holds.
 inline constexpr std::size_t kMaxReported = 1000;
+inline constexpr std::size_t kMaxDomains = 256;  // of the policy: no more are loaded
+inline constexpr std::size_t kMaxAsked = 1024;   // a name as text: 255 bytes, each \DDD at most
 
 // --- down ----------------------------------------------------------------------------------------------------------
 
@@ -70,7 +72,20 @@ struct Forget {  // the answers about this name; empty: all
   std::string name;
   bool operator==(const Forget&) const = default;
 };
-using Order = std::variant<Listen, Begin, Zone, Host, Unhost, End, Forward, Upstreams, Settings, Forget>;
+struct Domains {  // in place of those before
+  dns::Domains domains;
+  bool operator==(const Domains&) const = default;
+};
+struct Admitted {
+  dns::AdmissionReply reply;
+  bool operator==(const Admitted&) const = default;
+};
+struct ForgetAdmitted {
+  unsigned ifindex = 0;
+  bool operator==(const ForgetAdmitted&) const = default;
+};
+using Order = std::variant<Listen, Begin, Zone, Host, Unhost, End, Forward, Upstreams, Settings, Forget, Domains,
+                           Admitted, ForgetAdmitted>;
 
 // --- up ------------------------------------------------------------------------------------------------------------
 
@@ -78,6 +93,11 @@ struct Report {
   std::uint64_t version = 0;   // of the Upstreams that it knew; 0: of none yet
   dns::Statistics statistics;  // upstreams sorted, the first kMaxReported; times in whole microseconds
   bool operator==(const Report&) const = default;
+};
+
+struct Admit {
+  dns::AdmissionRequest request;
+  bool operator==(const Admit&) const = default;
 };
 
 // With so many servers in each list as can be told.
@@ -88,5 +108,8 @@ struct Report {
 [[nodiscard]] std::vector<std::uint8_t> encode(const Report& report);
 [[nodiscard]] std::expected<Order, std::string> decode_order(std::span<const std::uint8_t> bytes);
 [[nodiscard]] std::expected<Report, std::string> decode_report(std::span<const std::uint8_t> bytes);
+[[nodiscard]] std::vector<std::uint8_t> encode(const Admit& admit);
+[[nodiscard]] bool is_admit(std::span<const std::uint8_t> bytes) noexcept;  // rather than a Report
+[[nodiscard]] std::expected<Admit, std::string> decode_admit(std::span<const std::uint8_t> bytes);
 
 }  // namespace vrouter::router::dns_verbs

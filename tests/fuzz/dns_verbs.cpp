@@ -30,6 +30,7 @@ struct Bounds {
     require(f.zone.domain.size() <= verbs::kMaxDomain && f.zone.servers.size() <= verbs::kMaxServers);
   }
   void operator()(const verbs::Upstreams& u) const { require(u.servers.size() <= verbs::kMaxServers); }
+  void operator()(const verbs::Domains& d) const { require(d.domains.names.size() <= verbs::kMaxDomains); }
   void operator()(const auto&) const {}
 };
 
@@ -48,6 +49,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(std::ranges::equal(verbs::encode(*report), bytes));
   } else {
     require(!report.error().empty());
+  }
+  if (const auto admit = verbs::decode_admit(bytes)) {
+    require(admit->request.addresses.size() <= vrouter::dns::kMaxAdmitted);
+    require(admit->request.name.size() <= verbs::kMaxAsked);
+    require(verbs::is_admit(bytes) && std::ranges::equal(verbs::encode(*admit), bytes));
+  } else {
+    require(!admit.error().empty());
   }
   return 0;
 }

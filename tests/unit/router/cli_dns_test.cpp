@@ -29,6 +29,15 @@ TEST(CliDns, ShowsSharesTheCacheAndServers) {
   EXPECT_THAT(text, HasSubstr("1.2 ms"));
 }
 
+TEST(CliDns, ShowsWhatRulesToDomainsLetIn) {
+  dns::Statistics dns;
+  EXPECT_THAT(dns_text(dns, false), Not(HasSubstr("let in")));
+  dns.admitted = 12;
+  dns.refused_admission = 2;
+  dns.failed_admission = 1;
+  EXPECT_THAT(dns_text(dns, false), HasSubstr("12 addresses by rules to domains, 2 refused, 1 answers held too long"));
+}
+
 TEST(CliDns, NobodyAskedYet) {
   const auto text = dns_text({}, false);
   EXPECT_THAT(text, Not(HasSubstr("nan")));

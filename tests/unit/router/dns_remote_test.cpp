@@ -38,6 +38,9 @@ struct Replica {
   std::map<Place, std::uint64_t> sockets;  // by identity
   dns::Settings settings;
   std::vector<std::string> forgotten;
+  dns::Domains domains;
+  std::vector<dns::AdmissionReply> admitted;
+  std::vector<unsigned> anew;
 
   std::optional<dns::Update> begun;
   std::vector<config::ForwardZone> forward;
@@ -90,6 +93,9 @@ struct Replica {
     settings = o.settings;
   }
   void carry_out(const verbs::Forget& o, const UniqueFd&) { forgotten.push_back(o.name); }
+  void carry_out(const verbs::Domains& o, const UniqueFd&) { domains = o.domains; }
+  void carry_out(const verbs::Admitted& o, const UniqueFd&) { admitted.push_back(o.reply); }
+  void carry_out(const verbs::ForgetAdmitted& o, const UniqueFd&) { anew.push_back(o.ifindex); }
 };
 
 // A line that holds `room` messages until the child reads.
@@ -159,11 +165,13 @@ struct Table final : NameTable {
 class DnsRemote : public ::testing::Test {
  protected:
   DnsRemote()
-      : remote_{table_, [this](Supervisor::Handlers handlers) {
+      : remote_{table_,
+                [this](Supervisor::Handlers handlers) {
                   auto made = std::make_unique<FakeSupervisor>(std::move(handlers));
                   line_ = made.get();
                   return made;
-                }} {}
+                },
+                [this](const dns::AdmissionRequest& request) { asked_.push_back(request); }} {}
 
   void set_zones(const std::vector<address>& listen) {
     table_.zones.clear();
@@ -199,6 +207,7 @@ class DnsRemote : public ::testing::Test {
     EXPECT_EQ(line_->child->zones, table_.zones);
     EXPECT_EQ(line_->child->hosts, table_.hosts);
     EXPECT_EQ(line_->child->upstreams, upstreams_);
+    EXPECT_EQ(line_->child->domains, domains_);
     EXPECT_EQ(line_->child->sockets, sockets_);
     EXPECT_FALSE(line_->child->begun);
   }
@@ -206,6 +215,8 @@ class DnsRemote : public ::testing::Test {
   Table table_;
   std::map<Place, std::uint64_t> sockets_;  // as the child should have them
   dns::Upstreams upstreams_;
+  dns::Domains domains_;
+  std::vector<dns::AdmissionRequest> asked_;
   FakeSupervisor* line_ = nullptr;
   RemoteDns remote_;
 };
@@ -230,12 +241,12 @@ TEST_F(DnsRemote, SocketsComeLast) {
   listen(kGateway, dns::Transport::udp);
   put("web1", 7);
   set_upstreams({.servers = {kQuad9}, .forward = {}});
-  line_->room = 6;  // Settings, Begin, Zone, Host, End, Upstreams
+  line_->room = 7;  // Settings, Domains, Begin, Zone, Host, End, Upstreams
   line_->start();
   for (const auto& [place, socket] : sockets_) EXPECT_FALSE(line_->child->sockets.contains(place));
-  EXPECT_EQ(line_->sent, 6U);
-  expect_in_step();
   EXPECT_EQ(line_->sent, 7U);
+  expect_in_step();
+  EXPECT_EQ(line_->sent, 8U);
 }
 
 TEST_F(DnsRemote, SettingsAreToldToEveryChildAndWhatToForgetToThisOne) {
@@ -283,6 +294,53 @@ TEST_F(DnsRemote, AnotherNumberOfWorkersIsToldBeforeTheirSockets) {
   line_->start();
   line_->read();
   expect_in_step();  // the next child gets both, and none of those before
+}
+
+TEST_F(DnsRemote, DomainsAreToldToEveryChild) {
+  set_zones({kGateway});
+  domains_ = {.revision = 1, .names = {"www.example"}};
+  remote_.set_domains(domains_);
+  line_->start();
+  expect_in_step();
+  const auto sent = line_->sent;
+  remote_.set_domains(domains_);
+  EXPECT_EQ(line_->sent, sent) << "nothing new";
+  domains_.revision = 2;
+  remote_.set_domains(domains_);
+  remote_.forget_admitted(7);
+  expect_in_step();
+  EXPECT_EQ(line_->child->anew, std::vector<unsigned>{7});
+  line_->die();
+  domains_ = {.revision = 3, .names = {}};
+  remote_.set_domains(domains_);
+  line_->start();
+  expect_in_step();
+}
+
+TEST_F(DnsRemote, PassesOnWhatIsToBeLetIn) {
+  set_zones({kGateway});
+  line_->start();
+  const dns::AdmissionRequest request{
+      .number = 3, .ifindex = 7, .name = "www.example.", .addresses = {kQuad9}, .ttl = 60};
+  EXPECT_EQ(line_->say(verbs::encode(verbs::Admit{request})), "");
+  EXPECT_THAT(asked_, ElementsAre(request));
+  const dns::AdmissionReply reply{
+      .number = 3, .outcome = dns::AdmissionReply::Outcome::admitted, .admitted = 1, .refused = 0, .seconds = 90};
+  remote_.admitted(reply);
+  line_->read();
+  EXPECT_THAT(line_->child->admitted, ElementsAre(reply));
+  auto bytes = verbs::encode(verbs::Admit{request});
+  bytes.pop_back();
+  EXPECT_NE(line_->say(bytes), "") << "a child that breaks the form is ended";
+}
+
+TEST_F(DnsRemote, TakesNoMoreQuestionsThanItCanCarryOut) {
+  set_zones({kGateway});
+  line_->start();
+  const auto bytes = verbs::encode(verbs::Admit{});
+  for (unsigned i = 0; i < 2 * kAdmissionBurst; ++i) EXPECT_EQ(line_->say(bytes), "");
+  EXPECT_GE(asked_.size(), kAdmissionBurst);
+  EXPECT_LT(asked_.size(), kAdmissionBurst + kAdmissionsPerSecond);
 }
 
 TEST_F(DnsRemote, ChangesGoOneByOne) {

@@ -29,6 +29,7 @@ dns::Host some_host() {
 }
 
 std::vector<Order> every_order() {
+<<<<<<< HEAD
   return {Listen{{make_address("10.0.5.1"), dns::Transport::tcp}},
           Listen{{make_address("fe80::1%7"), dns::Transport::udp, config::kMaxDnsWorkers - 1}},
           Begin{},
@@ -47,6 +48,41 @@ std::vector<Order> every_order() {
           Settings{},
           Forget{},
           Forget{"www.example"}};
+=======
+  return {
+      Listen{make_address("10.0.5.1"), dns::Transport::tcp},
+      Listen{make_address("fe80::1%7"), dns::Transport::udp},
+      Begin{},
+      Zone{some_zone()},
+      Zone{},
+      Host{some_host()},
+      Host{},
+      Unhost{"default", "web1"},
+      End{},
+      Forward{{.domain = "corp.example", .servers = {make_address("192.0.2.54")}}},
+      Upstreams{1ULL << 40, {make_address("9.9.9.9"), make_address("2620:fe::fe")}},
+      Settings{{.cache_size = config::kMaxDnsCache, .rebind_protection = true, .rebind_allow = {"corp.example", ""}}},
+      Settings{},
+      Forget{},
+      Forget{"www.example"},
+      Domains{},
+      Domains{{.revision = 1ULL << 40, .names = {"www.example", "*.debian.org"}}},
+      Admitted{},
+      Admitted{{.number = 1ULL << 40,
+                .outcome = dns::AdmissionReply::Outcome::unconcerned,
+                .admitted = 64,
+                .refused = 1,
+                .seconds = 86430}},
+      ForgetAdmitted{4711}};
+}
+
+Admit some_admit() {
+  return {{.number = 1ULL << 40,
+           .ifindex = 4711,
+           .name = "www.example.",
+           .addresses = {make_address("198.51.100.7"), make_address("2001:db8::7")},
+           .ttl = 60}};
+>>>>>>> 77900cf (dns: hold answers to names of rules until the firewall has let their addresses in)
 }
 
 Report some_report() {
@@ -76,16 +112,47 @@ TEST(DnsVerbs, AReportComesBackAsItWent) {
   }
 }
 
+TEST(DnsVerbs, AnAdmissionComesBackAsItWent) {
+  for (const auto& admit : {some_admit(), Admit{}}) {
+    const auto bytes = encode(admit);
+    EXPECT_TRUE(is_admit(bytes));
+    const auto back = decode_admit(bytes);
+    ASSERT_TRUE(back) << back.error();
+    EXPECT_EQ(*back, admit);
+  }
+  EXPECT_FALSE(is_admit({}));
+  EXPECT_FALSE(is_admit(encode(some_report())));
+  EXPECT_THAT(decode_admit(encode(some_report())).error(), HasSubstr("verb"));
+}
+
+TEST(DnsVerbs, AnAdmissionHasItsBounds) {
+  auto most = some_admit();
+  most.request.addresses.assign(dns::kMaxAdmitted, make_address("2001:db8::7"));
+  most.request.name.assign(kMaxAsked, 'a');
+  EXPECT_TRUE(decode_admit(encode(most)));
+  auto more = most;
+  more.request.name += 'a';
+  EXPECT_THAT(decode_admit(encode(more)).error(), HasSubstr("length of the name 1025 is more than 1024"));
+  more = most;
+  more.request.addresses.push_back(make_address("198.51.100.7"));
+  EXPECT_THAT(decode_admit(encode(more)).error(), HasSubstr("number of addresses 65 is more than 64"));
+  dns::Domains domains{.revision = 1,
+                       .names = std::vector<std::string>(kMaxDomains, "*." + std::string(kMaxDomain, 'a'))};
+  EXPECT_TRUE(decode_order(encode(Domains{domains})));
+  domains.names.emplace_back("b");
+  EXPECT_THAT(decode_order(encode(Domains{domains})).error(), HasSubstr("257 is more than 256"));
+}
+
 TEST(DnsVerbs, AByteTooFewOrTooManyIsAnError) {
-  std::vector<std::vector<std::uint8_t>> messages{encode(some_report())};
+  std::vector<std::vector<std::uint8_t>> messages{encode(some_report()), encode(some_admit())};
   for (const auto& order : every_order()) messages.push_back(encode(order));
   for (auto message : messages) {
     message.push_back(0);
-    EXPECT_FALSE(decode_order(message) || decode_report(message)) << int{message[0]};
+    EXPECT_FALSE(decode_order(message) || decode_report(message) || decode_admit(message)) << int{message[0]};
     message.pop_back();
     while (!message.empty()) {
       message.pop_back();
-      EXPECT_FALSE(decode_order(message) || decode_report(message)) << message.size();
+      EXPECT_FALSE(decode_order(message) || decode_report(message) || decode_admit(message)) << message.size();
     }
   }
 }
@@ -93,6 +160,8 @@ TEST(DnsVerbs, AByteTooFewOrTooManyIsAnError) {
 TEST(DnsVerbs, OrdersDoNotComeUpNorReportsDown) {
   for (const auto& order : every_order()) EXPECT_THAT(decode_report(encode(order)).error(), HasSubstr("verb"));
   EXPECT_THAT(decode_order(encode(some_report())).error(), HasSubstr("verb"));
+  EXPECT_THAT(decode_order(encode(some_admit())).error(), HasSubstr("verb"));
+  EXPECT_THAT(decode_report(encode(some_admit())).error(), HasSubstr("verb"));
 }
 
 template <typename Decoded>
