@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iterator>
 
 #include "config/protocols.h"
 
@@ -86,13 +87,17 @@ bool domain_means(std::string_view domain, std::string_view asked) noexcept {
   return asked.size() > below.size() && asked.ends_with(below);
 }
 
+std::vector<std::string> domains_of(const PolicyRule& rule) {
+  std::vector<std::string> domains;
+  for (const auto& peer : rule.to) {
+    if (peer.kind == Peer::Kind::domain) domains.push_back(peer.name);
+  }
+  return domains;
+}
+
 std::vector<std::string> domains_of(const std::vector<PolicyRule>& rules) {
   std::vector<std::string> domains;
-  for (const auto& rule : rules) {
-    for (const auto& peer : rule.to) {
-      if (peer.kind == Peer::Kind::domain) domains.push_back(peer.name);
-    }
-  }
+  for (const auto& rule : rules) std::ranges::move(domains_of(rule), std::back_inserter(domains));
   std::ranges::sort(domains);
   const auto repeated = std::ranges::unique(domains);
   domains.erase(repeated.begin(), repeated.end());

@@ -122,6 +122,7 @@ struct Policy {
   bool operator==(const Policy&) const = default;
 };
 
+[[nodiscard]] std::vector<std::string> domains_of(const PolicyRule& rule);
 // The names of all peers that are domains, sorted, each once.
 [[nodiscard]] std::vector<std::string> domains_of(const std::vector<PolicyRule>& rules);
 

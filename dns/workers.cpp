@@ -31,8 +31,9 @@ struct HandedQuestion {
 
 class Workers::Worker {
  public:
-  Worker(boost::asio::io_context& server, const Names& names, Cache& cache, std::shared_ptr<HandedOver> handed_over)
-      : gate_{names}, quick_{cache}, hand_over_{server, std::move(handed_over)} {}
+  Worker(boost::asio::io_context& server, const Names& names, Cache& cache, const Admission& admission,
+         std::shared_ptr<HandedOver> handed_over)
+      : gate_{names}, quick_{cache, &admission}, hand_over_{server, std::move(handed_over)} {}
   ~Worker() {
     work_.reset();
     io_.stop();
@@ -96,8 +97,13 @@ class Workers::Worker {
   std::thread thread_;
 };
 
-Workers::Workers(boost::asio::io_context& io, const Names& names, Cache& cache, QueryHandler& handler)
-    : io_{io}, names_{names}, cache_{cache}, handed_over_{std::make_shared<HandedOver>(&handler)} {}
+Workers::Workers(boost::asio::io_context& io, const Names& names, Cache& cache, const Admission& admission,
+                 QueryHandler& handler)
+    : io_{io},
+      names_{names},
+      cache_{cache},
+      admission_{admission},
+      handed_over_{std::make_shared<HandedOver>(&handler)} {}
 
 Workers::~Workers() {
   handed_over_->handler = nullptr;
@@ -109,7 +115,7 @@ bool Workers::set_count(unsigned count) {
   constexpr int kArenas = 2;
   if (count > 0) ::mallopt(M_ARENA_MAX, kArenas);
   while (workers_.size() < count) {
-    auto worker = std::make_unique<Worker>(io_, names_, cache_, handed_over_);
+    auto worker = std::make_unique<Worker>(io_, names_, cache_, admission_, handed_over_);
     try {
       worker->start();
     } catch (const std::system_error&) {

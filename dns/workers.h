@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "dns/admission.h"
 #include "dns/cache.h"
 #include "dns/listen.h"
 #include "dns/names.h"
@@ -23,7 +24,8 @@ inline constexpr std::size_t kMaxHandedOver = 4096;
 // On the server's thread, which is that of `io`.
 class Workers {
  public:
-  Workers(boost::asio::io_context& io, const Names& names, Cache& cache, QueryHandler& handler);
+  Workers(boost::asio::io_context& io, const Names& names, Cache& cache, const Admission& admission,
+          QueryHandler& handler);
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
@@ -57,6 +59,7 @@ class Workers {
   boost::asio::io_context& io_;
   const Names& names_;
   Cache& cache_;
+  const Admission& admission_;
   std::shared_ptr<HandedOver> handed_over_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };

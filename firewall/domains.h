@@ -23,8 +23,18 @@ namespace vrouter::firewall {
 // The domain whose set that is; nothing: it is no such set's name.
 [[nodiscard]] std::optional<std::string> domain_of_set(std::string_view set);
 
+// The domains that the rule asks for.
+[[nodiscard]] std::vector<std::string> domains_of(const Rule& rule);
+
 // A guest's being allowed an address by a domain.
 [[nodiscard]] Element domain_element(std::string_view domain, const std::string& tap, const address& allowed);
+
+// What an element of such a set says; nothing: it is of none.
+struct DomainElement {
+  std::string domain, tap;
+  address its;
+};
+[[nodiscard]] std::optional<DomainElement> read_domain_element(const Element& element);
 
 struct Admitted {
   Element element;

@@ -188,16 +188,20 @@ class Walk {
       const auto flow = std::visit([&](const auto& s) { return run(s, data[i]); }, rule.statements[i]);
       if (flow == Flow::on) continue;
       if (flow == Flow::over) move(place);
-      if (flow == Flow::broken && data[i].admitted) note_unless_told(place, i + 1);
+      if (flow == Flow::broken && data[i].admitted) note_unless_told(place, i);
       return;
     }
   }
 
-  // Of a rule that a domain's set broke: whether the rest of it would have held.
-  void note_unless_told(const RulePlace& place, std::size_t next) {
+  // Of a rule that ended at the set of a domain: whether it would have gone on to its verdict from there.
+  void note_unless_told(const RulePlace& place, std::size_t at) {
     const auto& rule = place.rule();
     const auto& data = at_.program->data[place.index];
-    for (; next + 1 < rule.statements.size(); ++next) {
+    const auto* asked = std::get_if<Lookup>(&rule.statements[at]);
+    const auto has = [&](Field field) { return load(field, packet_, moment_, probe_.first); };
+    probe_.first.clear();
+    if (asked == nullptr || !std::ranges::all_of(asked->key, has)) return;  // of the other family
+    for (auto next = at + 1; next + 1 < rule.statements.size(); ++next) {
       if (std::visit([&](const auto& s) { return run(s, data[next]); }, rule.statements[next]) != Flow::on) return;
     }
     step_.unless_told.push_back(place);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <string_view>
-#include <variant>
 
 #include "firewall/domains.h"
 
@@ -62,14 +61,10 @@ const RulePlace* unless_told(const Journey& journey) {
 }
 
 std::string once_told(const RulePlace& place) {
-  for (const auto& statement : place.rule().statements) {
-    const auto* lookup = std::get_if<Lookup>(&statement);
-    const auto domain = lookup == nullptr ? std::nullopt : domain_of_set(lookup->set);
-    if (domain && lookup->key.size() > 1)
-      return fmt::format("\"{}\" speaks of it once DNS has told the sender this address of domain:{}",
-                         place.rule().comment, *domain);
-  }
-  return {};
+  std::string names;
+  for (const auto& domain : domains_of(place.rule())) names += (names.empty() ? "domain:" : ", domain:") + domain;
+  return fmt::format("\"{}\" speaks of it once DNS has told the sender this address of {}", place.rule().comment,
+                     names);
 }
 
 // The rule that translated it says which.

@@ -62,6 +62,10 @@ class KernelNft final : public NftPort {
   [[nodiscard]] std::expected<Tallies, KernelError> counted() override { return read_counted(socket_); }
   [[nodiscard]] std::expected<Denied, KernelError> denied() override { return read_denied(socket_); }
 
+  [[nodiscard]] std::expected<std::vector<Admitted>, KernelError> admitted(const std::set<SetRef>& sets) override {
+    return read_admitted(socket_, sets);
+  }
+
   [[nodiscard]] std::expected<Foreign, KernelError> foreign() override { return read_foreign(socket_); }
 
  private:

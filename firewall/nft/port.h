@@ -65,6 +65,12 @@ class NftPort {
   // Costs as much as there are guests that were refused something in the last week.
   [[nodiscard]] virtual std::expected<Denied, KernelError> denied() { return Denied{}; }
 
+  // What these sets of domains hold, with the seconds that it has left; costs as much as there is.
+  [[nodiscard]] virtual std::expected<std::vector<Admitted>, KernelError> admitted(const std::set<SetRef>& sets) {
+    static_cast<void>(sets);
+    return std::vector<Admitted>{};
+  }
+
   // Input and forward chains of other tables.
   [[nodiscard]] virtual std::expected<Foreign, KernelError> foreign() = 0;
 };

@@ -25,6 +25,10 @@ namespace vrouter::firewall {
 [[nodiscard]] std::expected<Tallies, KernelError> read_counted(NetlinkSocket& socket);
 [[nodiscard]] std::expected<Denied, KernelError> read_denied(NetlinkSocket& socket);
 
+// What these sets hold; one that isn't there holds nothing.
+[[nodiscard]] std::expected<std::vector<Admitted>, KernelError> read_admitted(NetlinkSocket& socket,
+                                                                              const std::set<SetRef>& sets);
+
 // The number of nf_tables' generation; empty where it can't be read.
 [[nodiscard]] std::optional<std::uint32_t> read_generation(NetlinkSocket& socket);
 

@@ -240,6 +240,7 @@ asio::awaitable<Attempt<>> Router::take_out(config::Guest guest, Leave leave) {
   if (auto changed = plane_.change(elements, {}); !changed) {
     co_return std::unexpected(changed.error().to_string());
   }
+  expel(guest.tap);
   services_.remove(guest);
   if (guest.shared) offer_pool(guest.network);
   services_.flush();
@@ -412,6 +413,7 @@ control::Answer<GuestView> Router::change_guest(std::string which, std::vector<s
   if (after->groups == before.groups) co_return view(before);
   if (auto changed = co_await change_elements(before, *after); !changed) co_return refused(changed.error());
   if (!config_.dhcp_groups.empty()) serve(*after);
+  if (const auto* link = plane_.observed().link(tap)) services_.forget_admitted(link->index);
   std::string now;
   for (const auto& group : after->groups) now += (now.empty() ? "" : ", ") + group;
   log_info("guest " + before.name + " is in " + (now.empty() ? "no group" : "group " + now) + by(peer));

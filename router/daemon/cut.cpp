@@ -29,8 +29,8 @@ namespace {
 
 class Judge {
  public:
-  Judge(std::shared_ptr<const firewall::Ruleset> rules, firewall::Topology topology)
-      : rules_{std::move(rules)}, topology_{std::move(topology)} {
+  Judge(std::shared_ptr<const firewall::Ruleset> rules, firewall::Topology topology, std::shared_ptr<Learned> learned)
+      : rules_{std::move(rules)}, topology_{std::move(topology)}, learned_{std::move(learned)} {
     if (topology_.uplink.empty()) topology_.uplink = "uplink";  // whoever came before it went still came from there
   }
 
@@ -42,7 +42,7 @@ class Judge {
     const auto journey = firewall::travel(*evaluator_, topology_, packet);
     if ((connection.status & IPS_DST_NAT) == 0 || !is_a_guests(connection.target) ||
         journey.arrived.destination == connection.target) {
-      return journey.refusal() != nullptr;
+      return refused(journey);
     }
     // Translated by somebody else's rules, or by a port that is published no more: the translation stays with the
     // connection, and what it leads to is judged.
@@ -53,6 +53,15 @@ class Judge {
   }
 
  private:
+  bool refused(const firewall::Journey& journey) {
+    const auto* refusal = journey.refusal();
+    if (refusal == nullptr || learned_ == nullptr || refusal->unless_told.empty()) return refusal != nullptr;
+    for (const auto& place : refusal->unless_told) {
+      for (const auto& domain : firewall::domains_of(place.rule()))
+        learned_->push_back({domain, journey.sent.iifname, journey.arrived.destination});
+    }
+    return false;
+  }
   [[nodiscard]] bool is_a_guests(const address& a) const { return topology_.behind(a) != nullptr; }
   [[nodiscard]] bool concerns_a_guest(const Connection& connection) const {
     return is_a_guests(connection.source) || is_a_guests(connection.destination) || is_a_guests(connection.target);
@@ -69,6 +78,7 @@ class Judge {
 
   std::shared_ptr<const firewall::Ruleset> rules_;
   firewall::Topology topology_;
+  std::shared_ptr<Learned> learned_;
   std::optional<firewall::Evaluator> evaluator_;
 };
 
@@ -103,10 +113,9 @@ config::MoreAddresses lost_with(config::Guest gone, const config::GuestTable& gu
 }  // namespace
 
 std::function<bool(const Connection&)> denied_by(std::shared_ptr<const firewall::Ruleset> rules,
-                                                 firewall::Topology topology) {
-  return [judge = std::make_shared<Judge>(std::move(rules), std::move(topology))](const Connection& connection) {
-    return judge->denies(connection);
-  };
+                                                 firewall::Topology topology, std::shared_ptr<Learned> learned) {
+  return [judge = std::make_shared<Judge>(std::move(rules), std::move(topology), std::move(learned))](
+             const Connection& connection) { return judge->denies(connection); };
 }
 
 std::vector<ClosedPort> closed_ports(const config::Guest& before, const config::Guest& after) {
@@ -144,18 +153,23 @@ asio::awaitable<Result<void>> Router::cut_denied(std::vector<ClosedPort> closed,
     port.open = now->publish;
     port.floating = now->floating;
   }
-  auto denied = [denied = denied_by(plane_.snapshot(), topology()),
+  // What their guests were told when they began, they may.
+  const auto learned = learn_ ? std::make_shared<Learned>() : nullptr;
+  auto denied = [denied = denied_by(rules_with(admissions_.all()), topology(), learned),
                  closed = std::move(closed)](const Connection& connection) {
     return std::ranges::any_of(closed, [&](const ClosedPort& port) { return came_by(port, connection); }) ||
            denied(connection);
   };
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<void>)>(
+  auto done = co_await asio::async_initiate<const asio::use_awaitable_t<>, void(Result<void>)>(
       [this, &denied, &meanwhile](auto handler) {
         conntrack_->flush_denied(std::move(denied), [shared = std::make_shared<decltype(handler)>(std::move(handler))](
                                                         const Result<void>& flushed) { std::move (*shared)(flushed); });
         if (meanwhile) meanwhile();
       },
       asio::use_awaitable);
+  if (learned) learn(*learned);
+  learn_ = learn_ && !learned;
+  co_return done;
 }
 
 asio::awaitable<void> Router::end_denied(std::vector<ClosedPort> closed, std::vector<std::string>& warnings,

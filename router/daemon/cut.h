@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/guests.h"
+#include "firewall/domains.h"
 #include "firewall/journey.h"
 #include "firewall/ruleset.h"
 #include "router/kernel/conntrack.h"
@@ -18,8 +19,13 @@ namespace vrouter::router {
 // True of a connection in which a guest takes part and whose first packet the rules would drop or reject. What is of no
 // guest is never denied. The index of the rules is made when it is first asked, on whatever thread that is; one thread
 // at a time. A copy asks the same.
+//
+// With `learned`, what a rule to a domain would let pass is not denied: whoever began it was told the address by a
+// daemon before this one. It is written there, on the same thread.
+using Learned = std::vector<firewall::DomainElement>;
 [[nodiscard]] std::function<bool(const Connection&)> denied_by(std::shared_ptr<const firewall::Ruleset> rules,
-                                                               firewall::Topology topology);
+                                                               firewall::Topology topology,
+                                                               std::shared_ptr<Learned> learned = nullptr);
 
 // A port of this host's that led to a guest. A connection by it keeps its translation, and the rules pass what was
 // translated to a guest: they can't tell that the port is gone.

@@ -64,6 +64,8 @@ class Dataplane {
   // The same for the elements of one guest or one set; neither reads the kernel nor depends on how many there are.
   [[nodiscard]] Result<void> change(const std::vector<firewall::Element>& before,
                                     const std::vector<firewall::Element>& after);
+  // What guests are let in to by domains, and no part of the ruleset: `expel` and `admit` of it.
+  [[nodiscard]] Result<void> admit(const firewall::Transaction& change) { return ports_.nft->apply(change); }
   // Brings tables, chains and the elements that are of no guest to those of `skeleton`, and guests' elements from
   // `before` to `after`, in one transaction with what differs from what the kernel last accepted: it isn't read.
   [[nodiscard]] Result<void> restructure(firewall::Ruleset skeleton, const std::vector<firewall::Element>& before,

@@ -78,13 +78,17 @@ void add_held(const config::Guest& guest, const config::Host& host, const Observ
 
 }  // namespace
 
-firewall::Topology Router::topology() {
+const firewall::Topology& Router::around_guests() {
   if (!around_guests_ || around_guests_->first != guests_.revision()) {
     firewall::Topology guests;
     for (const auto& [tap, guest] : guests_.all()) guests.add(guest);
     around_guests_.emplace(guests_.revision(), std::move(guests));
   }
-  auto topology = around_guests_->second;
+  return around_guests_->second;
+}
+
+firewall::Topology Router::topology() {
+  auto topology = around_guests();
   for (const auto& lessee : lessees()) topology.add(lessee);
   for (const auto& [name, network] : config_.networks) topology.add(network);
   for (const auto& [tap, guest] : guests_.all()) add_held(guest, config_.host, plane_.observed(), topology);
@@ -136,7 +140,10 @@ control::Answer<ExplainView> Router::explain(std::string from, std::string to, c
   const address source = v4 ? address{*sender->v4} : address{*sender->v6};
   const address destination = v4 ? address{*receiver->v4} : address{*receiver->v6};
   const std::uint16_t port = packet.ports ? packet.ports->first : std::uint16_t{packet.icmp_type.value_or(0)};
-  const firewall::Evaluator evaluator{plane_.rules()};
+  std::vector<firewall::Element> told;
+  for (auto& one : admissions_.living(BootClock::now())) told.push_back(std::move(one.element));
+  const auto rules = rules_with(std::move(told));
+  const firewall::Evaluator evaluator{*rules};
   const auto journey =
       firewall::travel(evaluator, where, firewall::first_packet(where, source, destination, packet.protocol, port));
   ExplainView shown{text(*sender, source),      text(*receiver, destination), packet.to_string(),

@@ -59,9 +59,9 @@ void GuestServices::open_dhcp() {
 void GuestServices::open_dns() {
   dns::MakeSocket make = dns::make_socket;
   if (spawner_ == nullptr) {
-    dns_ = dns::Server::create(io_);
+    dns_ = dns::Server::create(io_, handlers_.let_in);
   } else {
-    auto remote = RemoteDns::open(io_, *spawner_, told_hosts_);
+    auto remote = RemoteDns::open(io_, *spawner_, told_hosts_, handlers_.let_in);
     remote_dns_ = remote.get();
     dns_ = std::move(remote);
     make = [this](int domain, int type) { return spawner_->make_socket(Service::dns, domain, type); };
@@ -109,6 +109,7 @@ void GuestServices::configure(const config::Config& config, const std::set<std::
   silent_ = false;
   if (!dns_) open_dns();
   dns_config_ = config.dns;
+  dns_->set_domains(domains_);
   dns_->configure({.cache_size = config.dns.cache_size,
                    .rebind_protection = config.dns.rebind_protection,
                    .rebind_allow = config.dns.rebind_allow,

@@ -33,6 +33,7 @@ class GuestServices {
     dhcp::Server::Handlers dhcp;
     // The servers that DNS may ask from now on; called before it is told of new ones, and after it left old ones.
     std::function<void(std::vector<address>)> admit;
+    dns::Server::AskToAdmit let_in;  // what a guest is about to be told by rules to domains
   };
   // Without a spawner, both run in this process. Nothing is opened before configure().
   GuestServices(boost::asio::io_context& io, std::filesystem::path resolv_conf, Spawner* spawner, Handlers handlers);
@@ -67,6 +68,16 @@ class GuestServices {
   // What DNS knows of the name; of all where it is empty.
   void forget_names(const std::string& name) {
     if (dns_) dns_->forget(name);
+  }
+  void set_domains(const dns::Domains& domains) {
+    domains_ = domains;
+    if (dns_) dns_->set_domains(domains);
+  }
+  void admitted(const dns::AdmissionReply& reply) {
+    if (dns_) dns_->admitted(reply);
+  }
+  void forget_admitted(unsigned ifindex) {
+    if (dns_) dns_->forget_admitted(ifindex);
   }
   // Whom DNS asks under this configuration, forward zones' servers too.
   [[nodiscard]] std::vector<address> upstream_servers(const config::Dns& dns) const;
@@ -119,6 +130,7 @@ class GuestServices {
   std::unique_ptr<dns::ResolvConfWatcher> watcher_;
   std::string watcher_problem_;
   config::Dns dns_config_;
+  dns::Domains domains_;
   dns::Upstreams upstreams_;  // as told
   bool silent_ = true;
 };

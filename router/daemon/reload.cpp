@@ -249,6 +249,7 @@ asio::awaitable<std::string> Router::take_back_files(Before before, std::string 
     if (auto given = co_await give_back(); !given) error += "; and taking it back failed: " + given.error();
   }
   config_ = std::move(before.config);
+  use_domains();
   if (before.guests) {
     guests_ = std::move(*before.guests);
     use_pools();
@@ -278,6 +279,7 @@ std::vector<std::string> Router::changes_since(const Before& before) const {
 asio::awaitable<void> Router::finish_reload(const Before& before, control::ReloadView& shown,
                                             std::optional<Gate::Pass>& pass) {
   forget_homeless();
+  expel_strangers();
   if (before.guests) {
     dismiss(*before.guests);
     begin_services();
@@ -372,6 +374,7 @@ asio::awaitable<Attempt<std::vector<std::string>>> Router::give_back() {
   const auto rules = plane_.nft().observe();
   if (auto removed = plane_.nft().teardown(); !removed) co_return std::unexpected(removed.error().to_string());
   rules_in_ = false;
+  admissions_ = {};
   conntrack_step_ = 0;
   if (!rules || !rules->tables.empty()) done.emplace_back("firewall tables removed");
   if (holding()) done.push_back("what this host was like before vrouter is not all known any more: " + damage());

@@ -44,9 +44,11 @@ Router::Router(asio::io_context& io, Parts parts)
                 {.dhcp = {.event = [this](const dhcp::LeaseEvent& event) { on_lease(event); },
                           .commit = [this](std::vector<dhcp::Commit> commits) { on_commits(std::move(commits)); },
                           .probe = [this](const dhcp::Probe& probe) { on_probe(probe); }},
-                 .admit = [this](const std::vector<address>& servers) { admit_upstreams(servers); }}},
+                 .admit = [this](const std::vector<address>& servers) { admit_upstreams(servers); },
+                 .let_in = [this](const dns::AdmissionRequest& request) { on_admission(request); }}},
       gate_{io},
       files_{parts.files ? std::move(*parts.files) : config::Files{paths_.config, paths_.policy_dir}},
+      admission_timer_{io},
       damaged_{disk_.loaded().damaged},
       retry_{io},
       rest_{io},
@@ -92,12 +94,14 @@ void Router::adopt_config(config::Config config) {
   }
   config_ = std::move(config);
   guests_ = std::move(guests);
+  use_domains();
   use_pools();
   enter_profiles();
 }
 
 void Router::adopt_policy(config::Config config) {
   config_ = std::move(config);
+  use_domains();
   // Mostly rules tell guests apart as before, and those are the same.
   if (profiles_entered_ != guests_.revision() || !firewall::Profiles{config_}.reads_as(profiles_)) enter_profiles();
 }

@@ -33,6 +33,7 @@
 #include "firewall/nft/events.h"
 #include "firewall/rule_names.h"
 #include "router/control/service.h"
+#include "router/daemon/admission_book.h"
 #include "router/daemon/cut.h"
 #include "router/daemon/dataplane.h"
 #include "router/daemon/disk.h"
@@ -314,6 +315,7 @@ class Router final : public control::Service {
 
   // --- explain.cpp
   [[nodiscard]] firewall::Topology topology();
+  [[nodiscard]] const firewall::Topology& around_guests();  // of guests alone
   [[nodiscard]] control::ExplainSide explain_side(firewall::SideSaid said) const;
 
   // --- cut.cpp: connections under way that the rules in force would refuse
@@ -329,6 +331,28 @@ class Router final : public control::Service {
   void forget_more(const config::Guest& gone);  // the connections of its prefixes and allowed addresses
   boost::asio::awaitable<void> forget_twice(config::Guest gone);
   boost::asio::awaitable<void> cut_what_slipped_in();  // while rules were missing, or were others
+
+  // --- admissions.cpp: rules to domains
+  struct AdmissionPlan {
+    BootTime now{};
+    firewall::Transaction change = {};
+    std::vector<AdmissionBook::Entry> entries = {};
+    std::vector<dns::AdmissionReply> replies = {};
+    std::optional<std::set<address>> own = {};  // this host's, once somebody asked
+  };
+  void use_domains();  // of a policy that has just become ours
+  void on_admission(const dns::AdmissionRequest& request);
+  void admit_due();
+  [[nodiscard]] dns::AdmissionReply plan_admission(const dns::AdmissionRequest& request, AdmissionPlan& plan);
+  [[nodiscard]] std::vector<std::string> domains_for(const config::Guest& guest) const;
+  [[nodiscard]] bool is_ours(const address& its, AdmissionPlan& plan);
+  Result<void> change_admissions(firewall::Transaction change);
+  void expel(const std::string& tap);  // nobody inherits what a guest was told
+  void expel_strangers();              // the same of TAPs that have no guest any more, or another
+  void take_over_admissions();
+  void admit_again();
+  [[nodiscard]] std::shared_ptr<const firewall::Ruleset> rules_with(std::vector<firewall::Element> told) const;
+  void learn(const std::vector<firewall::DomainElement>& learned);
 
   // --- views.cpp
   [[nodiscard]] control::GuestView view(const config::Guest& guest) const;
@@ -352,7 +376,15 @@ class Router final : public control::Service {
   config::Config config_;
   config::GuestTable guests_;  // every guest that holds a name, those being added too
   std::optional<std::pair<std::uint64_t, firewall::Topology>> around_guests_;  // of that revision of theirs
-  firewall::Profiles profiles_;                                                // of those guests
+  dns::Domains domains_;
+  std::vector<std::size_t> rules_to_domains_;  // of the policy's
+  AdmissionBook admissions_;
+  std::vector<dns::AdmissionRequest> admissions_due_;
+  boost::asio::steady_timer admission_timer_;
+  std::chrono::steady_clock::time_point admitted_at_{};
+  std::string admission_problem_;       // as last logged
+  bool learn_ = false;                  // what guests were told before this start, from their connections
+  firewall::Profiles profiles_;         // of those guests
   std::uint64_t profiles_entered_ = 0;  // GuestTable::revision() when all of them were entered into these
   firewall::CompileCache compiled_, proved_;
   std::set<std::pair<firewall::ProfileId, bool>> kinds_proved_;  // with an IPv6 address or without

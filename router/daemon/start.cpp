@@ -125,6 +125,8 @@ Attempt<> Router::begin_rules(std::optional<std::string> trouble) {
     // Even where nothing was missing: the daemon before may have been killed when it had just put rules back.
     if (installed) {
       enter_all_lessees();
+      take_over_admissions();
+      learn_ = !*installed;  // the rules were these all along
       forget_untranslated();
       spawn([this] { return cut_what_slipped_in(); });
     }
@@ -217,7 +219,10 @@ asio::awaitable<Attempt<>> Router::reconcile_all(bool repairs) {
   const auto installed = plane_.install(desired_rules());
   if (!installed) co_return std::unexpected(told(installed.error()));
   enter_all_lessees();
-  if (*installed) forget_untranslated();
+  if (*installed) {
+    admit_again();  // should the tables be new
+    forget_untranslated();
+  }
   spawn([this] { return cut_what_slipped_in(); });  // the rules may have been others for a while all the same
   rules_are_in();
   co_await make_taps();

@@ -74,6 +74,7 @@ void Router::mend_rules() {
     return;
   }
   rules_are_in();
+  if (!mended->add_tables.empty() || !mended->add_sets.empty()) admit_again();
   if (!mended->empty()) {
     mends_.mended_rules(*mended, look.after, ended);
     forget_untranslated();

@@ -120,6 +120,7 @@ TEST_F(DomainRules, ARefusalTellsWhatANameWouldChange) {
   EXPECT_THAT(steps(go("10.0.5.2", "198.51.100.7")),
               ::testing::Contains(HasSubstr("names: \"packages (p.toml:3)\" speaks of it once DNS has told the sender "
                                             "this address of domain:example.net")));
+  EXPECT_EQ(go("10.0.5.2", "198.51.100.7").refusal()->unless_told.size(), 2U) << "a line for each domain of its family";
   tell("*.debian.org", "tap0", "198.51.100.7");
   EXPECT_EQ(said("10.0.5.2", "198.51.100.7"), "allowed");
 }

@@ -88,7 +88,8 @@ class Cut : public testing::Test {
     for (const auto* one : {&web_, &db_, &other_}) {
       rules->insert(firewall::compile_guest(*one, network, profiles));
     }
-    denied_ = denied_by(rules, topology);
+    rules->insert(told_);
+    denied_ = denied_by(rules, topology, learned_);
   }
 
   // From the world to 192.0.2.1, translated to that guest's port.
@@ -102,6 +103,8 @@ class Cut : public testing::Test {
 
   config::Config config_;
   config::Guest web_, db_, other_;
+  std::vector<firewall::Element> told_;
+  std::shared_ptr<Learned> learned_;
   std::function<bool(const Connection&)> denied_;
 };
 
@@ -208,6 +211,36 @@ TEST_F(Cut, TheHostMayReachItsGuestsUnlessARuleSaysOtherwise) {
   build();
   EXPECT_TRUE(denied_(connection("10.0.5.1", "10.0.5.3", 22)));
   EXPECT_FALSE(denied_(connection("10.0.5.2", "10.0.5.1", 22)));
+}
+
+// A group that starts nothing but what a rule to a domain allows.
+TEST_F(Cut, WhatAGuestWasToldWhenItBeganGoesOn) {
+  config_.policy.groups["web"].egress = Action::reject;
+  add_rule("updates", {Peer::Kind::group, "web"}, {Peer::Kind::domain, "*.example.org"}, Action::allow,
+           {{IPPROTO_TCP, config::PortRange{443, 443}, {}}});
+  const auto its = connection("10.0.5.2", "203.0.113.7", 443);
+  build();
+  EXPECT_TRUE(denied_(its));
+  told_ = {firewall::domain_element("*.example.org", "tap2", make_address("203.0.113.7"))};
+  build();
+  EXPECT_FALSE(denied_(its));
+  EXPECT_TRUE(denied_(connection("10.0.5.2", "203.0.113.8", 443)));
+  EXPECT_TRUE(denied_(connection("10.0.5.2", "203.0.113.7", 80)));
+}
+
+TEST_F(Cut, AfterAStartWhatADomainMayExplainIsTakenForTold) {
+  config_.policy.groups["web"].egress = Action::reject;
+  add_rule("updates", {Peer::Kind::group, "web"}, {Peer::Kind::domain, "*.example.org"}, Action::allow,
+           {{IPPROTO_TCP, config::PortRange{443, 443}, {}}});
+  learned_ = std::make_shared<Learned>();
+  build();
+  EXPECT_TRUE(denied_(connection("10.0.5.2", "203.0.113.7", 80)));
+  EXPECT_TRUE(learned_->empty());
+  EXPECT_FALSE(denied_(connection("10.0.5.2", "203.0.113.7", 443)));
+  ASSERT_EQ(learned_->size(), 1U);
+  EXPECT_EQ(learned_->front().domain, "*.example.org");
+  EXPECT_EQ(learned_->front().tap, "tap2");
+  EXPECT_EQ(learned_->front().its, make_address("203.0.113.7"));
 }
 
 }  // namespace
