@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kMaxPending = 8192;          // answers held; more than the daemon takes within the deadline
 constexpr std::size_t kMaxKnownPerGuest = 4096;    // names with an address each; a guest that has more is asked anew
 constexpr std::size_t kMaxKnownGuests = 20'000;    // more than a host has: TAPs that went are among them
+constexpr std::size_t kMaxKnownInAll = 262'144;    // some 25 MB
 constexpr std::uint16_t kHintV4 = 4, kHintV6 = 6;  // SvcParamKeys, RFC 9460 section 14.3.2
 
 struct TextHash {
@@ -130,9 +131,10 @@ struct Admission::State : std::enable_shared_from_this<State> {
   State(boost::asio::io_context& io, Ask to_ask) : ask{std::move(to_ask)}, timer{io} {}
 
   Ask ask;
-  Texts exact, below;                                  // on the wire, in lower case; `below` without the label above
-  std::unordered_set<unsigned> unconcerned;            // guests that no such rule speaks of
-  std::unordered_map<unsigned, Known> known;           // by guest
+  Texts exact, below;                         // on the wire, in lower case; `below` without the label above
+  std::unordered_set<unsigned> unconcerned;   // guests that no such rule speaks of
+  std::unordered_map<unsigned, Known> known;  // by guest
+  std::size_t known_in_all = 0;
   std::unordered_map<std::uint64_t, Pending> pending;  // by number
   std::deque<std::pair<BootTime, std::uint64_t>> deadlines;
   std::uint64_t number = 0;
@@ -143,6 +145,14 @@ struct Admission::State : std::enable_shared_from_this<State> {
   void forget_all() {
     unconcerned.clear();
     known.clear();
+    known_in_all = 0;
+  }
+
+  void forget(unsigned guest) {
+    const auto its = known.find(guest);
+    if (its == known.end()) return;
+    known_in_all -= its->second.size();
+    known.erase(its);
   }
 
   [[nodiscard]] bool is_in(unsigned guest, std::size_t name, const Told& told, BootTime now) const {
@@ -155,11 +165,18 @@ struct Admission::State : std::enable_shared_from_this<State> {
     });
   }
 
+  // What is forgotten is asked for again, no more.
   void remember(const Pending& held, BootTime until) {
-    if (known.size() > kMaxKnownGuests) known.clear();
+    const auto more = held.addresses.size();
+    if (const auto its = known.find(held.guest); its != known.end() && its->second.size() + more > kMaxKnownPerGuest)
+      forget(held.guest);
+    if (known_in_all + more > kMaxKnownInAll || known.size() > kMaxKnownGuests) {
+      known.clear();
+      known_in_all = 0;
+    }
     auto& its = known[held.guest];
-    if (its.size() + held.addresses.size() > kMaxKnownPerGuest) its.clear();
-    for (const auto& one : held.addresses) its.insert_or_assign(Key{held.name, one}, until);
+    for (const auto& one : held.addresses)
+      known_in_all += its.insert_or_assign(Key{held.name, one}, until).second ? 1 : 0;
   }
 
   void watch() {
@@ -204,7 +221,7 @@ void Admission::set(const Domains& domains) {
 
 void Admission::forget(unsigned guest) {
   state_->unconcerned.erase(guest);
-  state_->known.erase(guest);
+  state_->forget(guest);
 }
 
 bool Admission::concerns(unsigned guest, std::span<const std::uint8_t> name) const noexcept {

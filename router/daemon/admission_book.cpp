@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 
 #include "dns/rebinding.h"
 #include "firewall/domains.h"
@@ -47,12 +48,16 @@ void AdmissionBook::make_room(const Entry& entry, BootTime now, firewall::Transa
   const auto domain = guest->second.domains.find(entry.domain);
   if (domain == guest->second.domains.end() || domain->second.contains(entry.its)) return;
   auto& addresses = domain->second;
-  while (addresses.size() >= kMaxAdmittedByDomain) {
-    const auto first = std::ranges::min_element(addresses, {}, [](const auto& one) { return one.second; });
-    if (first->second > now) into.expel.push_back(firewall::domain_element(entry.domain, entry.tap, first->first));
-    addresses.erase(first);
-    --size_;
+  if (addresses.size() < kMaxAdmittedByDomain) return;
+  std::vector<std::pair<BootTime, address>> ends;
+  for (const auto& [its, until] : addresses) ends.emplace_back(until, its);
+  const auto go = std::min(ends.size(), ends.size() - kMaxAdmittedByDomain + kGivesWay);
+  std::ranges::nth_element(ends, ends.begin() + static_cast<std::ptrdiff_t>(go) - 1);
+  for (const auto& [until, its] : std::span{ends}.first(go)) {
+    if (until > now) into.expel.push_back(firewall::domain_element(entry.domain, entry.tap, its));
+    addresses.erase(its);
   }
+  size_ -= go;
 }
 
 void AdmissionBook::put(Entry entry) {

@@ -21,7 +21,12 @@ namespace vrouter::router {
 
 // One guest asks for names without end that a wildcard means, and each answer has new addresses.
 inline constexpr std::size_t kMaxAdmittedByDomain = 1000;  // of one guest
+inline constexpr std::size_t kGivesWay = 64;               // of those at once: looking for one costs as much
 inline constexpr std::size_t kMaxAdmittedInAll = 262'144;  // some 60 MB, here and in the kernel
+// Addresses that one guest has let in. Each takes the daemon some ten microseconds, and what is in already isn't asked
+// for again: nobody who uses what he was told comes near.
+inline constexpr unsigned kGuestAdmissionBurst = 2000;
+inline constexpr unsigned kGuestAdmissionsPerSecond = 200;
 // An answer that holds for a second is no use to who connects after two.
 inline constexpr std::uint32_t kLeastAdmission = 60;  // seconds
 inline constexpr std::uint32_t kAdmissionGrace = 30;  // beyond the time that was told
@@ -43,7 +48,7 @@ class AdmissionBook {
   };
   // Whether one more may come, over all guests. Makes room by what has expired.
   [[nodiscard]] bool has_room(BootTime now);
-  // Takes out what must give way to it, the earliest to end; what the kernel still has of that goes to `into`.
+  // Takes out what must give way to it, those that end first; what the kernel still has of that goes to `into`.
   void make_room(const Entry& entry, BootTime now, firewall::Transaction& into);
   void put(Entry entry);
 

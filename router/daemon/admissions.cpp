@@ -18,6 +18,7 @@ namespace {
 
 // Requests that come in so short a time share a transaction; the first of them doesn't wait.
 constexpr std::chrono::milliseconds kGather{1};
+constexpr std::size_t kMostAtOnce = 256;
 
 using Outcome = dns::AdmissionReply::Outcome;
 
@@ -58,6 +59,7 @@ void Router::use_domains() {
 
 void Router::on_admission(const dns::AdmissionRequest& request) {
   admissions_due_.push_back(request);
+  if (admissions_due_.size() >= kMostAtOnce) return admit_due();
   if (admissions_due_.size() > 1) return;  // they wait already
   admission_timer_.expires_at(admitted_at_ + kGather);
   admission_timer_.async_wait([this](const boost::system::error_code& error) {
@@ -120,6 +122,10 @@ dns::AdmissionReply Router::plan_admission(const dns::AdmissionRequest& request,
     bool in = false;
     for (const auto& domain : domains) {
       if (is_other(domain)) continue;
+      if (!admission_budgets_[guest->tap].take(plan.now)) {
+        reply.outcome = Outcome::failed;
+        continue;
+      }
       const auto element = firewall::domain_element(domain, guest->tap, its);
       if (plane_.rules().find(element.set) == nullptr || !admissions_.has_room(plan.now)) {
         reply.outcome = Outcome::failed;  // its rules are on their way, or there is no room: the guest asks again
@@ -170,6 +176,7 @@ bool Router::is_ours(const address& its, AdmissionPlan& plan) {
 void Router::expel(const std::string& tap) {
   firewall::Transaction change;
   admissions_.expel(tap, change);
+  admission_budgets_.erase(tap);
   if (const auto* link = plane_.observed().link(tap)) services_.forget_admitted(link->index);
   if (!stopped_) static_cast<void>(change_admissions(std::move(change)));
 }

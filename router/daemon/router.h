@@ -84,6 +84,8 @@ class Router final : public control::Service {
   void on_event(const KernelEvent& event);
   void on_rules_event(const firewall::NftEvent& event);
   void on_lease(const dhcp::LeaseEvent& event);
+  // What a guest is about to be told, as the DNS process says.
+  void on_admission(const dns::AdmissionRequest& request);
 
   control::Answer<control::GuestView> add_guest(config::Guest wanted, control::Peer peer) override;
   control::Answer<control::GuestView> remove_guest(std::string which, control::Peer peer) override;
@@ -341,7 +343,6 @@ class Router final : public control::Service {
     std::optional<std::set<address>> own = {};  // this host's, once somebody asked
   };
   void use_domains();  // of a policy that has just become ours
-  void on_admission(const dns::AdmissionRequest& request);
   void admit_due();
   [[nodiscard]] dns::AdmissionReply plan_admission(const dns::AdmissionRequest& request, AdmissionPlan& plan);
   [[nodiscard]] std::vector<std::string> domains_for(const config::Guest& guest) const;
@@ -380,6 +381,7 @@ class Router final : public control::Service {
   std::vector<std::size_t> rules_to_domains_;  // of the policy's
   AdmissionBook admissions_;
   std::vector<dns::AdmissionRequest> admissions_due_;
+  std::map<std::string, TokenBucket<kGuestAdmissionBurst, kGuestAdmissionsPerSecond>> admission_budgets_;  // by TAP
   boost::asio::steady_timer admission_timer_;
   std::chrono::steady_clock::time_point admitted_at_{};
   std::string admission_problem_;       // as last logged

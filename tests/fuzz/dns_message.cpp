@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The first byte picks who wrote the rest: a client, or the server that was asked.
+#include "dns/admission.h"
 #include "dns/codec.h"
 
 namespace {
@@ -54,6 +55,11 @@ void as_server(std::span<const std::uint8_t> input) {
   // What is left of a reply is a reply still, and nothing more is taken off it.
   const auto again = decode_reply(reply->message, key, id);
   require(again && again->message == reply->message);
+  // What the firewall is told of a reply is in what is told to the guest.
+  const auto plain = without_additional(reply->message);
+  require(plain.size() <= reply->message.size() && without_additional(plain) == plain);
+  const auto told = told_by(plain);
+  require(told.addresses == told_by(reply->message).addresses && told.addresses.size() <= plain.size() / 4);
 }
 
 }  // namespace

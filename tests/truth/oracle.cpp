@@ -97,6 +97,8 @@ bool Oracle::means(const Peer& peer, const End& end) const {
   switch (peer.kind) {
     case Peer::Kind::any:
       return true;
+    case Peer::Kind::domain:
+      return false;  // nobody was told anything
     case Peer::Kind::world:
       return end.world();
     case Peer::Kind::group:
