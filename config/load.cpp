@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "config/load_dns_records.h"
 #include "config/load_policy.h"
 #include "config/loader.h"
 
@@ -150,6 +151,7 @@ std::expected<Config, Problems> assemble(const Node& root, const std::string& fi
   if (const auto* dns = reader.find("dns")) load_dns(diagnosis, *dns, config);
   if (const auto* dhcp = reader.find("dhcp")) load_dhcp_groups(diagnosis, *dhcp, reserving, config);
   if (const auto* guests = reader.find("guests")) load_guests(diagnosis, *guests, known, config);
+  check_dns_records(diagnosis, config);
   auto problems = diagnosis.take_in_file_order();
   if (settings != nullptr && problems.empty() && known.networks && known.groups) settings->emplace(config);
   if (policy != nullptr) return with_policy(std::move(config), std::move(problems), known.networks, *policy);

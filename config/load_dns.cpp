@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "config/load_dns_records.h"
 #include "config/loader.h"
 #include "config/text.h"
 
@@ -19,6 +20,7 @@ constexpr std::array kDnsKeys{
     KeySpec{"workers", Type::integer, "2"},
     KeySpec{"rebind_protection", Type::boolean, "true"},
     KeySpec{"rebind_allow", Type::array, "[\"corp.example\"]"},
+    KeySpec{"records", Type::array, "[{ name = \"db.corp.example\", addresses = [\"10.0.5.9\"] }]"},
 };
 
 constexpr std::array kForwardKeys{
@@ -122,6 +124,7 @@ void load_dns(Diagnosis& diagnosis, const Node& table, Config& config) {
   reader.read("cache_size", parse_cache_size, config.dns.cache_size);
   read_workers(reader, config.dns);
   read_rebinding(reader, config.dns);
+  if (const auto* records = reader.find("records")) load_dns_records(diagnosis, *records, config);
   config.dns.upstreams = read_servers(reader, "upstreams", config);
   const auto* forward = reader.find("forward");
   if (forward == nullptr) return;

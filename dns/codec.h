@@ -149,6 +149,7 @@ struct LocalRecord {
 struct LocalAnswer {
   Rcode rcode = Rcode::no_error;
   std::vector<LocalRecord> answers{}, authority{};
+  std::optional<Name> next{};  // where the last CNAME leads, of which nothing is said here
 };
 
 // How large a datagram the client takes from us: clamp(its EDNS size, 512, 1232).
@@ -160,6 +161,12 @@ struct LocalAnswer {
 [[nodiscard]] Bytes write_local(const Query& query, const LocalAnswer& answer, std::size_t limit);
 // `message` is a Reply's whose question differs from the query's in case at most.
 [[nodiscard]] Bytes write_forwarded(const Query& query, std::span<const std::uint8_t> message, std::size_t limit,
+                                    std::optional<Ede> ede = std::nullopt);
+
+// The answers of `before`, a chain of CNAMEs of ours, and behind them those of a Reply's message to the question where
+// that leads. SERVFAIL where the message can't be taken apart.
+[[nodiscard]] Bytes write_continued(const Query& query, const LocalAnswer& before,
+                                    std::span<const std::uint8_t> message, std::size_t limit,
                                     std::optional<Ede> ede = std::nullopt);
 
 // write_forwarded() in place: `reply` begins with the message, of `size` bytes, and has room for kOptSize more. The

@@ -82,6 +82,7 @@ void Names::apply(const Update& update) {
     by_ifindex_.clear();
     by_address_.clear();
     hosts_.clear();
+    records_.set(update.records);
     for (const auto& zone : update.zones) {
       auto apex = Name::from_text(zone.domain);
       if (apex && apex->is_root()) apex.reset();  // the root as a domain of ours would swallow the world
@@ -221,6 +222,15 @@ std::optional<LocalAnswer> Names::reverse(const View& view, const Question& ques
 }
 
 std::optional<LocalAnswer> Names::find(const View& view, const Question& question, unsigned forward_labels) const {
+  if (records_.empty()) return from_guests(view, question, forward_labels);
+  if (auto found = records_.answer(question)) return found;
+  auto found = from_guests(view, question, forward_labels);
+  if (found && found->rcode == Rcode::nx_domain && records_.has_below(question.name)) found->rcode = Rcode::no_error;
+  return found;
+}
+
+std::optional<LocalAnswer> Names::from_guests(const View& view, const Question& question,
+                                              unsigned forward_labels) const {
   if (question.name.labels() == 1) {
     if (auto bare = bare_name(view, question)) return bare;
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "dns/codec.h"
+#include "dns/records.h"
 #include "dns/tables.h"
 
 namespace vrouter::dns {
@@ -47,11 +48,15 @@ class Names {
   [[nodiscard]] std::optional<View> view(const Client& client) const;
   [[nodiscard]] bool serves(const Client& client) const;  // there is a view
 
-  // Nothing: not ours to say. `forward_labels` is the length of the operator's forward zone that covers the name (0:
-  // none): it wins over a shorter domain of ours, and over the bare names of guests never.
+  // Nothing: not ours to say. What the operator wrote down comes before all else: no guest can take its name. An answer
+  // with `next` is to be gone on with, by the same question of that name. `forward_labels` is the length of the
+  // operator's forward zone that covers the name (0: none): it wins over a shorter domain of ours, and over the bare
+  // names of guests never.
   [[nodiscard]] std::optional<LocalAnswer> answer(const View& view, const Question& question,
                                                   unsigned forward_labels) const;
 
+  // Whether the operator wrote something down of a name below that one, so that it can't be denied.
+  [[nodiscard]] bool has_records_below(const Name& name) const { return records_.has_below(name); }
   [[nodiscard]] bool has_interface(unsigned ifindex) const { return by_ifindex_.contains(ifindex); }
   [[nodiscard]] std::size_t interfaces() const noexcept { return by_ifindex_.size(); }
 
@@ -76,6 +81,10 @@ class Names {
   [[nodiscard]] std::optional<LocalAnswer> find(const View& view, const Question& question,
                                                 unsigned forward_labels) const;
 
+  [[nodiscard]] std::optional<LocalAnswer> from_guests(const View& view, const Question& question,
+                                                       unsigned forward_labels) const;
+
+  Records records_;
   std::vector<KnownZone> zones_;
   using Hosts = std::map<HostKey, Host>;
   Hosts hosts_;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "dns/query_handler.h"
 
+#include <algorithm>
+#include <iterator>
+
 namespace vrouter::dns {
 
 namespace {
@@ -30,16 +33,39 @@ void QueryHandler::answer(std::span<const std::uint8_t> message, const Client& c
   // Other classes have no names of ours, and upstream they only fingerprint servers (version.bind).
   if (query->question.klass != kClassIn) return respond(write_error(*query, Rcode::refused));
 
-  const unsigned forward_labels = table_.forward_labels(query->question.name);
-  if (const auto local = names_.answer(*view, query->question, forward_labels)) {
-    return respond(local_reply(*query, *local, transport));
-  }
-  if (forward_labels == 0) {
-    if (const auto special = special_answer(query->question)) return respond(local_reply(*query, *special, transport));
-  }
+  auto local = known_here(*view, query->question);
+  if (local && !local->next) return respond(local_reply(*query, *local, transport));
   // Without RD only what a cache holds could be told, and that is the business of whoever asked for it.
-  if (!query->recursion_desired) return respond(write_error(*query, Rcode::refused));
-  forward(*query, client.ifindex, transport, now, std::move(respond));
+  if (!query->recursion_desired) {
+    return respond(local ? local_reply(*query, *local, transport) : write_error(*query, Rcode::refused));
+  }
+  forward({*query, client.ifindex, transport, local ? std::make_shared<LocalAnswer>(*std::move(local)) : nullptr}, now,
+          std::move(respond));
+}
+
+std::optional<LocalAnswer> QueryHandler::said_of(const View& view, const Question& question) const {
+  const unsigned forward_labels = table_.forward_labels(question.name);
+  if (auto local = names_.answer(view, question, forward_labels)) return local;
+  if (forward_labels != 0) return std::nullopt;
+  auto special = special_answer(question);
+  if (special && special->rcode == Rcode::nx_domain && names_.has_records_below(question.name))
+    special->rcode = Rcode::no_error;
+  return special;
+}
+
+std::optional<LocalAnswer> QueryHandler::known_here(const View& view, const Question& question) const {
+  auto answer = said_of(view, question);
+  for (unsigned steps = 0; answer && answer->next; ++steps) {
+    // It goes in circles: half an answer would be taken for all.
+    if (steps == kMaxLocalChain) return LocalAnswer{.rcode = Rcode::serv_fail};
+    auto more = said_of(view, {*answer->next, question.type, question.klass});
+    if (!more) return answer;
+    answer->rcode = more->rcode;  // the last target's, RFC 6604
+    std::ranges::move(more->answers, std::back_inserter(answer->answers));
+    answer->authority = std::move(more->authority);
+    answer->next = std::move(more->next);
+  }
+  return answer;
 }
 
 Bytes QueryHandler::local_reply(const Query& query, const LocalAnswer& answer, Transport transport) {
@@ -47,49 +73,52 @@ Bytes QueryHandler::local_reply(const Query& query, const LocalAnswer& answer, T
   return write_local(query, answer, limit_for(query, transport));
 }
 
-Bytes QueryHandler::source_reply(const Query& query, const Answer& answer, Transport transport) {
-  if (answer.message && !answer.message->empty())
-    return write_forwarded(query, *answer.message, limit_for(query, transport), answer.reason);
-  ++counts_.failed;
-  return write_error(query, Rcode::serv_fail, answer.reason);
+Bytes QueryHandler::source_reply(const Asked& asked, const Answer& answer) {
+  const auto& query = asked.query;
+  if (!answer.message || answer.message->empty()) {
+    ++counts_.failed;
+    return write_error(query, Rcode::serv_fail, answer.reason);
+  }
+  const auto limit = limit_for(query, asked.transport);
+  return asked.before ? write_continued(query, *asked.before, *answer.message, limit, answer.reason)
+                      : write_forwarded(query, *answer.message, limit, answer.reason);
 }
 
-void QueryHandler::forward(const Query& query, unsigned guest, Transport transport, BootTime now, Respond respond) {
-  const auto key = key_of(query);
+void QueryHandler::forward(const Asked& asked, BootTime now, Respond respond) {
+  auto key = key_of(asked.query);
+  if (asked.before) key.name = asked.before->next->lower();
   const auto known = source_.known(key, now);
   if (known) ++counts_.answered_from_cache;
-  if (known && !must_wait(query, guest, *known)) return respond(source_reply(query, *known, transport));
-  auto token = WaitingRoom::enter(room_, guest);
+  if (known && !must_wait(asked, *known)) return respond(source_reply(asked, *known));
+  auto token = WaitingRoom::enter(room_, asked.guest);
   if (!token) {
     // Over UDP silence slows the guest down; over TCP it would only keep the connection waiting.
     ++counts_.dropped_over_budget;
-    return respond(transport == Transport::udp ? Bytes{} : write_error(query, Rcode::serv_fail));
+    return respond(asked.transport == Transport::udp ? Bytes{} : write_error(asked.query, Rcode::serv_fail));
   }
-  if (known) return tell_once_in(query, guest, transport, *known, now, std::move(token), std::move(respond));
+  if (known) return tell_once_in(asked, *known, now, std::move(token), std::move(respond));
   ++counts_.forwarded;
-  source_.ask(
-      key, guest,
-      [this, query, guest, transport, token = std::move(token), respond = std::move(respond)](const Answer& answer) {
-        if (!must_wait(query, guest, answer)) return respond(source_reply(query, answer, transport));
-        tell_once_in(query, guest, transport, answer, BootClock::now(), token, respond);
-      });
+  source_.ask(key, asked.guest,
+              [this, asked, token = std::move(token), respond = std::move(respond)](const Answer& answer) {
+                if (!must_wait(asked, answer)) return respond(source_reply(asked, answer));
+                tell_once_in(asked, answer, BootClock::now(), token, respond);
+              });
 }
 
-bool QueryHandler::must_wait(const Query& query, unsigned guest, const Answer& answer) const {
+bool QueryHandler::must_wait(const Asked& asked, const Answer& answer) const {
   return admission_ != nullptr && answer.message && !answer.message->empty() &&
-         admission_->concerns(guest, query.question.name.wire());
+         admission_->concerns(asked.guest, asked.query.question.name.wire());
 }
 
-void QueryHandler::tell_once_in(const Query& query, unsigned guest, Transport transport, const Answer& answer,
-                                BootTime now, std::shared_ptr<WaitingRoom::Token> token, Respond respond) {
+void QueryHandler::tell_once_in(const Asked& asked, const Answer& answer, BootTime now,
+                                std::shared_ptr<WaitingRoom::Token> token, Respond respond) {
   const Answer told{.message = std::make_shared<const Bytes>(without_additional(*answer.message)),
                     .reason = answer.reason};
-  admission_->let_in(
-      guest, query.question.name, *told.message, now,
-      [this, query, transport, told, token = std::move(token), respond = std::move(respond)](bool in) {
-        // Nobody is told what he couldn't reach yet.
-        respond(source_reply(query, in ? told : Answer{.message = nullptr, .reason = Ede::other}, transport));
-      });
+  admission_->let_in(asked.guest, asked.query.question.name, *told.message, now,
+                     [this, asked, told, token = std::move(token), respond = std::move(respond)](bool in) {
+                       // Nobody is told what he couldn't reach yet.
+                       respond(source_reply(asked, in ? told : Answer{.message = nullptr, .reason = Ede::other}));
+                     });
 }
 
 }  // namespace vrouter::dns

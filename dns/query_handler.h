@@ -42,13 +42,25 @@ class QueryHandler {
   [[nodiscard]] const Gate& gate() const noexcept { return gate_; }
 
  private:
+  // Somebody's question, and what is known of it here: CNAMEs of ours that lead to what the source is to be asked for.
+  struct Asked {
+    Query query;
+    unsigned guest = 0;
+    Transport transport = Transport::udp;
+    std::shared_ptr<const LocalAnswer> before{};  // null: nothing
+  };
+  // What is said of the name here, by itself or by others to which CNAMEs of ours lead; with `next` where those lead
+  // out of what is known here.
+  [[nodiscard]] std::optional<LocalAnswer> known_here(const View& view, const Question& question) const;
+  [[nodiscard]] std::optional<LocalAnswer> said_of(const View& view, const Question& question) const;
+
   [[nodiscard]] Bytes local_reply(const Query& query, const LocalAnswer& answer, Transport transport);
-  [[nodiscard]] Bytes source_reply(const Query& query, const Answer& answer, Transport transport);
-  void forward(const Query& query, unsigned guest, Transport transport, BootTime now, Respond respond);
+  [[nodiscard]] Bytes source_reply(const Asked& asked, const Answer& answer);
+  void forward(const Asked& asked, BootTime now, Respond respond);
   // Whether the firewall has to let the guest reach what the answer says before it is told.
-  [[nodiscard]] bool must_wait(const Query& query, unsigned guest, const Answer& answer) const;
-  void tell_once_in(const Query& query, unsigned guest, Transport transport, const Answer& answer, BootTime now,
-                    std::shared_ptr<WaitingRoom::Token> token, Respond respond);
+  [[nodiscard]] bool must_wait(const Asked& asked, const Answer& answer) const;
+  void tell_once_in(const Asked& asked, const Answer& answer, BootTime now, std::shared_ptr<WaitingRoom::Token> token,
+                    Respond respond);
 
   const Names& names_;
   const UpstreamTable& table_;

@@ -23,9 +23,9 @@ class QuickAnswers {
     std::uint64_t hash = 0;
   };
   // Of a client that was admitted. Nothing: the QueryHandler has to look at it. Whether a name is ours to say depends
-  // on its being a single label, and else on the zones alone: the cache is to be cleared when those or the servers'
-  // zones change. What the firewall must know of first is the handler's as well. The message must stay until it is
-  // answered.
+  // on its being a single label, and else on the zones and records alone: the cache is to be cleared when those or
+  // the servers' zones change. What the firewall must know of first is the handler's as well. The message must stay
+  // until it is answered.
   [[nodiscard]] std::optional<Prepared> prepare(std::span<const std::uint8_t> message,
                                                 unsigned guest = 0) const noexcept;
   void find_soon(const Prepared& prepared) const noexcept { cache_.call_for_entry(prepared.hash); }

@@ -94,8 +94,10 @@ class DnsServer final : public Server {
     const Workers::Pause pause{workers_};
     names_.apply(update);
     if (!update.snapshot) return;
-    if (zones_ != update.zones) start_over();  // what was somebody else's name may be ours now
+    // What was somebody else's name may be ours now.
+    if (zones_ != update.zones || records_ != update.records) start_over();
     zones_ = update.zones;
+    records_ = update.records;
     guard();
     own_ = listen_addresses(update.zones);
     std::erase_if(places_, [&](const auto& place) { return std::ranges::find(own_, place.first.local) == own_.end(); });
@@ -171,6 +173,7 @@ class DnsServer final : public Server {
   boost::asio::io_context& io_;
   Names names_;
   std::vector<Zone> zones_;
+  std::vector<StaticRecord> records_;
   std::vector<address> own_;  // of the zones
   Upstreams upstreams_;
   UpstreamTable table_;

@@ -53,6 +53,15 @@ struct Settings {
   bool operator==(const Settings&) const = default;
 };
 
+// A record that the operator wrote down. Its data is what goes on the wire, names in it whole.
+struct StaticRecord {
+  std::string name;  // "db.corp.example"
+  std::uint16_t type = 0;
+  std::uint32_t ttl = 0;
+  std::vector<std::uint8_t> rdata;
+  bool operator==(const StaticRecord&) const = default;
+};
+
 struct Upstreams {
   std::vector<address> servers;              // port 53 each, tried in this order
   std::vector<config::ForwardZone> forward;  // longest suffix wins; fails closed
@@ -92,9 +101,10 @@ struct AdmissionReply {
 // A snapshot replaces everything; a delta changes the named hosts. One code path takes both.
 struct Update {
   bool snapshot = false;
-  std::vector<Zone> zones;    // only in a snapshot
-  std::vector<Host> upserts;  // key: (network, name)
-  std::vector<Host> removed;  // only network and name count
+  std::vector<Zone> zones;              // only in a snapshot
+  std::vector<Host> upserts;            // key: (network, name)
+  std::vector<Host> removed;            // only network and name count
+  std::vector<StaticRecord> records{};  // only in a snapshot
 };
 
 struct UpstreamStatus {

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <utility>
 
+#include "dns/records.h"
 #include "dns/upstream_table.h"
 #include "router/daemon/log.h"
 
@@ -116,7 +117,7 @@ void GuestServices::configure(const config::Config& config, const std::set<std::
                    .workers = config.dns.workers});
   std::vector<dns::Zone> zones;
   for (const auto& [name, network] : config.networks) zones.push_back(zone_for(network, ipv6.contains(name)));
-  tables_.begin(std::move(zones));
+  tables_.begin(std::move(zones), dns::static_records(config.dns.records));
   set_upstreams();
   if (!dhcp_ && dhcp_problem_.empty()) open_dhcp();
 }

@@ -20,8 +20,9 @@ std::string lessee_key(const address_v4& address) {
 
 }  // namespace
 
-void GuestTables::begin(std::vector<dns::Zone> zones) {
+void GuestTables::begin(std::vector<dns::Zone> zones, std::vector<dns::StaticRecord> records) {
   zones_ = std::move(zones);
+  records_ = std::move(records);
   bindings_.clear();
   ifindexes_.clear();
   hosts_.clear();
@@ -156,7 +157,7 @@ dhcp::Update GuestTables::bindings() const {
 }
 
 dns::Update GuestTables::hosts() const {
-  dns::Update update{.snapshot = true, .zones = zones_, .upserts = {}, .removed = {}};
+  dns::Update update{.snapshot = true, .zones = zones_, .upserts = {}, .removed = {}, .records = records_};
   update.upserts.reserve(hosts_.size());
   for (const auto& [tap, host] : hosts_) update.upserts.push_back(host);
   return update;

@@ -22,7 +22,7 @@ namespace vrouter::router {
 class GuestTables {
  public:
   // Forgets everybody: what follows, up to the next take(), goes out as one snapshot.
-  void begin(std::vector<dns::Zone> zones);
+  void begin(std::vector<dns::Zone> zones, std::vector<dns::StaticRecord> records = {});
   // A guest as it is now: with its TAP it is served, without it only its name is known.
   // `told`: what DHCP tells it, config::merged_dhcp().
   void put(const config::Guest& guest, const config::Network& network, const std::optional<TapIdentity>& tap,
@@ -63,6 +63,7 @@ class GuestTables {
   void remove_host(const std::string& key);
 
   std::vector<dns::Zone> zones_;
+  std::vector<dns::StaticRecord> records_;
   std::map<std::string, dhcp::Binding> bindings_;                     // by TAP
   Sharer<dhcp::Settings> settings_;                                   // of the bindings
   std::unordered_map<unsigned, std::string> ifindexes_;               // of the bindings

@@ -50,6 +50,11 @@ class DnsJob {
     snapshot_->zones.push_back(std::move(zone.zone));
   }
 
+  void carry_out(verbs::Record& record, const UniqueFd&) {
+    if (!snapshot_) return line_.fail("a record came outside of a snapshot");
+    snapshot_->records.push_back(std::move(record.record));
+  }
+
   void carry_out(verbs::Host& host, const UniqueFd&) {
     if (snapshot_) {
       snapshot_->upserts.push_back(std::move(host.host));

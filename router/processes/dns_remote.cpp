@@ -76,6 +76,7 @@ std::vector<verbs::Order> RemoteDns::everything() {
   orders.emplace_back(verbs::Domains{domains_});
   orders.emplace_back(verbs::Begin{});
   for (auto& zone : table.zones) orders.emplace_back(verbs::Zone{std::move(zone)});
+  for (auto& record : table.records) orders.emplace_back(verbs::Record{std::move(record)});
   for (auto& host : table.upserts) orders.emplace_back(verbs::Host{std::move(host)});
   orders.emplace_back(verbs::End{});
   append_upstreams(orders);

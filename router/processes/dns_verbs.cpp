@@ -26,7 +26,8 @@ enum class Verb : std::uint8_t {
   domains,
   admitted,
   forget_admitted,
-  admit
+  admit,
+  record
 };
 
 constexpr std::size_t kUpstreamSize = VerbEncoder::kAddress + 4 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
@@ -99,6 +100,24 @@ Host decode_host(VerbDecoder& in) {
   return {std::move(host)};
 }
 
+std::vector<std::uint8_t> encode_record(const dns::StaticRecord& record) {
+  Encoder out{Verb::record, record.name.size() + record.rdata.size()};
+  out.text(record.name);
+  out.u16(record.type);
+  out.u32(record.ttl);
+  out.bytes(record.rdata);
+  return out.take();
+}
+
+Record decode_record(VerbDecoder& in) {
+  dns::StaticRecord record;
+  record.name = in.text(kMaxDomain, "length of the name");
+  record.type = in.u16();
+  record.ttl = in.u32();
+  record.rdata = in.bytes(kMaxRdata, "length of the data");
+  return {std::move(record)};
+}
+
 struct OrderEncoder {
   std::vector<std::uint8_t> operator()(const Listen& listen) const {
     Encoder out{Verb::listen};
@@ -109,6 +128,7 @@ struct OrderEncoder {
   }
   std::vector<std::uint8_t> operator()(const Begin&) const { return Encoder{Verb::begin}.take(); }
   std::vector<std::uint8_t> operator()(const Zone& zone) const { return encode_zone(zone.zone); }
+  std::vector<std::uint8_t> operator()(const Record& record) const { return encode_record(record.record); }
   std::vector<std::uint8_t> operator()(const Host& host) const { return encode_host(host.host); }
   std::vector<std::uint8_t> operator()(const Unhost& host) const {
     Encoder out{Verb::unhost, host.network.size() + host.name.size()};
@@ -226,6 +246,10 @@ std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
     case Verb::zone: {
       Order zone = decode_zone(in);
       return in.finish(std::move(zone), "zone");
+    }
+    case Verb::record: {
+      Order record = decode_record(in);
+      return in.finish(std::move(record), "record");
     }
     case Verb::host: {
       Order host = decode_host(in);

@@ -21,6 +21,7 @@ inline constexpr std::size_t kMaxLabel = 63;                      // RFC 1035, 2
 inline constexpr std::size_t kMaxDomain = 253;                    // RFC 1035, 2.3.4, as text
 inline constexpr std::size_t kMaxPrefixes = 16, kMaxListen = 16;  // a network has one of each family
 inline constexpr std::size_t kMaxAddresses = 16;                  // a guest has one of each family
+inline constexpr std::size_t kMaxRdata = 4096;                    // of a record that the operator wrote down
 // A question is asked of some ten servers before its asker gives up (kLookupDeadline): what comes after these is never
 // reached.
 inline constexpr std::size_t kMaxServers = 32;
@@ -41,6 +42,10 @@ struct Begin {  // the zones and hosts until `End` make up the whole table; anot
 struct Zone {  // only between Begin and End
   dns::Zone zone;
   bool operator==(const Zone&) const = default;
+};
+struct Record {  // only between Begin and End
+  dns::StaticRecord record;
+  bool operator==(const Record&) const = default;
 };
 struct Host {
   dns::Host host;
@@ -84,8 +89,8 @@ struct ForgetAdmitted {
   unsigned ifindex = 0;
   bool operator==(const ForgetAdmitted&) const = default;
 };
-using Order = std::variant<Listen, Begin, Zone, Host, Unhost, End, Forward, Upstreams, Settings, Forget, Domains,
-                           Admitted, ForgetAdmitted>;
+using Order = std::variant<Listen, Begin, Zone, Record, Host, Unhost, End, Forward, Upstreams, Settings, Forget,
+                           Domains, Admitted, ForgetAdmitted>;
 
 // --- up ------------------------------------------------------------------------------------------------------------
 

@@ -41,6 +41,46 @@ TEST_F(Names, OfGuestsForwardReverseAndBare) {
     EXPECT_EQ(asked.what.find("guests.internal"), std::string::npos) << asked.what;
 }
 
+// Of every type, beside the guests', and through `vrouter reload`.
+TEST_F(Names, ThatAnOperatorWroteDown) {
+  const auto before = scene.host.read_file(scene.daemon->config_path());
+  scene.daemon->set_config(before + R"(
+[[dns.records]]
+name = "db.corp.example"
+addresses = ["10.0.5.9", "2001:db8::9"]
+txt = "some text"
+mx = [{ priority = 10, host = "mail.corp.example" }]
+[[dns.records]]
+name = "_ldap._tcp.corp.example"
+srv = [{ priority = 1, weight = 2, port = 389, host = "db.corp.example" }]
+[[dns.records]]
+name = "inside.corp.example"
+cname = "db1.guests.internal"
+[[dns.records]]
+name = "outside.corp.example"
+cname = "www.world.example"
+[[dns.records]]
+name = "9.5.0.10.in-addr.arpa"
+ptr = "db.corp.example"
+)");
+  EXPECT_EQ(rcode("db.corp.example"), "NXDOMAIN") << "not yet";
+  scene.daemon->vrouter({"reload"});
+  EXPECT_TRUE(wait_until([&] { return dig("db.corp.example") == "10.0.5.9"; }));
+  EXPECT_EQ(dig("DB.corp.example AAAA"), "2001:db8::9");
+  EXPECT_EQ(dig("db.corp.example TXT"), "\"some text\"");
+  EXPECT_EQ(dig("+tcp db.corp.example MX"), "10 mail.corp.example.");
+  EXPECT_EQ(rcode("db.corp.example SRV"), "NOERROR");
+  EXPECT_EQ(dig("_ldap._tcp.corp.example SRV"), "1 2 389 db.corp.example.");
+  EXPECT_EQ(dig("inside.corp.example"), "db1.guests.internal.\n10.0.5.3");
+  EXPECT_EQ(dig("outside.corp.example"), "www.world.example.\n192.0.2.80");
+  EXPECT_EQ(dig("outside.corp.example"), "www.world.example.\n192.0.2.80") << "from the cache";
+  EXPECT_EQ(dig("-x 10.0.5.9"), "db.corp.example.");
+  EXPECT_EQ(guest.inside().sh("getent ahostsv4 outside.corp.example | head -1 | cut -d' ' -f1").out, "192.0.2.80\n");
+  scene.daemon->set_config(before);
+  scene.daemon->vrouter({"reload"});
+  EXPECT_TRUE(wait_until([&] { return rcode("db.corp.example") == "NXDOMAIN"; }));
+}
+
 TEST_F(Names, OfTheWorldOverUdpAndTcp) {
   EXPECT_EQ(dig("www.world.example"), "192.0.2.80");
   EXPECT_EQ(dig("+tcp www.world.example"), "192.0.2.80");

@@ -50,6 +50,10 @@ struct Replica {
     ASSERT_TRUE(order) << order.error();
     std::visit([&](const auto& o) { carry_out(o, message.fd); }, *order);
   }
+  void carry_out(const verbs::Record& o, const UniqueFd&) {
+    ASSERT_TRUE(begun);
+    begun->records.push_back(o.record);
+  }
   void carry_out(const verbs::Listen& o, const UniqueFd& fd) {
     ASSERT_TRUE(fd);
     sockets[o.place] = identity(fd);
@@ -80,7 +84,7 @@ struct Replica {
     for (const auto& host : begun->upserts) hosts[{host.network, host.name}] = host;
     begun.reset();
     const auto held = dns::listen_addresses(zones);
-    std::erase_if(sockets, [&](const auto& s) { return std::ranges::find(held, s.first.first) == held.end(); });
+    std::erase_if(sockets, [&](const auto& s) { return std::ranges::find(held, s.first.local) == held.end(); });
   }
   void carry_out(const verbs::Forward& o, const UniqueFd&) { forward.push_back(o.zone); }
   void carry_out(const verbs::Upstreams& o, const UniqueFd&) {

@@ -34,6 +34,8 @@ std::vector<Order> every_order() {
           Begin{},
           Zone{some_zone()},
           Zone{},
+          Record{{"db.corp.example", 16, 300, std::vector<std::uint8_t>(kMaxRdata, 7)}},
+          Record{},
           Host{some_host()},
           Host{},
           Unhost{"default", "web1"},
