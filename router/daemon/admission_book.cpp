@@ -50,6 +50,7 @@ void AdmissionBook::make_room(const Entry& entry, BootTime now, firewall::Transa
   auto& addresses = domain->second;
   if (addresses.size() < kMaxAdmittedByDomain) return;
   std::vector<std::pair<BootTime, address>> ends;
+  ends.reserve(addresses.size());
   for (const auto& [its, until] : addresses) ends.emplace_back(until, its);
   const auto go = std::min(ends.size(), ends.size() - kMaxAdmittedByDomain + kGivesWay);
   std::ranges::nth_element(ends, ends.begin() + static_cast<std::ptrdiff_t>(go) - 1);
@@ -85,6 +86,7 @@ void AdmissionBook::expel(const std::string& tap, firewall::Transaction& into) {
 
 std::vector<std::pair<std::string, std::string>> AdmissionBook::guests() const {
   std::vector<std::pair<std::string, std::string>> all;
+  all.reserve(guests_.size());
   for (const auto& [tap, guest] : guests_) all.emplace_back(tap, guest.name);
   return all;
 }

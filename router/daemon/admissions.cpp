@@ -82,7 +82,7 @@ void Router::admit_due() {
   }
 }
 
-Result<void> Router::change_admissions(firewall::Transaction change) {
+bool Router::change_admissions(firewall::Transaction change) {
   // What is of a set that the kernel no longer has, or not yet, would cost the others theirs.
   const auto is_missing = [this](const firewall::SetRef& set) { return plane_.rules().find(set) == nullptr; };
   std::erase_if(change.expel, [&](const firewall::Element& element) { return is_missing(element.set); });
@@ -96,12 +96,13 @@ Result<void> Router::change_admissions(firewall::Transaction change) {
   change.expel.erase(expelled_twice.begin(), expelled_twice.end());
   const auto twice = std::ranges::unique(change.admit, {}, &firewall::Admitted::element);
   change.admit.erase(twice.begin(), twice.end());
-  auto done = plane_.admit(change);
+  if (change.empty()) return true;
+  const auto done = plane_.admit(change);
   const auto problem = done ? std::string{} : done.error().to_string();
   if (!problem.empty() && problem != admission_problem_)
-    log_error("guests can't reach what DNS would tell them: " + problem);
+    log_error("guests can't reach what DNS would tell them by rules to domains: " + problem);
   admission_problem_ = problem;
-  return done;
+  return done.has_value();
 }
 
 dns::AdmissionReply Router::plan_admission(const dns::AdmissionRequest& request, AdmissionPlan& plan) {
@@ -178,7 +179,7 @@ void Router::expel(const std::string& tap) {
   admissions_.expel(tap, change);
   admission_budgets_.erase(tap);
   if (const auto* link = plane_.observed().link(tap)) services_.forget_admitted(link->index);
-  if (!stopped_) static_cast<void>(change_admissions(std::move(change)));
+  if (!stopped_) change_admissions(std::move(change));
 }
 
 void Router::expel_strangers() {
@@ -202,21 +203,21 @@ void Router::take_over_admissions() {
   firewall::Transaction strangers;
   for (const auto& [element, seconds] : *found) {
     const auto said = firewall::read_domain_element(element);
-    const auto* guest = said ? guests_.by_tap(said->tap) : nullptr;
-    if (guest == nullptr) {
-      strangers.expel.push_back(element);
-    } else {
+    if (!said) continue;
+    if (const auto* guest = guests_.by_tap(said->tap)) {
       admissions_.put({said->tap, guest->name, said->domain, said->its, now + std::chrono::seconds{seconds}});
+    } else {
+      strangers.expel.push_back(element);
     }
   }
-  static_cast<void>(change_admissions(std::move(strangers)));
+  change_admissions(std::move(strangers));
 }
 
 // Into tables that were made anew.
 void Router::admit_again() {
   firewall::Transaction change;
   change.admit = admissions_.living(BootClock::now());
-  static_cast<void>(change_admissions(std::move(change)));
+  change_admissions(std::move(change));
 }
 
 // What guests are told is not in the rules that the kernel last accepted.

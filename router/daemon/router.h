@@ -347,9 +347,9 @@ class Router final : public control::Service {
   [[nodiscard]] dns::AdmissionReply plan_admission(const dns::AdmissionRequest& request, AdmissionPlan& plan);
   [[nodiscard]] std::vector<std::string> domains_for(const config::Guest& guest) const;
   [[nodiscard]] bool is_ours(const address& its, AdmissionPlan& plan);
-  Result<void> change_admissions(firewall::Transaction change);
-  void expel(const std::string& tap);  // nobody inherits what a guest was told
-  void expel_strangers();              // the same of TAPs that have no guest any more, or another
+  bool change_admissions(firewall::Transaction change);  // false: it was refused, as is logged
+  void expel(const std::string& tap);                    // nobody inherits what a guest was told
+  void expel_strangers();                                // the same of TAPs that have no guest any more, or another
   void take_over_admissions();
   void admit_again();
   [[nodiscard]] std::shared_ptr<const firewall::Ruleset> rules_with(std::vector<firewall::Element> told) const;

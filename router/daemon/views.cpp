@@ -169,6 +169,8 @@ std::vector<std::string> Router::problems() const {
   for (auto& problem : lease_problems()) all.push_back(std::move(problem));
   for (const auto& [tap, failure] : failures_) all.push_back(who(tap) + ": " + failure);
   if (!rules_problem_.empty()) all.push_back(rules_problem_);
+  if (!admission_problem_.empty() && !stopped_)
+    all.push_back("guests can't reach what DNS would tell them by rules to domains: " + admission_problem_);
   const auto services = services_.problems();
   if (!stopped_) all.insert(all.end(), services.begin(), services.end());
   const auto ipv6 = networks_with_ipv6();

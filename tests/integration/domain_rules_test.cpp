@@ -220,5 +220,36 @@ TEST_F(DomainRules, TablesThatWereTakenAwayComeBackWithWhatWasToldSince) {
   EXPECT_EQ(page(build, kMirror), "packages");
 }
 
+// What is asked for by IPv4 is reached by IPv6.
+TEST(DomainRulesOfBothFamilies, OpenTheOtherFamilyToo) {
+  Scene scene{{.policies = {{"10-build.toml",
+                             "[groups.build]\negress = \"reject\"\n[[rules]]\nname = \"packages\"\n"
+                             "from = \"group:build\"\nto = \"domain:*.packages.example\"\n"
+                             "allow = \"ping\"\n"}}},
+              false};
+  scene.host.must("ip -6 address add 2001:db8:1::1/64 dev eth0 nodad; ip -6 route add default via 2001:db8:1::80");
+  scene.world.must("for a in 80 81; do ip -6 address add 2001:db8:1::$a/64 dev eth0 nodad; done");
+  for (const auto* where : {&scene.host, &scene.world})
+    ASSERT_TRUE(wait_until([&] { return where->must("ip -6 address show tentative").empty(); }));
+  scene.names.reset();
+  scene.names = std::make_unique<DnsServer>(
+      scene.world, Scene::kWorld,
+      std::multimap<std::string, std::string>{{"www.packages.example AAAA", "2001:db8:1::81"}});
+  scene.daemon->start();
+  scene.daemon->vrouter({"add-guest", "tap0", "10.0.5.2,fd76:7274:5::2", "--name", "build1", "--group", "build"});
+  TapGuest guest{scene.host, "tap0"};
+  guest.set_static("10.0.5.2/24", kGateway);
+  guest.inside().must(
+      "ip -6 address replace fd76:7274:5::2/64 dev eth0 nodad; ip -6 route replace default via fe80::1 "
+      "dev eth0");
+  const auto reaches = [&] { return guest.inside().sh("ping -c 1 -W 1 2001:db8:1::81").ok(); };
+  ASSERT_TRUE(wait_until([&] { return guest.inside().sh("ping -c 1 -W 1 fd76:7274:5::1").ok(); }));
+  EXPECT_FALSE(reaches());
+  EXPECT_EQ(guest.inside().sh("dig +short +time=2 +tries=1 @10.0.5.1 AAAA www.packages.example").out,
+            "2001:db8:1::81\n");
+  EXPECT_TRUE(reaches());
+  EXPECT_FALSE(guest.inside().sh("ping -c 1 -W 1 2001:db8:1::80").ok());
+}
+
 }  // namespace
 }  // namespace vrouter::lab
