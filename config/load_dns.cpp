@@ -29,9 +29,10 @@ constexpr std::array kForwardKeys{
 };
 
 // Servers in their order, each once, none of them a gateway of ours: a question would come straight back.
-std::vector<address> read_servers(const TableReader& reader, std::string_view key, const Config& config) {
-  std::vector<address> servers;
-  for (const auto& [server, at] : reader.read_list(key, parse_address)) {
+std::vector<DnsServer> read_servers(const TableReader& reader, std::string_view key, const Config& config) {
+  std::vector<DnsServer> servers;
+  for (const auto& [wanted, at] : reader.read_list(key, parse_dns_server)) {
+    const auto& server = wanted.at;
     const bool link_local = server.is_v6() && server.to_v6().is_link_local();
     const bool gateway = std::ranges::any_of(config.networks, [&](const auto& entry) {
       const auto& network = entry.second;
@@ -47,10 +48,10 @@ std::vector<address> read_servers(const TableReader& reader, std::string_view ke
       reader.complain(at, server.to_string() +
                               " is link-local and needs an interface, which can't be given; name a "
                               "global or unique local address");
-    } else if (std::ranges::find(servers, server) != servers.end()) {
-      reader.complain(at, server.to_string() + " stands twice in " + std::string{key} + "; name it once");
+    } else if (std::ranges::find(servers, wanted) != servers.end()) {
+      reader.complain(at, wanted.to_string() + " stands twice in " + std::string{key} + "; name it once");
     } else {
-      servers.push_back(server);
+      servers.push_back(wanted);
     }
   }
   return servers;

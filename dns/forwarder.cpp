@@ -22,7 +22,6 @@ namespace {
 namespace asio = boost::asio;
 using Error = boost::system::error_code;
 
-constexpr std::uint16_t kPort = 53;
 // Upstreams overrun the 1232 we ask for; what arrives whole is taken whole.
 constexpr std::size_t kReceiveBuffer = kMaxMessage;
 constexpr std::size_t kMaxLingering =
@@ -45,7 +44,7 @@ std::uint16_t random_id() {
 
 struct Forwarder::Attempt {
   Lookup::Attempt what;
-  address server;
+  config::DnsServer server;
   std::uint16_t id = 0;
   asio::ip::udp::socket udp;
   asio::ip::tcp::socket tcp;
@@ -168,7 +167,7 @@ void Forwarder::start(const FlightPtr& flight, const Lookup::Attempt& what) {
 }
 
 void Forwarder::start_udp(const FlightPtr& flight, const AttemptPtr& attempt) {
-  const asio::ip::udp::endpoint to{attempt->server, kPort};
+  const asio::ip::udp::endpoint to{attempt->server.at, attempt->server.port};
   Error error;
   attempt->udp.open(to.protocol(), error);
   // Connecting without binding: the kernel draws the port (net/ipv4/udp.c, udp_lib_get_port: get_random_u32), and takes
@@ -204,7 +203,7 @@ void Forwarder::start_tcp(const FlightPtr& flight, const AttemptPtr& attempt) {
   const std::uint16_t length = static_cast<std::uint16_t>(attempt->wire.size());
   attempt->wire.insert(attempt->wire.begin(),
                        {static_cast<std::uint8_t>(length >> 8), static_cast<std::uint8_t>(length)});
-  attempt->tcp.async_connect({attempt->server, kPort}, [this, flight, attempt](const Error& refused) {
+  attempt->tcp.async_connect({attempt->server.at, attempt->server.port}, [this, flight, attempt](const Error& refused) {
     if (!flight->holds(attempt)) return;
     if (refused) return fail(flight, attempt);
     asio::async_write(attempt->tcp, asio::buffer(attempt->wire),

@@ -12,7 +12,15 @@ bool is_final(Rcode rcode) {
   return rcode == Rcode::no_error || rcode == Rcode::nx_domain || rcode == Rcode::yx_domain;
 }
 
+Transport transport_to(const config::DnsServer& server) {
+  return server.transport == config::DnsTransport::udp ? Transport::udp : Transport::tcp;
+}
+
 }  // namespace
+
+bool Lookup::speaks_for_server(const Attempt& attempt) const {
+  return attempt.transport == transport_to(plan_.servers[attempt.server]);
+}
 
 void Lookup::launch(Step& step, Attempt what, BootTime now) {
   asked_[what.server] = true;
@@ -25,7 +33,8 @@ void Lookup::launch(Step& step, Attempt what, BootTime now) {
 bool Lookup::launch_next(Step& step, BootTime now) {
   const auto fresh = std::ranges::find(asked_, false);
   if (fresh == asked_.end()) return false;
-  launch(step, {.server = static_cast<std::size_t>(fresh - asked_.begin())}, now);
+  const auto server = static_cast<std::size_t>(fresh - asked_.begin());
+  launch(step, {.server = server, .transport = transport_to(plan_.servers[server])}, now);
   const bool more = std::ranges::find(asked_, false) != asked_.end();
   next_ = more ? now + plan_.patience : plan_.repeat ? now + kRetransmit : deadline_;
   return true;
@@ -43,7 +52,9 @@ Lookup::Step Lookup::begin(BootTime now) {
   Step step;
   deadline_ = now + kLookupDeadline;
   next_ = deadline_;
-  if (plan_.probe) launch(step, {.server = *plan_.probe}, now);
+  if (plan_.probe) {
+    launch(step, {.server = *plan_.probe, .transport = transport_to(plan_.servers[*plan_.probe])}, now);
+  }
   move_on(step, now);
   return step;
 }
@@ -58,7 +69,7 @@ void Lookup::finish(Step& step, Outcome outcome) {
   if (outcome.reply) outcome.reason.reset();
   step.done = std::move(outcome);
   for (const auto& attempt : active_) {
-    if (attempt.transport == Transport::udp && attempt.server != answered_) step.linger.push_back(attempt.id);
+    if (speaks_for_server(attempt) && attempt.server != answered_) step.linger.push_back(attempt.id);
   }
 }
 
@@ -108,8 +119,7 @@ Lookup::Step Lookup::on_failure(unsigned id, BootTime now) {
   const auto attempt = take(id);
   if (!attempt) return step;
   step.stop.push_back(id);
-  // A server that answers over UDP and not over TCP is half a server, but not a dead one.
-  if (attempt->transport == Transport::udp) step.silent.push_back(*attempt);
+  if (speaks_for_server(*attempt)) step.silent.push_back(*attempt);
   move_on(step, now);
   return step;
 }

@@ -50,7 +50,7 @@ class Lookup {
   };
 
   explicit Lookup(Plan plan) : plan_{std::move(plan)}, asked_(plan_.servers.size()) {}
-  [[nodiscard]] const address& server(const Attempt& attempt) const { return plan_.servers[attempt.server]; }
+  [[nodiscard]] const config::DnsServer& server(const Attempt& attempt) const { return plan_.servers[attempt.server]; }
 
   [[nodiscard]] Step begin(BootTime now);
   [[nodiscard]] Step on_reply(unsigned id, Reply reply, BootTime now);
@@ -66,6 +66,9 @@ class Lookup {
   void move_on(Step& step, BootTime now);
   void finish(Step& step, Outcome outcome);
   [[nodiscard]] std::optional<Attempt> take(unsigned id);
+  // Whether its silence is its server's: one that answers over UDP and not over TCP is half a server, but not a dead
+  // one.
+  [[nodiscard]] bool speaks_for_server(const Attempt& attempt) const;
 
   Plan plan_;
   std::vector<bool> asked_;

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/model.h"
@@ -63,8 +64,9 @@ struct StaticRecord {
 };
 
 struct Upstreams {
-  std::vector<address> servers;              // port 53 each, tried in this order
+  std::vector<config::DnsServer> servers;    // tried in this order
   std::vector<config::ForwardZone> forward;  // longest suffix wins; fails closed
+  std::string authorities{};                 // certificates (PEM): who may vouch for servers over TLS
   bool operator==(const Upstreams&) const = default;
 };
 
@@ -107,10 +109,25 @@ struct Update {
   std::vector<StaticRecord> records{};  // only in a snapshot
 };
 
+// Why a server can't be asked, as it was found out last.
+enum class UpstreamTrouble : std::uint8_t {
+  none,            // also: it says nothing, which the counters tell
+  no_authorities,  // no certificate to hold its own against
+  untrusted,       // nobody known vouches for it
+  expired,         // or not valid yet
+  wrong_name,
+  no_tls,  // it speaks none, or none that we do
+  loop     // what it is asked comes back to us
+};
+[[nodiscard]] std::string_view name(UpstreamTrouble trouble) noexcept;  // "wrong_name"
+// What is wrong and what to do, without the server: "its certificate is not for dns.example: ...". Empty for none.
+[[nodiscard]] std::string in_words(UpstreamTrouble trouble, const config::DnsServer& server);
+
 struct UpstreamStatus {
-  address server;
+  config::DnsServer server;
   std::uint64_t asked = 0, answered = 0, timeouts = 0, refused = 0;
   double rtt_ms = 0;  // smoothed; 0: none answered yet
+  UpstreamTrouble trouble = UpstreamTrouble::none;
   bool operator==(const UpstreamStatus&) const = default;
 };
 

@@ -9,7 +9,7 @@ namespace {
 constexpr std::size_t kMaxServers = 256;  // those of former configurations go when there are too many
 }
 
-Bytes UpstreamCookies::option(const address& server) {
+Bytes UpstreamCookies::option(const config::DnsServer& server) {
   if (pairs_.size() >= kMaxServers && !pairs_.contains(server)) pairs_.clear();
   const auto [it, fresh] = pairs_.try_emplace(server);
   auto& pair = it->second;
@@ -19,7 +19,7 @@ Bytes UpstreamCookies::option(const address& server) {
   return data;
 }
 
-UpstreamCookies::Verdict UpstreamCookies::judge(const address& server, std::span<const std::uint8_t> cookie,
+UpstreamCookies::Verdict UpstreamCookies::judge(const config::DnsServer& server, std::span<const std::uint8_t> cookie,
                                                 Transport transport) {
   const auto it = pairs_.find(server);
   if (it == pairs_.end()) return Verdict::good;  // cleared meanwhile: nothing to judge by

@@ -24,12 +24,13 @@ class UpstreamCookies {
   explicit UpstreamCookies(Random random) : random_{std::move(random)} {}
 
   // The option's data for a question to this server: 8 bytes, or 16 to 40 with the server's own.
-  [[nodiscard]] Bytes option(const address& server);
+  [[nodiscard]] Bytes option(const config::DnsServer& server);
 
   // good: the server's own, as far as cookies tell; forged: not an answer to us; missing: ask over TCP.
   enum class Verdict { good, forged, missing };
   // `cookie` is what a reply brought, empty for none, to a question that had one. Learns from good ones.
-  [[nodiscard]] Verdict judge(const address& server, std::span<const std::uint8_t> cookie, Transport transport);
+  [[nodiscard]] Verdict judge(const config::DnsServer& server, std::span<const std::uint8_t> cookie,
+                              Transport transport);
 
  private:
   struct Pair {
@@ -37,7 +38,7 @@ class UpstreamCookies {
     Bytes server{};
   };
   Random random_;
-  std::map<address, Pair> pairs_;
+  std::map<config::DnsServer, Pair> pairs_;
 };
 
 }  // namespace vrouter::dns

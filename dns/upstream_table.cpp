@@ -12,6 +12,7 @@ namespace vrouter::dns {
 
 namespace {
 
+using config::DnsServer;
 using std::chrono::milliseconds;
 
 constexpr milliseconds kFirstProbe{1000}, kLastProbe{30'000};  // probes of a dead server: doubling between these
@@ -25,13 +26,13 @@ constexpr double kSlowMs = 100, kFastAgainMs = 50;       // behind the fastest
 constexpr unsigned kHopeless = 3;                        // failures in a row
 constexpr milliseconds kHopelessPause{1000};
 
-bool is_ours(const address& server, const std::vector<address>& own) {
-  return std::ranges::find(own, server) != own.end() || server.is_unspecified() || server.is_multicast();
+bool is_ours(const DnsServer& server, const std::vector<address>& own) {
+  return std::ranges::find(own, server.at) != own.end() || server.at.is_unspecified() || server.at.is_multicast();
 }
 
 // Those that may be asked, in their order, each once.
-std::vector<address> admitted(const std::vector<address>& servers, const std::vector<address>& own) {
-  std::vector<address> list;
+std::vector<DnsServer> admitted(const std::vector<DnsServer>& servers, const std::vector<address>& own) {
+  std::vector<DnsServer> list;
   for (const auto& server : servers) {
     if (!is_ours(server, own) && std::ranges::find(list, server) == list.end()) list.push_back(server);
   }
@@ -41,8 +42,8 @@ std::vector<address> admitted(const std::vector<address>& servers, const std::ve
 }  // namespace
 
 std::vector<std::string> upstream_problems(const Upstreams& upstreams, const std::vector<address>& own) {
-  std::set<address> refused;
-  const auto look_at = [&](const std::vector<address>& servers) {
+  std::set<DnsServer> refused;
+  const auto look_at = [&](const std::vector<DnsServer>& servers) {
     for (const auto& server : servers) {
       if (is_ours(server, own)) refused.insert(server);
     }
@@ -71,8 +72,8 @@ void UpstreamTable::set(const Upstreams& upstreams, const std::vector<address>& 
     if (const auto suffix = Name::from_text(zone.domain))
       routes_.push_back({suffix->lower(), admitted(zone.servers, own)});
   }
-  std::map<address, Health> kept;
-  const auto keep = [&](const std::vector<address>& servers) {
+  std::map<DnsServer, Health> kept;
+  const auto keep = [&](const std::vector<DnsServer>& servers) {
     for (const auto& server : servers) {
       const auto known = health_.find(server);
       auto& health = kept.try_emplace(server, known == health_.end() ? Health{} : known->second).first->second;
@@ -97,7 +98,7 @@ unsigned UpstreamTable::forward_labels(const Name& name) const {
   return r == nullptr ? 0 : r->suffix.labels();
 }
 
-void UpstreamTable::judge_speed(const std::vector<address>& servers) {
+void UpstreamTable::judge_speed(const std::vector<DnsServer>& servers) {
   std::optional<double> fastest;
   for (const auto& server : servers) {
     const auto& health = health_[server];
@@ -111,9 +112,9 @@ void UpstreamTable::judge_speed(const std::vector<address>& servers) {
   }
 }
 
-bool UpstreamTable::hopeless(const std::vector<address>& servers, BootTime now) {
-  if (std::ranges::any_of(servers, [&](const address& s) { return health_[s].failures < kHopeless; })) return false;
-  if (std::ranges::any_of(servers, [&](const address& s) { return health_[s].next_probe > now; })) return true;
+bool UpstreamTable::hopeless(const std::vector<DnsServer>& servers, BootTime now) {
+  if (std::ranges::any_of(servers, [&](const DnsServer& s) { return health_[s].failures < kHopeless; })) return false;
+  if (std::ranges::any_of(servers, [&](const DnsServer& s) { return health_[s].next_probe > now; })) return true;
   for (const auto& server : servers) health_[server].next_probe = now + kHopelessPause;
   return false;
 }
@@ -139,7 +140,7 @@ Plan UpstreamTable::plan(const Name& name, BootTime now) {
   if (servers.empty() || hopeless(servers, now)) return {};
   Plan plan;
   judge_speed(servers);
-  const auto rank = [&](const address& server) {
+  const auto rank = [&](const DnsServer& server) {
     const auto& health = health_[server];
     return health.failures > 0 ? 2 : health.slow ? 1 : 0;
   };
@@ -157,11 +158,11 @@ Plan UpstreamTable::plan(const Name& name, BootTime now) {
   return plan;
 }
 
-void UpstreamTable::asked(const address& server) {
+void UpstreamTable::asked(const DnsServer& server) {
   if (const auto it = health_.find(server); it != health_.end()) ++it->second.counts.asked;
 }
 
-void UpstreamTable::answered(const address& server, BootTime sent, BootTime now, bool refused) {
+void UpstreamTable::answered(const DnsServer& server, BootTime sent, BootTime now, bool refused) {
   const auto it = health_.find(server);
   if (it == health_.end()) return;
   auto& health = it->second;
@@ -190,11 +191,11 @@ void UpstreamTable::fail(Health& health, BootTime sent, BootTime now) {
   health.last_failure = now;
 }
 
-void UpstreamTable::late(const address& server, BootTime sent, BootTime now) {
+void UpstreamTable::late(const DnsServer& server, BootTime sent, BootTime now) {
   if (const auto it = health_.find(server); it != health_.end()) fail(it->second, sent, now);
 }
 
-void UpstreamTable::silent(const address& server, BootTime sent, BootTime now) {
+void UpstreamTable::silent(const DnsServer& server, BootTime sent, BootTime now) {
   const auto it = health_.find(server);
   if (it == health_.end()) return;
   ++it->second.counts.timeouts;

@@ -28,7 +28,7 @@ namespace vrouter::dns {
 
 // A question's servers, best first.
 struct Plan {
-  std::vector<address> servers{};
+  std::vector<config::DnsServer> servers{};
   std::optional<std::size_t> probe{};       // of those, the one to ask beside the first, to see how it does
   std::chrono::milliseconds patience{250};  // how long the first has before the next is asked too
   bool repeat = true;                       // whether to ask again when all have been asked: UDP loses datagrams
@@ -49,10 +49,12 @@ class UpstreamTable {
   // of which there is no hope just now.
   [[nodiscard]] Plan plan(const Name& name, BootTime now);
 
-  void asked(const address& server);
-  void answered(const address& server, BootTime sent, BootTime now, bool refused);
-  void late(const address& server, BootTime sent, BootTime now);    // its patience is over, an answer may yet come
-  void silent(const address& server, BootTime sent, BootTime now);  // nothing came, or the network says there is nobody
+  void asked(const config::DnsServer& server);
+  void answered(const config::DnsServer& server, BootTime sent, BootTime now, bool refused);
+  void late(const config::DnsServer& server, BootTime sent,
+            BootTime now);  // its patience is over, an answer may yet come
+  void silent(const config::DnsServer& server, BootTime sent,
+              BootTime now);  // nothing came, or the network says there is nobody
   [[nodiscard]] std::vector<UpstreamStatus> status() const;
 
  private:
@@ -67,17 +69,17 @@ class UpstreamTable {
   };
   struct Route {
     Name suffix;
-    std::vector<address> servers;
+    std::vector<config::DnsServer> servers;
   };
   [[nodiscard]] const Route* route(const Name& name) const;
-  void judge_speed(const std::vector<address>& servers);
-  [[nodiscard]] bool hopeless(const std::vector<address>& servers, BootTime now);
+  void judge_speed(const std::vector<config::DnsServer>& servers);
+  [[nodiscard]] bool hopeless(const std::vector<config::DnsServer>& servers, BootTime now);
   void choose_probe(Plan& plan, std::size_t up, BootTime now);
   static void fail(Health& health, BootTime sent, BootTime now);
 
-  std::vector<address> default_;
+  std::vector<config::DnsServer> default_;
   std::vector<Route> routes_;
-  std::map<address, Health> health_;
+  std::map<config::DnsServer, Health> health_;
 };
 
 }  // namespace vrouter::dns

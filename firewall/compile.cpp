@@ -14,6 +14,8 @@
 namespace vrouter::firewall {
 namespace {
 
+using config::DnsServer;
+using config::DnsTransport;
 using config::Guest;
 using config::Network;
 using config::Publish;
@@ -276,17 +278,22 @@ std::vector<Element> compile_lessee(const Guest& lessee, const Network& network,
   return elements;
 }
 
-std::vector<Element> upstream_elements(const std::vector<address>& servers) {
+std::vector<Element> upstream_elements(const std::vector<DnsServer>& servers) {
   using namespace boost::asio::ip;
   std::vector<Element> elements;
-  for (const auto& server : servers) {
-    if (server.is_v4()) {
-      elements.push_back(inet("upstreams4", bytes_of(server.to_v4())));
-    } else if (server.to_v6().is_v4_mapped()) {  // resolv.conf may have it so; its packets are IPv4
-      elements.push_back(inet("upstreams4", bytes_of(make_address_v4(v4_mapped, server.to_v6()))));
+  const auto add = [&](const DnsServer& server, std::uint8_t protocol) {
+    const auto key = [&](Bytes at) { return concat({std::move(at), {protocol}, network_order(server.port)}); };
+    if (server.at.is_v4()) {
+      elements.push_back(inet("upstreams4", key(bytes_of(server.at.to_v4()))));
+    } else if (server.at.to_v6().is_v4_mapped()) {  // resolv.conf may have it so; its packets are IPv4
+      elements.push_back(inet("upstreams4", key(bytes_of(make_address_v4(v4_mapped, server.at.to_v6())))));
     } else {
-      elements.push_back(inet("upstreams6", bytes_of(server.to_v6())));
+      elements.push_back(inet("upstreams6", key(bytes_of(server.at.to_v6()))));
     }
+  };
+  for (const auto& server : servers) {
+    add(server, IPPROTO_TCP);
+    if (server.transport == DnsTransport::udp) add(server, IPPROTO_UDP);
   }
   std::ranges::sort(elements);
   const auto repeated = std::ranges::unique(elements);

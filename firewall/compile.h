@@ -70,6 +70,6 @@ class CompileCache {
 
 // The servers that the DNS process may ask, for a ruleset compiled with `users`. Tell the kernel of a new one before
 // the process, and take an old one back after it. What repeats is named once; sorted.
-[[nodiscard]] std::vector<Element> upstream_elements(const std::vector<address>& servers);
+[[nodiscard]] std::vector<Element> upstream_elements(const std::vector<config::DnsServer>& servers);
 
 }  // namespace vrouter::firewall

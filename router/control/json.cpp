@@ -166,7 +166,7 @@ Read<dns::Statistics> dns_from_json(const object& json) {
   for (const auto* inner : fields.objects("upstreams")) {
     Fields upstream{*inner};
     dns::UpstreamStatus status;
-    status.server = upstream.parsed("server", config::parse_address);
+    status.server = upstream.parsed("server", config::parse_dns_server);
     status.asked = upstream.count("asked");
     status.answered = upstream.count("answered");
     status.timeouts = upstream.count("timeouts");

@@ -14,7 +14,7 @@ namespace vrouter::router {
 
 namespace {
 
-std::vector<address> servers_of(const dns::Upstreams& upstreams) {
+std::vector<config::DnsServer> servers_of(const dns::Upstreams& upstreams) {
   auto all = upstreams.servers;
   for (const auto& zone : upstreams.forward) all.insert(all.end(), zone.servers.begin(), zone.servers.end());
   return all;
@@ -88,11 +88,14 @@ void GuestServices::open_watcher() {
 
 dns::Upstreams GuestServices::upstreams_of(const config::Dns& dns) const {
   dns::Upstreams upstreams{.servers = dns.upstreams, .forward = dns.forward};
-  if (upstreams.servers.empty() && watcher_) upstreams.servers = watcher_->servers();
+  if (upstreams.servers.empty() && watcher_) {
+    const auto& followed = watcher_->servers();
+    upstreams.servers.assign(followed.begin(), followed.end());
+  }
   return upstreams;
 }
 
-std::vector<address> GuestServices::upstream_servers(const config::Dns& dns) const {
+std::vector<config::DnsServer> GuestServices::upstream_servers(const config::Dns& dns) const {
   return servers_of(upstreams_of(dns));
 }
 

@@ -32,7 +32,7 @@ class GuestServices {
   struct Handlers {
     dhcp::Server::Handlers dhcp;
     // The servers that DNS may ask from now on; called before it is told of new ones, and after it left old ones.
-    std::function<void(std::vector<address>)> admit;
+    std::function<void(std::vector<config::DnsServer>)> admit;
     dns::Server::AskToAdmit let_in;  // what a guest is about to be told by rules to domains
   };
   // Without a spawner, both run in this process. Nothing is opened before configure().
@@ -80,7 +80,7 @@ class GuestServices {
     if (dns_) dns_->forget_admitted(ifindex);
   }
   // Whom DNS asks under this configuration, forward zones' servers too.
-  [[nodiscard]] std::vector<address> upstream_servers(const config::Dns& dns) const;
+  [[nodiscard]] std::vector<config::DnsServer> upstream_servers(const config::Dns& dns) const;
 
   struct Process {
     Service service = Service::dhcp;

@@ -45,7 +45,7 @@ Attempt<> Router::check_neighbours(const config::Addresses& floating, const conf
   if (outside.empty()) return {};
   std::map<address, std::string> needed;
   for (const auto& server : services_.upstream_servers(config_.dns)) {
-    needed.emplace(server, "a DNS server that this host asks");
+    needed.emplace(server.at, "a DNS server that this host asks");
   }
   for (const auto family : {InternetFamily::ipv4, InternetFamily::ipv6}) {
     for (const auto& uplink : resolve_uplinks(family)) {

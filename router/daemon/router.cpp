@@ -44,7 +44,7 @@ Router::Router(asio::io_context& io, Parts parts)
                 {.dhcp = {.event = [this](const dhcp::LeaseEvent& event) { on_lease(event); },
                           .commit = [this](std::vector<dhcp::Commit> commits) { on_commits(std::move(commits)); },
                           .probe = [this](const dhcp::Probe& probe) { on_probe(probe); }},
-                 .admit = [this](const std::vector<address>& servers) { admit_upstreams(servers); },
+                 .admit = [this](const std::vector<config::DnsServer>& servers) { admit_upstreams(servers); },
                  .let_in = [this](const dns::AdmissionRequest& request) { on_admission(request); }}},
       gate_{io},
       files_{parts.files ? std::move(*parts.files) : config::Files{paths_.config, paths_.policy_dir}},
@@ -444,7 +444,7 @@ Attempt<> Router::put_surroundings() {
   return {};
 }
 
-void Router::admit_upstreams(const std::vector<address>& servers) {
+void Router::admit_upstreams(const std::vector<config::DnsServer>& servers) {
   auto wanted = users_ ? firewall::upstream_elements(servers) : std::vector<firewall::Element>{};
   const auto before = std::exchange(upstream_rules_, std::move(wanted));
   if (!rules_in_ || before == upstream_rules_) return;  // else they come with the rules

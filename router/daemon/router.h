@@ -155,10 +155,10 @@ class Router final : public control::Service {
   [[nodiscard]] firewall::Surroundings surroundings() const;
   [[nodiscard]] Attempt<>
   put_surroundings();  // the elements that come from them, by what differs from those in the kernel
-  void admit_upstreams(const std::vector<address>& servers);  // whom the DNS process may ask
-  void offer(const config::Guest& guest);                     // gathers for dhcp and dns what the guest is now
-  void begin_services();                                      // tells them all, or waits for the rules
-  void serve(const config::Guest& guest);                     // and tells them
+  void admit_upstreams(const std::vector<config::DnsServer>& servers);  // whom the DNS process may ask
+  void offer(const config::Guest& guest);  // gathers for dhcp and dns what the guest is now
+  void begin_services();                   // tells them all, or waits for the rules
+  void serve(const config::Guest& guest);  // and tells them
   [[nodiscard]] const Link* adopted_link(const std::string& tap) const;
 
   boost::asio::awaitable<void> fit_conntrack();  // conntrack_limit.cpp

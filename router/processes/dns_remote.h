@@ -89,8 +89,8 @@ class RemoteDns final : public dns::Server {
   dns::Settings settings_;
   dns::Domains domains_;
   dns::Upstreams upstreams_;
-  std::set<address> servers_;  // all of them
-  std::uint64_t version_ = 0;  // of the upstreams
+  std::set<config::DnsServer> servers_;  // all of them
+  std::uint64_t version_ = 0;            // of the upstreams
 
   TokenBucket<kReportBurst, kReportsPerSecond> allowance_;
   TokenBucket<kAdmissionBurst, kAdmissionsPerSecond> admissions_;
@@ -98,10 +98,10 @@ class RemoteDns final : public dns::Server {
   bool behind_ = true;          // something changed that no message told, nor those on their way will
   bool stale_sockets_ = false;  // the child may have some that we closed
   std::optional<Sending> sending_;
-  dns::Statistics of_the_dead_;                           // without upstreams
-  dns::Statistics last_reported_;                         // by this child; without upstreams
-  std::map<address, dns::UpstreamStatus> dead_, living_;  // of the upstreams; no other address is in them
-  std::unique_ptr<Supervisor> supervisor_;                // last: its handlers use the rest
+  dns::Statistics of_the_dead_;                                     // without upstreams
+  dns::Statistics last_reported_;                                   // by this child; without upstreams
+  std::map<config::DnsServer, dns::UpstreamStatus> dead_, living_;  // of the upstreams; no other server is in them
+  std::unique_ptr<Supervisor> supervisor_;                          // last: its handlers use the rest
 };
 
 }  // namespace vrouter::router

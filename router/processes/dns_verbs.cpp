@@ -30,16 +30,28 @@ enum class Verb : std::uint8_t {
   record
 };
 
-constexpr std::size_t kUpstreamSize = VerbEncoder::kAddress + 4 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
+constexpr std::size_t kServer = VerbEncoder::kAddress + 2 + 1 + 2;  // and its name
+constexpr std::size_t kUpstreamSize = kServer + 4 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
 static_assert(VerbEncoder::kFixedFields + kMaxReported * kUpstreamSize <= kMaxMessage);
 static_assert(VerbEncoder::kFixedFields >=
               1 + 8 + 2 + sizeof(dns::CacheSize) + sizeof(dns::kCounters) / sizeof(dns::kCounters[0]) * 8);
 
+constexpr auto kServersWhat = "number of servers";
 enum class Switch : std::uint8_t { off, on };
 
 struct Encoder : VerbEncoder {
   explicit Encoder(Verb verb, std::size_t variable_bytes = 0)
       : VerbEncoder{static_cast<std::uint8_t>(verb), variable_bytes} {}
+  void server(const config::DnsServer& server) {
+    address(server.at);
+    u16(server.port);
+    u8(static_cast<std::uint8_t>(server.transport));
+    text(server.name);
+  }
+  void servers(const std::vector<config::DnsServer>& all) {
+    count(all.size());
+    for (const auto& each : all) server(each);
+  }
 };
 
 std::vector<std::uint8_t> encode_zone(const dns::Zone& zone) {
@@ -118,6 +130,27 @@ Record decode_record(VerbDecoder& in) {
   return {std::move(record)};
 }
 
+std::size_t size_of(const std::vector<config::DnsServer>& servers) {
+  std::size_t size = 0;
+  for (const auto& server : servers) size += kServer + server.name.size();
+  return size;
+}
+
+config::DnsServer decode_server(VerbDecoder& in) {
+  config::DnsServer server;
+  server.at = in.address();
+  server.port = in.u16();
+  server.transport = in.up_to(config::DnsTransport::tls, "way to ask a server");
+  server.name = in.text(kMaxDomain, "length of a server's name");
+  return server;
+}
+
+std::vector<config::DnsServer> decode_servers(VerbDecoder& in) {
+  std::vector<config::DnsServer> servers;
+  for (auto n = in.count(kMaxServers, kServersWhat); n > 0 && !in.failed(); --n) servers.push_back(decode_server(in));
+  return servers;
+}
+
 struct OrderEncoder {
   std::vector<std::uint8_t> operator()(const Listen& listen) const {
     Encoder out{Verb::listen};
@@ -139,15 +172,15 @@ struct OrderEncoder {
   std::vector<std::uint8_t> operator()(const End&) const { return Encoder{Verb::end}.take(); }
   std::vector<std::uint8_t> operator()(const Forward& forward) const {
     const auto& [domain, servers] = forward.zone;
-    Encoder out{Verb::forward, domain.size() + servers.size() * VerbEncoder::kAddress};
+    Encoder out{Verb::forward, domain.size() + size_of(servers)};
     out.text(domain);
-    out.addresses(servers);
+    out.servers(servers);
     return out.take();
   }
   std::vector<std::uint8_t> operator()(const Upstreams& upstreams) const {
-    Encoder out{Verb::upstreams, upstreams.servers.size() * VerbEncoder::kAddress};
+    Encoder out{Verb::upstreams, size_of(upstreams.servers)};
     out.u64(upstreams.version);
-    out.addresses(upstreams.servers);
+    out.servers(upstreams.servers);
     return out.take();
   }
   std::vector<std::uint8_t> operator()(const Settings& settings) const {
@@ -198,8 +231,6 @@ std::uint32_t microseconds(double ms) {
 std::string no_verb(std::uint8_t verb) {
   return "verb " + std::to_string(verb) + " is none that may come";
 }
-
-constexpr auto kServersWhat = "number of servers";
 
 unsigned decode_worker(VerbDecoder& in) {
   return in.up_to(std::uint8_t{config::kMaxDnsWorkers - 1}, "number of the worker");
@@ -262,11 +293,11 @@ std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
     case Verb::end:
       return in.finish<Order>(End{}, "end");
     case Verb::forward: {
-      Order forward = Forward{{in.text(kMaxDomain, "length of the domain"), in.addresses(kMaxServers, kServersWhat)}};
+      Order forward = Forward{{in.text(kMaxDomain, "length of the domain"), decode_servers(in)}};
       return in.finish(std::move(forward), "forward");
     }
     case Verb::upstreams: {
-      Order upstreams = Upstreams{in.u64(), in.addresses(kMaxServers, kServersWhat)};
+      Order upstreams = Upstreams{in.u64(), decode_servers(in)};
       return in.finish(std::move(upstreams), "upstreams");
     }
     case Verb::settings: {
@@ -296,10 +327,23 @@ std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
   return std::unexpected(no_verb(static_cast<std::uint8_t>(verb)));
 }
 
+// How many of them one message holds, and their bytes in it.
+std::pair<std::size_t, std::size_t> fitting(const std::vector<dns::UpstreamStatus>& upstreams) {
+  std::size_t size = 0, n = 0;
+  for (; n < std::min(upstreams.size(), kMaxReported); ++n) {
+    const auto next = kUpstreamSize + upstreams[n].server.name.size();
+    if (VerbEncoder::kFixedFields + size + next > kMaxMessage) break;
+    size += next;
+  }
+  return {n, size};
+}
+
 }  // namespace
 
 dns::Upstreams bounded(dns::Upstreams upstreams) {
-  const auto cut = [](std::vector<address>& servers) { servers.resize(std::min(servers.size(), kMaxServers)); };
+  const auto cut = [](std::vector<config::DnsServer>& servers) {
+    servers.resize(std::min(servers.size(), kMaxServers));
+  };
   cut(upstreams.servers);
   for (auto& zone : upstreams.forward) cut(zone.servers);
   return upstreams;
@@ -311,15 +355,15 @@ std::vector<std::uint8_t> encode(const Order& order) {
 
 std::vector<std::uint8_t> encode(const Report& report) {
   const auto& upstreams = report.statistics.upstreams;
-  const auto told = std::min(upstreams.size(), kMaxReported);
-  Encoder out{Verb::statistics, told * kUpstreamSize};
+  const auto [told, size] = fitting(upstreams);
+  Encoder out{Verb::statistics, size};
   out.u64(report.version);
   for (const auto counter : dns::kCounters) out.u64(report.statistics.*counter);
   const auto& cache = report.statistics.cache;
   for (const auto value : {cache.entries, cache.bytes, cache.limit}) out.u64(value);
   out.count(told);
   for (const auto& upstream : std::span{upstreams}.first(told)) {
-    out.address(upstream.server);
+    out.server(upstream.server);
     out.u64(upstream.asked);
     out.u64(upstream.answered);
     out.u64(upstream.timeouts);
@@ -375,7 +419,7 @@ std::expected<Report, std::string> decode_report(std::span<const std::uint8_t> b
   const auto told = in.count(kMaxReported, kServersWhat);
   for (std::size_t i = 0; i < told && !in.failed(); ++i) {
     dns::UpstreamStatus status;
-    status.server = in.address();
+    status.server = decode_server(in);
     status.asked = in.u64();
     status.answered = in.u64();
     status.timeouts = in.u64();

@@ -25,7 +25,8 @@ inline constexpr std::size_t kMaxRdata = 4096;                    // of a record
 // A question is asked of some ten servers before its asker gives up (kLookupDeadline): what comes after these is never
 // reached.
 inline constexpr std::size_t kMaxServers = 32;
-// Of how many servers, over all zones, the state is reported: what one message holds.
+// Of how many servers, over all zones, the state is reported: what one message holds, where
+// none has a long name.
 inline constexpr std::size_t kMaxReported = 1000;
 inline constexpr std::size_t kMaxDomains = 256;  // of the policy: no more are loaded
 inline constexpr std::size_t kMaxAsked = 1024;   // a name as text: 255 bytes, each \DDD at most
@@ -66,7 +67,7 @@ struct Forward {
 };
 struct Upstreams {  // these and the Forwards before it replace what was
   std::uint64_t version = 0;
-  std::vector<address> servers;
+  std::vector<config::DnsServer> servers;
   bool operator==(const Upstreams&) const = default;
 };
 struct Settings {

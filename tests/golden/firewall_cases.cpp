@@ -21,7 +21,7 @@ std::string text_of(const std::filesystem::path& file) {
 
 struct Host {
   Surroundings surroundings;
-  std::vector<address> upstreams;
+  std::vector<config::DnsServer> upstreams;
 };
 
 Host host_of(const std::filesystem::path& file) {
@@ -38,7 +38,7 @@ Host host_of(const std::filesystem::path& file) {
     } else if (what == "dns_user") {
       users.dns = static_cast<uid_t>(std::stoul(value));
     } else if (what == "upstream") {
-      host.upstreams.push_back(boost::asio::ip::make_address(value));
+      host.upstreams.push_back(config::parse_dns_server(value).value());
     } else {
       ADD_FAILURE() << file << ": " << what << " is nothing that a host has";
     }

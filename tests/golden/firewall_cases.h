@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Each directory beside this file is a case: config.toml, policy.toml where it has a policy, what is said of the host
-// in `surroundings` (lines of "guarded4 eth0", "dns_user 991", "upstream 9.9.9.9"), who has an address by lease in
+// in `surroundings` (lines of "guarded4 eth0", "dns_user 991", "upstream 9.9.9.9:53"), who has an address by lease in
 // `lessees` (lines of "br0 10.9.0.100 52:54:00:00:00:01 GROUP", `-` for those of the link), and expected.nft. After a
 // change that is meant, VROUTER_UPDATE_GOLDEN=1 writes expected.nft anew: read the difference before committing it.
 #pragma once

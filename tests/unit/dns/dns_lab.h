@@ -39,7 +39,7 @@ class DnsLab : public ::testing::Test {
   }
   static int sh(const std::string& command) { return std::system(command.c_str()); }
 
-  void start(std::vector<address> upstreams, std::vector<config::ForwardZone> forward = {}) {
+  void start(std::vector<config::DnsServer> upstreams, std::vector<config::ForwardZone> forward = {}) {
     Update update{.snapshot = true,
                   .zones = {{.network = "default",
                              .domain = "guests.internal",

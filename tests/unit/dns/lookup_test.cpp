@@ -91,9 +91,27 @@ TEST(DnsLookup, TruncationAndAWrongIdGoOverTcpToTheSameServer) {
   EXPECT_EQ(lookup.on_wrong_id(next.start[0].id, kStart).start.at(0).transport, Transport::tcp);
 }
 
+TEST(DnsLookup, AServerOverTcpIsAskedByItAndAnswersForItself) {
+  const config::DnsServer over_tcp{kA, 5353, config::DnsTransport::tcp};
+  Lookup lookup{{.servers = {over_tcp, kB}}};
+  const auto first = lookup.begin(kStart);
+  EXPECT_EQ(first.start.at(0).transport, Transport::tcp);
+  const auto failed = lookup.on_failure(first.start[0].id, kStart);
+  EXPECT_EQ(failed.silent.size(), 1U);
+  EXPECT_EQ(failed.start.at(0).transport, Transport::udp);
+  Lookup probing{{.servers = {kB, over_tcp}, .probe = 1}};
+  const auto both = probing.begin(kStart);
+  EXPECT_EQ(both.start.at(0).transport, Transport::tcp);
+  EXPECT_THAT(probing.on_reply(both.start.at(1).id, reply(Rcode::no_error), kStart).linger,
+              ElementsAre(both.start[0].id));
+  Lookup alone{{.servers = {over_tcp}}};
+  static_cast<void>(alone.begin(kStart));
+  EXPECT_TRUE(alone.on_timer(kStart + 1s).start.empty()) << "TCP repeats what it must by itself";
+}
+
 TEST(DnsLookup, EverybodyIsTriedWithinTheDeadlineWhichIsFourSeconds) {
   Lookup lookup{{.servers = {kA, kB, kC}}};
-  std::vector<address> asked;
+  std::vector<config::DnsServer> asked;
   auto step = lookup.begin(kStart);
   BootTime now = kStart;
   for (int i = 0; i < 20 && !step.done; ++i) {
@@ -153,7 +171,7 @@ TEST(DnsLookup, EventsOfStoppedAttemptsChangeNothing) {
   EXPECT_FALSE(lookup.on_reply(first.start[0].id, reply(Rcode::no_error), kStart).done);
 }
 
-UpstreamTable table(std::vector<address> servers, std::vector<config::ForwardZone> forward = {},
+UpstreamTable table(std::vector<config::DnsServer> servers, std::vector<config::ForwardZone> forward = {},
                     const std::vector<address>& own = {}) {
   UpstreamTable t;
   t.set({.servers = std::move(servers), .forward = std::move(forward)}, own);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A DNS server on port 53 of a loopback address, as good or as bad as a test wants it. Runs on the test's io_context.
+// A DNS server on a port of a loopback address, as good or as bad as a test wants it. Runs on the test's io_context.
 #pragma once
 
 #include <boost/asio/buffer.hpp>
@@ -23,9 +23,9 @@ class FakeUpstream {
   // Gets each question with the way to answer it, as often and with whatever it likes.
   using Behaviour = std::function<void(const Bytes& question, bool tcp, const Reply& reply)>;
 
-  FakeUpstream(asio::io_context& io, const char* where, Behaviour behaviour)
-      : udp_{io, {asio::ip::make_address(where), 53}},
-        acceptor_{io, {asio::ip::make_address(where), 53}},
+  FakeUpstream(asio::io_context& io, const char* where, Behaviour behaviour, std::uint16_t port = 53)
+      : udp_{io, {asio::ip::make_address(where), port}},
+        acceptor_{io, {asio::ip::make_address(where), port}},
         behaviour_{std::move(behaviour)} {
     receive();
     accept();

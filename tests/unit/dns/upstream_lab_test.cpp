@@ -84,6 +84,22 @@ TEST_F(DnsLab, WithAllServersDeadAFloodOfQuestionsMakesNoStorm) {
   EXPECT_LE(one.questions.size() + two.questions.size(), before + 4);
 }
 
+TEST_F(DnsLab, AServerIsAskedAtItsPortAndOverTcpIfItIsWrittenSo) {
+  unsigned datagrams = 0, streams = 0;
+  const auto count = [&](const Bytes& q, bool tcp, const auto& reply) {
+    ++(tcp ? streams : datagrams);
+    reply(answer_to(q, tcp ? 2 : 3));
+  };
+  FakeUpstream other{io_, "127.0.0.9", testing::good}, here{io_, "127.0.0.9", count, 5353};
+  start({{make_address("127.0.0.9"), 5353}},
+        {{.domain = "corp.example", .servers = {{make_address("127.0.0.9"), 5353, config::DnsTransport::tcp}}}});
+  EXPECT_EQ(count_of(exchange(ask("a.example")).value(), 1), 3U);
+  EXPECT_EQ(count_of(exchange(ask("a.corp.example")).value(), 1), 2U);
+  EXPECT_EQ(datagrams, 1U);
+  EXPECT_EQ(streams, 1U);
+  EXPECT_TRUE(other.questions.empty());
+}
+
 TEST_F(DnsLab, AServerThatIsNotThereIsLeftAtOnce) {
   FakeUpstream live{io_, "127.0.0.9", testing::good};
   start({make_address("127.0.0.8"), make_address("127.0.0.9")});  // nobody on .8: ICMP port unreachable

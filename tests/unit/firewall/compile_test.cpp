@@ -238,10 +238,24 @@ TEST(UpstreamElements, AreSortedAndNoneTwice) {
       upstream_elements({boost::asio::ip::make_address("9.9.9.9"), boost::asio::ip::make_address("fe80::1%3"),
                          boost::asio::ip::make_address("1.1.1.1"), boost::asio::ip::make_address("::ffff:1.1.1.1"),
                          boost::asio::ip::make_address("fe80::1%4"), boost::asio::ip::make_address("9.9.9.9")});
-  ASSERT_EQ(elements.size(), 3U);  // rules know no scope: the link-local server is one
-  EXPECT_EQ(elements[0].key.first, (Bytes{1, 1, 1, 1}));
-  EXPECT_EQ(elements[1].key.first, (Bytes{9, 9, 9, 9}));
-  EXPECT_EQ(elements[2].set.set, "upstreams6");
+  ASSERT_EQ(elements.size(), 6U);  // rules know no scope: the link-local server is one
+  EXPECT_EQ(elements[0].key.first, (Bytes{1, 1, 1, 1, IPPROTO_TCP, 0, 0, 0, 0, 53, 0, 0}));
+  EXPECT_EQ(elements[1].key.first, (Bytes{1, 1, 1, 1, IPPROTO_UDP, 0, 0, 0, 0, 53, 0, 0}));
+  EXPECT_EQ(elements[2].key.first, (Bytes{9, 9, 9, 9, IPPROTO_TCP, 0, 0, 0, 0, 53, 0, 0}));
+  EXPECT_EQ(elements[4].set.set, "upstreams6");
+}
+
+TEST(UpstreamElements, OpenOnlyThePortAndTheProtocolsThatAServerIsAskedBy) {
+  using enum config::DnsTransport;
+  const auto at = boost::asio::ip::make_address("9.9.9.9");
+  const auto elements = upstream_elements({{at, 5353}, {at, 53, tcp}, {at, 853, tls, "dns.example"}});
+  std::set<Bytes> keys;
+  for (const auto& element : elements) keys.insert(element.key.first);
+  const auto key = [](std::uint8_t protocol, std::uint16_t port) {
+    return words::concat({{9, 9, 9, 9}, {protocol}, words::network_order(port)});
+  };
+  EXPECT_EQ(keys, (std::set<Bytes>{key(IPPROTO_UDP, 5353), key(IPPROTO_TCP, 5353), key(IPPROTO_TCP, 53),
+                                   key(IPPROTO_TCP, 853)}));
 }
 
 // Else the second would be looked for in the first's header, where other bytes are.

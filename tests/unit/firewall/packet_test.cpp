@@ -54,7 +54,7 @@ class Packets : public testing::InNamespace {
     for (auto* tap : {a_.get(), b_.get(), world_.get(), other_.get()}) (void)tap->received();
   }
 
-  void load(config::Mode mode, const Surroundings& surroundings, const std::vector<address>& upstreams = {}) {
+  void load(config::Mode mode, const Surroundings& surroundings, const std::vector<config::DnsServer>& upstreams = {}) {
     if (!port_) {
       auto port = open_nft();
       ASSERT_TRUE(port.has_value()) << port.error().to_string();

@@ -41,6 +41,8 @@ std::vector<Order> every_order() {
           Unhost{"default", "web1"},
           End{},
           Forward{{.domain = "corp.example", .servers = {make_address("192.0.2.54")}}},
+          Forward{{.domain = "corp.example", .servers = {{make_address("192.0.2.54"), 5353}}}},
+          Upstreams{2, {{make_address("9.9.9.9"), 853, config::DnsTransport::tls, "dns.example"}}},
           Upstreams{1ULL << 40, {make_address("9.9.9.9"), make_address("2620:fe::fe")}},
           Settings{{.cache_size = config::kMaxDnsCache,
                     .rebind_protection = true,
@@ -154,7 +156,8 @@ std::string error_of(const Decoded& decoded) {
 
 TEST(DnsVerbs, WhatExceedsItsBoundIsRefused) {
   const std::string label(kMaxLabel, 'a'), domain(kMaxDomain, 'a');
-  const std::vector<address> servers(kMaxServers, make_address("2620:fe::fe"));
+  const std::vector<config::DnsServer> servers(
+      kMaxServers, {make_address("2620:fe::fe"), 65535, config::DnsTransport::tls, std::string(253, 'a')});
   auto host = some_host();
   host.name = host.network = label;
   host.addresses.assign(kMaxAddresses, make_address("fd76:7274:5::2"));
@@ -186,6 +189,9 @@ TEST(DnsVerbs, ValuesThatAreNoneAreRefused) {
   EXPECT_THAT(error_of(decode_order(listen)), HasSubstr("number of the worker 16"));
   listen.end()[-2] = 2;
   EXPECT_THAT(error_of(decode_order(listen)), HasSubstr("transport 2"));
+  auto upstreams = encode(Upstreams{1, {make_address("9.9.9.9")}});
+  upstreams[upstreams.size() - 3] = 3;
+  EXPECT_THAT(error_of(decode_order(upstreams)), HasSubstr("way to ask a server 3"));
   listen[1] = 5;
   EXPECT_THAT(error_of(decode_order(listen)), HasSubstr("neither family"));
   auto zone = some_zone();
@@ -200,12 +206,18 @@ TEST(DnsVerbs, ServersThatOneMessageCannotHoldAreNotReported) {
   Report report;
   for (std::uint32_t i = 0; i < kMaxReported + 5; ++i) {
     report.statistics.upstreams.push_back(
-        {.server = address_v6{{0, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}}});
+        {.server = address{address_v6{{0, 0, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i)}}}});
   }
   const auto bytes = encode(report);
   EXPECT_LE(bytes.size(), kMaxMessage);
   report.statistics.upstreams.resize(kMaxReported);
   EXPECT_EQ(decode_report(bytes).value(), report);
+  for (auto& status : report.statistics.upstreams) status.server.name.assign(253, 'a');
+  const auto fewer = encode(report);
+  EXPECT_LE(fewer.size(), kMaxMessage);
+  const auto told = decode_report(fewer).value().statistics.upstreams.size();
+  EXPECT_GT(told, 300U);
+  EXPECT_LT(told, kMaxReported);
 }
 
 TEST(DnsVerbs, TimesAreCutToWhatTheFieldHolds) {
