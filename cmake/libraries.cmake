@@ -9,6 +9,7 @@ find_package(spdlog REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(tomlplusplus REQUIRED)
 find_package(SQLiteCpp REQUIRED)
+find_package(OpenSSL 3.0 REQUIRED)
 
 foreach(module libseccomp libcap-ng libmnl libnftnl libnl-3.0 libnl-route-3.0 libnetfilter_conntrack libsystemd sqlite3)
   string(MAKE_C_IDENTIFIER ${module} name)

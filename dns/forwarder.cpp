@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "dns/forwarder.h"
 
-#include <sys/random.h>
-
 #include <algorithm>
-#include <array>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/write.hpp>
-#include <system_error>
 #include <utility>
+
+#include "dns/random.h"
 
 namespace vrouter::dns {
 
@@ -28,18 +23,6 @@ constexpr std::size_t kMaxLingering =
     64;                                 // flights; a few tell whether a server is dead, each holds a socket for seconds
 constexpr unsigned kReadsPerWake = 16;  // a flood of forgeries must not keep the loop from the others
 
-void fill_random(std::span<std::uint8_t> out) {
-  // Short reads can't happen below 256 bytes, and no error once the pool is ready: getrandom(2).
-  if (::getrandom(out.data(), out.size(), 0) != static_cast<ssize_t>(out.size()))
-    throw std::system_error(errno, std::generic_category(), "getrandom");
-}
-
-std::uint16_t random_id() {
-  std::array<std::uint8_t, 2> id{};
-  fill_random(id);
-  return static_cast<std::uint16_t>(id[0] << 8 | id[1]);
-}
-
 }  // namespace
 
 struct Forwarder::Attempt {
@@ -47,14 +30,13 @@ struct Forwarder::Attempt {
   config::DnsServer server;
   std::uint16_t id = 0;
   asio::ip::udp::socket udp;
-  asio::ip::tcp::socket tcp;
-  Bytes wire;  // what goes out, then what comes in
+  UpstreamStreams::Ticket ticket;  // in place of the socket, where it goes over TCP
 
-  explicit Attempt(asio::io_context& io) : udp{io}, tcp{io} {}
+  explicit Attempt(asio::io_context& io) : udp{io} {}
   void close() {
     Error ignored;
     udp.close(ignored);
-    tcp.close(ignored);
+    if (ticket) ticket->forget();
   }
 };
 
@@ -71,7 +53,7 @@ struct Forwarder::Flight {
 };
 
 Forwarder::Forwarder(asio::io_context& io, UpstreamTable& table)
-    : io_{io}, table_{table}, cookies_{fill_random}, buffer_(kReceiveBuffer) {}
+    : io_{io}, table_{table}, streams_{io}, cookies_{fill_random}, buffer_(kReceiveBuffer) {}
 
 // Handlers still queued hold their flight; without attempts in it they return before touching us.
 Forwarder::~Forwarder() {
@@ -155,18 +137,18 @@ void Forwarder::start(const FlightPtr& flight, const Lookup::Attempt& what) {
   const auto attempt = std::make_shared<Attempt>(io_);
   attempt->what = what;
   attempt->server = flight->lookup.server(what);
-  attempt->id = random_id();
-  attempt->wire = write_query(flight->key, attempt->id, what.edns, cookies_.option(attempt->server));
   flight->attempts.emplace(what.id, attempt);
   table_.asked(attempt->server);
   if (what.transport == Transport::udp) {
     start_udp(flight, attempt);
   } else {
-    start_tcp(flight, attempt);
+    start_stream(flight, attempt);
   }
 }
 
 void Forwarder::start_udp(const FlightPtr& flight, const AttemptPtr& attempt) {
+  attempt->id = random_id();
+  const auto query = write_query(flight->key, attempt->id, attempt->what.edns, cookies_.option(attempt->server));
   const asio::ip::udp::endpoint to{attempt->server.at, attempt->server.port};
   Error error;
   attempt->udp.open(to.protocol(), error);
@@ -174,7 +156,7 @@ void Forwarder::start_udp(const FlightPtr& flight, const AttemptPtr& attempt) {
   // datagrams from nobody else; ICMP errors come back too.
   if (!error) attempt->udp.connect(to, error);
   if (!error) attempt->udp.non_blocking(true, error);
-  if (!error) attempt->udp.send(asio::buffer(attempt->wire), 0, error);
+  if (!error) attempt->udp.send(asio::buffer(query), 0, error);
   if (!error) return wait_udp(flight, attempt);
   // Not from within the step that started it: the step isn't done yet.
   asio::post(io_, [this, flight, attempt] { fail(flight, attempt); });
@@ -199,34 +181,14 @@ void Forwarder::read_udp(const FlightPtr& flight, const AttemptPtr& attempt) {
   wait_udp(flight, attempt);
 }
 
-void Forwarder::start_tcp(const FlightPtr& flight, const AttemptPtr& attempt) {
-  const std::uint16_t length = static_cast<std::uint16_t>(attempt->wire.size());
-  attempt->wire.insert(attempt->wire.begin(),
-                       {static_cast<std::uint8_t>(length >> 8), static_cast<std::uint8_t>(length)});
-  attempt->tcp.async_connect({attempt->server.at, attempt->server.port}, [this, flight, attempt](const Error& refused) {
-    if (!flight->holds(attempt)) return;
-    if (refused) return fail(flight, attempt);
-    asio::async_write(attempt->tcp, asio::buffer(attempt->wire),
-                      [this, flight, attempt](const Error& error, std::size_t) {
-                        if (!flight->holds(attempt)) return;
-                        if (error) return fail(flight, attempt);
-                        read_tcp(flight, attempt);
-                      });
-  });
-}
-
-void Forwarder::read_tcp(const FlightPtr& flight, const AttemptPtr& attempt) {
-  attempt->wire.resize(2);
-  asio::async_read(attempt->tcp, asio::buffer(attempt->wire), [this, flight, attempt](const Error& cut, std::size_t) {
-    if (!flight->holds(attempt)) return;
-    if (cut) return fail(flight, attempt);
-    attempt->wire.resize(static_cast<std::size_t>(attempt->wire[0] << 8 | attempt->wire[1]));
-    asio::async_read(attempt->tcp, asio::buffer(attempt->wire),
-                     [this, flight, attempt](const Error& error, std::size_t) {
-                       if (!flight->holds(attempt)) return;
-                       if (error || !take(flight, attempt, attempt->wire)) fail(flight, attempt);
-                     });
-  });
+void Forwarder::start_stream(const FlightPtr& flight, const AttemptPtr& attempt) {
+  UpstreamStreams::Question question{.key = flight->key, .edns = attempt->what.edns};
+  if (question.edns) question.cookie = cookies_.option(attempt->server);
+  attempt->ticket =
+      streams_.ask(attempt->server, std::move(question), [this, flight, attempt](std::optional<Reply> reply) {
+        if (!flight->holds(attempt)) return;
+        if (!reply || !hear(flight, attempt, std::move(*reply))) fail(flight, attempt);
+      });
 }
 
 void Forwarder::fail(const FlightPtr& flight, const AttemptPtr& attempt) {
@@ -247,16 +209,20 @@ void Forwarder::forget(const FlightPtr& flight, const AttemptPtr& attempt) {
 
 bool Forwarder::take(const FlightPtr& flight, const AttemptPtr& attempt, std::span<const std::uint8_t> message) {
   auto reply = decode_reply(message, flight->key, attempt->id);
-  const auto now = BootClock::now();
   if (!reply) {
     ++mismatched_;
     // Only the id tells somebody who guesses from a server that errs; a malformed or foreign message ends nothing.
     if (reply.error() != ReplyError::wrong_id || flight->answered) return false;
-    perform(flight, flight->lookup.on_wrong_id(attempt->what.id, now));
+    perform(flight, flight->lookup.on_wrong_id(attempt->what.id, BootClock::now()));
     return true;
   }
-  if (attempt->what.edns && !reply->truncated) {
-    const auto verdict = cookies_.judge(attempt->server, reply->cookie, attempt->what.transport);
+  return hear(flight, attempt, std::move(*reply));
+}
+
+bool Forwarder::hear(const FlightPtr& flight, const AttemptPtr& attempt, Reply reply) {
+  const auto now = BootClock::now();
+  if (attempt->what.edns && !reply.truncated) {
+    const auto verdict = cookies_.judge(attempt->server, reply.cookie, attempt->what.transport);
     if (verdict == UpstreamCookies::Verdict::forged) ++mismatched_;
     if (verdict == UpstreamCookies::Verdict::forged || (verdict != UpstreamCookies::Verdict::good && flight->answered))
       return false;
@@ -265,10 +231,10 @@ bool Forwarder::take(const FlightPtr& flight, const AttemptPtr& attempt, std::sp
       return true;
     }
   }
-  const bool refused = reply->rcode == Rcode::refused || reply->rcode == Rcode::serv_fail;
+  const bool refused = reply.rcode == Rcode::refused || reply.rcode == Rcode::serv_fail;
   table_.answered(attempt->server, attempt->what.sent, now, refused);
   if (!flight->answered) {
-    perform(flight, flight->lookup.on_reply(attempt->what.id, std::move(*reply), now));
+    perform(flight, flight->lookup.on_reply(attempt->what.id, std::move(reply), now));
     return true;
   }
   forget(flight, attempt);
