@@ -81,7 +81,6 @@ std::expected<DnsServer, std::string> parse_dns_server(std::string_view text) {
   if (!transport) return std::unexpected(transport.error());
   DnsServer server;
   server.transport = *transport;
-  if (server.transport == DnsTransport::tls) return wrong(text, "is asked over TLS, which can't be done yet");
   if (const auto hash = rest.find('#'); hash != std::string_view::npos) {
     if (server.transport != DnsTransport::tls) {
       return wrong(text,

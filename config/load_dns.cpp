@@ -16,6 +16,7 @@ using Type = Node::Type;
 constexpr std::array kDnsKeys{
     KeySpec{"upstreams", Type::array, "[\"192.0.2.53\"]"},
     KeySpec{"forward", Type::array, "[{ domain = \"corp.example\", servers = [\"192.0.2.54\"] }]"},
+    KeySpec{"tls_ca", Type::string, "\"/etc/ssl/certs/ca-certificates.crt\""},
     KeySpec{"cache_size", Type::string, "\"32MiB\""},
     KeySpec{"workers", Type::integer, "2"},
     KeySpec{"rebind_protection", Type::boolean, "true"},
@@ -82,6 +83,11 @@ void load_forward_zone(Diagnosis& diagnosis, const Node& table, Config& config) 
   config.dns.forward.push_back(std::move(zone));
 }
 
+Parsed<std::string> parse_file(std::string_view text) {
+  if (text.starts_with('/') && !text.ends_with('/') && !text.contains('\0')) return std::string{text};
+  return std::unexpected(quoted(text) + " is no file's full path; write one such as " + std::string{kDefaultTlsCa});
+}
+
 Parsed<std::uint64_t> parse_cache_size(std::string_view text) {
   const auto size = parse_bytes(text);
   if (!size || (*size >= kMinDnsCache && *size <= kMaxDnsCache)) return size;
@@ -125,6 +131,7 @@ void load_dns(Diagnosis& diagnosis, const Node& table, Config& config) {
   reader.read("cache_size", parse_cache_size, config.dns.cache_size);
   read_workers(reader, config.dns);
   read_rebinding(reader, config.dns);
+  reader.read("tls_ca", parse_file, config.dns.tls_ca);
   if (const auto* records = reader.find("records")) load_dns_records(diagnosis, *records, config);
   config.dns.upstreams = read_servers(reader, "upstreams", config);
   const auto* forward = reader.find("forward");

@@ -341,6 +341,24 @@ Bytes write_query(const QuestionKey& key, std::uint16_t id, bool with_edns, std:
   return {w.written().begin(), w.written().end()};
 }
 
+void pad_query(Bytes& query, std::size_t block) {
+  constexpr std::uint16_t kPaddingOption = 12;
+  constexpr std::size_t kOptionHead = 4, kLengthInOpt = 9;
+  std::size_t opt = kHeaderSize;
+  while (query[opt] != 0) opt += query[opt] + std::size_t{1};  // ours, so without pointers
+  opt += 1 + 4;
+  if (opt + kOptSize > query.size()) return;
+  const std::size_t padding = (block - (query.size() + kOptionHead) % block) % block;
+  const std::size_t options = query.size() - opt - kOptSize + kOptionHead + padding;
+  query[opt + kLengthInOpt] = static_cast<std::uint8_t>(options >> 8);
+  query[opt + kLengthInOpt + 1] = static_cast<std::uint8_t>(options);
+  for (const auto half : {static_cast<std::size_t>(kPaddingOption), padding}) {
+    query.push_back(static_cast<std::uint8_t>(half >> 8));
+    query.push_back(static_cast<std::uint8_t>(half));
+  }
+  query.resize(query.size() + padding);
+}
+
 std::expected<Reply, ReplyError> decode_reply(std::span<const std::uint8_t> message, const QuestionKey& key,
                                               std::uint16_t id) {
   WireReader r{message};

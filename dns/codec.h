@@ -115,6 +115,11 @@ struct QuestionKey {
 [[nodiscard]] Bytes write_query(const QuestionKey& key, std::uint16_t id, bool with_edns,
                                 std::span<const std::uint8_t> cookie = {});
 
+// Makes it a multiple of `block` bytes (RFC 7830; 128 by RFC 8467, 4.1), where it has EDNS: its length tells whoever
+// watches a TLS connection less of the name. Once, and nothing is added to it after.
+inline constexpr std::size_t kPaddingBlock = 128;
+void pad_query(Bytes& query, std::size_t block);
+
 // The commonest query, read where it lies: one question of class IN with its name whole, RD set, nothing behind it but
 // an OPT of version 0. What decode_query() would make of it is the same.
 struct PlainQuery {

@@ -23,6 +23,10 @@ constexpr std::size_t kMaxLingering =
     64;                                 // flights; a few tell whether a server is dead, each holds a socket for seconds
 constexpr unsigned kReadsPerWake = 16;  // a flood of forgeries must not keep the loop from the others
 
+bool over_tls(const config::DnsServer& server) {
+  return server.transport == config::DnsTransport::tls;
+}
+
 }  // namespace
 
 struct Forwarder::Attempt {
@@ -53,7 +57,12 @@ struct Forwarder::Flight {
 };
 
 Forwarder::Forwarder(asio::io_context& io, UpstreamTable& table)
-    : io_{io}, table_{table}, streams_{io}, cookies_{fill_random}, buffer_(kReceiveBuffer) {}
+    : io_{io},
+      table_{table},
+      streams_{io,
+               [this](const config::DnsServer& server, UpstreamTrouble trouble) { table_.trouble(server, trouble); }},
+      cookies_{fill_random},
+      buffer_(kReceiveBuffer) {}
 
 // Handlers still queued hold their flight; without attempts in it they return before touching us.
 Forwarder::~Forwarder() {
@@ -183,7 +192,8 @@ void Forwarder::read_udp(const FlightPtr& flight, const AttemptPtr& attempt) {
 
 void Forwarder::start_stream(const FlightPtr& flight, const AttemptPtr& attempt) {
   UpstreamStreams::Question question{.key = flight->key, .edns = attempt->what.edns};
-  if (question.edns) question.cookie = cookies_.option(attempt->server);
+  // Over TLS nobody else can answer, and no two questions need be known to be of one client.
+  if (question.edns && !over_tls(attempt->server)) question.cookie = cookies_.option(attempt->server);
   attempt->ticket =
       streams_.ask(attempt->server, std::move(question), [this, flight, attempt](std::optional<Reply> reply) {
         if (!flight->holds(attempt)) return;
@@ -221,7 +231,7 @@ bool Forwarder::take(const FlightPtr& flight, const AttemptPtr& attempt, std::sp
 
 bool Forwarder::hear(const FlightPtr& flight, const AttemptPtr& attempt, Reply reply) {
   const auto now = BootClock::now();
-  if (attempt->what.edns && !reply.truncated) {
+  if (attempt->what.edns && !reply.truncated && !over_tls(attempt->server)) {
     const auto verdict = cookies_.judge(attempt->server, reply.cookie, attempt->what.transport);
     if (verdict == UpstreamCookies::Verdict::forged) ++mismatched_;
     if (verdict == UpstreamCookies::Verdict::forged || (verdict != UpstreamCookies::Verdict::good && flight->answered))

@@ -111,6 +111,7 @@ class DnsServer final : public Server {
     source_.start_over();
     upstreams_ = std::move(upstreams);
     table_.set(upstreams_, own_);
+    forwarder_.trust(std::exchange(upstreams_.authorities, {}));
   }
 
   void listen(const Place& place, UniqueFd bound) override {

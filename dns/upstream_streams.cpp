@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "dns/random.h"
+#include "dns/tls.h"
 
 namespace vrouter::dns {
 
@@ -33,6 +34,8 @@ void tell(const UpstreamStreams::Ticket& ticket, std::optional<Reply> reply) {
 struct UpstreamStreams::Stream {
   config::DnsServer server;
   asio::ip::tcp::socket socket;
+  std::shared_ptr<TlsContext> context;  // outlives the next
+  std::optional<TlsStream> tls;
   asio::steady_timer timer;
   std::map<std::uint16_t, Ticket> waiting;  // by id
   Bytes next, writing;                      // what goes out when `writing` has
@@ -44,6 +47,10 @@ struct UpstreamStreams::Stream {
   bool open = true;
 
   Stream(asio::io_context& io, config::DnsServer to) : server{std::move(to)}, socket{io}, timer{io} {}
+  template <typename Do>
+  void on_wire(Do&& act) {
+    tls ? act(*tls) : act(socket);
+  }
   void close() {
     open = false;
     Error ignored;
@@ -93,15 +100,47 @@ UpstreamStreams::StreamPtr UpstreamStreams::connect(const config::DnsServer& ser
   stream->socket.async_connect({server.at, server.port}, [this, stream](const Error& refused) {
     if (!stream->open) return;
     if (refused) return drop(stream, false);
-    begin(stream);
+    connected(stream);
   });
   watch(stream);
   return stream;
 }
 
-void UpstreamStreams::begin(const StreamPtr& stream) {
+// Where there is to be TLS and can't be, there is nothing.
+void UpstreamStreams::connected(const StreamPtr& stream) {
   Error ignored;
   stream->socket.set_option(asio::ip::tcp::no_delay{true}, ignored);
+  if (stream->server.transport != config::DnsTransport::tls) return begin(stream);
+  if (!tls_) tls_ = make_tls_context(authorities_);
+  if (!tls_) {
+    judge_(stream->server, UpstreamTrouble::no_authorities);
+    return drop(stream, false);
+  }
+  stream->context = tls_;
+  stream->tls.emplace(stream->socket, *stream->context);
+  if (!expect_server(*stream->tls, stream->server)) return drop(stream, false);
+  stream->tls->async_handshake(TlsStream::client, [this, stream](const Error& failed) {
+    if (!stream->open) return;
+    if (!failed) {
+      judge_(stream->server, UpstreamTrouble::none);
+      return begin(stream);
+    }
+    if (const auto trouble = trouble_of(*stream->tls, failed); trouble != UpstreamTrouble::none)
+      judge_(stream->server, trouble);
+    drop(stream, false);
+  });
+}
+
+void UpstreamStreams::trust(std::string authorities) {
+  if (std::exchange(authorities_, std::move(authorities)) == authorities_) return;
+  tls_.reset();
+  for (const auto& [server, streams] : std::map{streams_}) {
+    if (server.transport != config::DnsTransport::tls) continue;
+    for (const auto& stream : streams) drop(stream, true);
+  }
+}
+
+void UpstreamStreams::begin(const StreamPtr& stream) {
   stream->ready = true;
   stream->heard = BootClock::now();
   std::erase_if(stream->waiting, [](const auto& entry) { return !entry.second->done; });
@@ -111,7 +150,8 @@ void UpstreamStreams::begin(const StreamPtr& stream) {
 }
 
 void UpstreamStreams::write_question(Stream& stream, std::uint16_t id, const Question& question) {
-  const auto query = write_query(question.key, id, question.edns, question.cookie);
+  auto query = write_query(question.key, id, question.edns, question.cookie);
+  if (stream.tls) pad_query(query, kPaddingBlock);
   stream.next.push_back(static_cast<std::uint8_t>(query.size() >> 8));
   stream.next.push_back(static_cast<std::uint8_t>(query.size()));
   stream.next.insert(stream.next.end(), query.begin(), query.end());
@@ -120,22 +160,25 @@ void UpstreamStreams::write_question(Stream& stream, std::uint16_t id, const Que
 void UpstreamStreams::flush(const StreamPtr& stream) {
   if (!stream->writing.empty() || stream->next.empty()) return;
   stream->writing.swap(stream->next);
-  asio::async_write(stream->socket, asio::buffer(stream->writing), [this, stream](const Error& cut, std::size_t) {
-    if (!stream->open) return;
-    if (cut) return drop(stream, stream->answered);
-    stream->writing.clear();
-    flush(stream);
+  stream->on_wire([&](auto& wire) {
+    asio::async_write(wire, asio::buffer(stream->writing), [this, stream](const Error& cut, std::size_t) {
+      if (!stream->open) return;
+      if (cut) return drop(stream, stream->answered);
+      stream->writing.clear();
+      flush(stream);
+    });
   });
 }
 
 void UpstreamStreams::read(const StreamPtr& stream) {
-  stream->socket.async_read_some(asio::buffer(stream->in) + stream->have,
-                                 [this, stream](const Error& cut, std::size_t size) {
-                                   if (!stream->open) return;
-                                   if (cut) return drop(stream, stream->answered);
-                                   stream->have += size;
-                                   take_messages(stream);
-                                 });
+  stream->on_wire([&](auto& wire) {
+    wire.async_read_some(asio::buffer(stream->in) + stream->have, [this, stream](const Error& cut, std::size_t size) {
+      if (!stream->open) return;
+      if (cut) return drop(stream, stream->answered);
+      stream->have += size;
+      take_messages(stream);
+    });
+  });
 }
 
 void UpstreamStreams::take_messages(const StreamPtr& stream) {

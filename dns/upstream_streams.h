@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Questions to servers over TCP, many on one connection (RFC 7766, 6.2).
+// Questions to servers over TCP and TLS, many on one connection (RFC 7766, 6.2; RFC 7858, 3.4).
 //
 // A server has one connection: opened for a question, kept while there are any, closed when it was idle for ten
 // seconds. Questions are written one behind the other, each with an id of its own, and answered in whatever order.
@@ -16,10 +16,16 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
 #include "dns/codec.h"
+
+namespace boost::asio::ssl {
+class context;
+}
 
 namespace vrouter::dns {
 
@@ -45,14 +51,18 @@ class UpstreamStreams {
     void forget() { done = nullptr; }
   };
   using Ticket = std::shared_ptr<Asked>;
+  // What became of a server's TLS, each time that it was tried and is known.
+  using Judge = std::function<void(const config::DnsServer&, UpstreamTrouble)>;
 
-  explicit UpstreamStreams(boost::asio::io_context& io) : io_{io} {}
+  UpstreamStreams(boost::asio::io_context& io, Judge judge) : io_{io}, judge_{std::move(judge)} {}
   ~UpstreamStreams();
   UpstreamStreams(const UpstreamStreams&) = delete;
   UpstreamStreams& operator=(const UpstreamStreams&) = delete;
 
   // Calls `done` once, not before it returns, and not after forget() or our destruction.
   [[nodiscard]] Ticket ask(const config::DnsServer& server, Question question, Done done);
+  // Who may vouch for servers over TLS (PEM) from the next connection on.
+  void trust(std::string authorities);
   [[nodiscard]] std::uint64_t mismatched() const noexcept { return mismatched_; }
 
  private:
@@ -61,6 +71,7 @@ class UpstreamStreams {
 
   void place(const config::DnsServer& server, const Ticket& ticket);
   [[nodiscard]] StreamPtr connect(const config::DnsServer& server);
+  void connected(const StreamPtr& stream);
   void begin(const StreamPtr& stream);
   void write_question(Stream& stream, std::uint16_t id, const Question& question);
   void flush(const StreamPtr& stream);
@@ -72,6 +83,9 @@ class UpstreamStreams {
   void drop(const StreamPtr& stream, bool again);
 
   boost::asio::io_context& io_;
+  Judge judge_;
+  std::string authorities_;
+  std::shared_ptr<boost::asio::ssl::context> tls_;  // of them; made when it is needed
   std::map<config::DnsServer, std::vector<StreamPtr>> streams_;
   std::uint64_t mismatched_ = 0;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what was posted

@@ -202,6 +202,10 @@ void UpstreamTable::silent(const DnsServer& server, BootTime sent, BootTime now)
   fail(it->second, sent, now);
 }
 
+void UpstreamTable::trouble(const DnsServer& server, UpstreamTrouble what) {
+  if (const auto it = health_.find(server); it != health_.end()) it->second.counts.trouble = what;
+}
+
 std::vector<UpstreamStatus> UpstreamTable::status() const {
   std::vector<UpstreamStatus> all;
   for (const auto& [server, health] : health_) all.push_back(health.counts);

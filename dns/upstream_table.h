@@ -55,6 +55,7 @@ class UpstreamTable {
             BootTime now);  // its patience is over, an answer may yet come
   void silent(const config::DnsServer& server, BootTime sent,
               BootTime now);  // nothing came, or the network says there is nobody
+  void trouble(const config::DnsServer& server, UpstreamTrouble what);  // none: it can be asked
   [[nodiscard]] std::vector<UpstreamStatus> status() const;
 
  private:

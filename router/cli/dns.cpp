@@ -51,9 +51,15 @@ std::string dns_text(const dns::Statistics& dns, bool colour) {
                     {std::to_string(upstream.refused)},
                     {upstream.rtt_ms > 0 ? fmt::format("{:.1f} ms", upstream.rtt_ms) : ""}});
   }
+  std::string troubles;
+  for (const auto& upstream : dns.upstreams) {
+    if (upstream.trouble == dns::UpstreamTrouble::none) continue;
+    troubles += upstream.server.to_string() + ": " + in_words(upstream.trouble, upstream.server) + "\n";
+  }
   auto text = render_facts(facts, colour);
   if (!rows.empty())
     text += "\n" + render_table({"UPSTREAM", "ASKED", "ANSWERED", "TIMEOUTS", "REFUSED", "RTT"}, rows, colour);
+  if (!troubles.empty()) text += "\n" + troubles;
   return text;
 }
 

@@ -88,7 +88,11 @@ type Denied (out: Count, in: Count)
 type Feature (name: string, present: bool, detail: ?string)
 
 # rtt_ms is smoothed; 0: it has answered nothing yet.
-type Upstream (server: string, asked: int, answered: int, timeouts: int, refused: int, rtt_ms: float)
+# server is as the configuration writes it. trouble: why it can't be asked, "none", "no_authorities", "untrusted",
+# "expired", "wrong_name", "no_tls" or "loop".
+type Upstream (
+  server: string, asked: int, answered: int, timeouts: int, refused: int, rtt_ms: float, trouble: string
+)
 
 # no_address counts requests left without an answer, since the range has no free address; conflicts addresses of the
 # range that somebody else answered for.

@@ -144,9 +144,18 @@ Read<Repairs> repairs_from_json(const object& json) {
   return fields.result(repairs);
 }
 
+config::Parsed<dns::UpstreamTrouble> parse_trouble(std::string_view text) {
+  for (auto i = 0U; i <= static_cast<unsigned>(dns::UpstreamTrouble::loop); ++i) {
+    const auto trouble = static_cast<dns::UpstreamTrouble>(i);
+    if (text == name(trouble)) return trouble;
+  }
+  return std::unexpected("\"" + std::string{text} + "\" is no trouble of a server");
+}
+
 object to_json(const dns::UpstreamStatus& upstream) {
   return {{"server", upstream.server.to_string()}, {"asked", upstream.asked},     {"answered", upstream.answered},
-          {"timeouts", upstream.timeouts},         {"refused", upstream.refused}, {"rtt_ms", upstream.rtt_ms}};
+          {"timeouts", upstream.timeouts},         {"refused", upstream.refused}, {"rtt_ms", upstream.rtt_ms},
+          {"trouble", dns::name(upstream.trouble)}};
 }
 
 object to_json(const dns::Statistics& statistics) {
@@ -172,6 +181,7 @@ Read<dns::Statistics> dns_from_json(const object& json) {
     status.timeouts = upstream.count("timeouts");
     status.refused = upstream.count("refused");
     status.rtt_ms = upstream.real("rtt_ms");
+    status.trouble = upstream.parsed("trouble", parse_trouble);
     if (upstream.error()) fields.fail("upstreams." + upstream.error()->field, upstream.error()->reason);
     statistics.upstreams.push_back(status);
   }

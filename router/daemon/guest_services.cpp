@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <iterator>
 #include <utility>
 
@@ -99,8 +100,26 @@ std::vector<config::DnsServer> GuestServices::upstream_servers(const config::Dns
   return servers_of(upstreams_of(dns));
 }
 
+// Only where there is a server to hold against them. Read here, since the process that uses them has no files.
+std::string GuestServices::read_authorities() {
+  authorities_problem_.clear();
+  const auto over_tls = [](const config::DnsServer& s) { return s.transport == config::DnsTransport::tls; };
+  if (std::ranges::none_of(servers_of(upstreams_), over_tls)) return {};
+  std::error_code ignored;
+  std::ifstream file;
+  if (std::filesystem::is_regular_file(dns_config_.tls_ca, ignored)) file.open(dns_config_.tls_ca, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>{file}, {}};
+  if (!text.empty() && text.size() <= dns_verbs::kMaxAuthorities) return text;
+  authorities_problem_ = "dns: servers over TLS can't be asked: " + dns_config_.tls_ca +
+                         (text.empty() ? " holds no certificates that can be read" : " is larger than 4 MiB") +
+                         "; install ca-certificates, or name another file in [dns] tls_ca, and then `vrouter reload`";
+  log_error(authorities_problem_);
+  return {};
+}
+
 void GuestServices::set_upstreams() {
   const auto before = std::exchange(upstreams_, upstreams_of(dns_config_));
+  upstreams_.authorities = read_authorities();
   const auto wanted = servers_of(upstreams_);
   auto either = servers_of(before);
   either.insert(either.end(), wanted.begin(), wanted.end());
@@ -160,6 +179,12 @@ std::vector<std::string> GuestServices::problems() const {
   if (listeners_) problems = listeners_->problems();
   std::ranges::move(dns::upstream_problems(upstreams_, dns::listen_addresses(tables_.zones())),
                     std::back_inserter(problems));
+  for (const auto& upstream : dns_statistics().upstreams) {
+    if (upstream.trouble == dns::UpstreamTrouble::none) continue;
+    problems.push_back("dns: " + upstream.server.to_string() +
+                       " can't be asked: " + in_words(upstream.trouble, upstream.server));
+  }
+  add(authorities_problem_);
   add(dhcp_problem_);
   if (remote_dhcp_ != nullptr) add(remote_dhcp_->supervisor().problem());
   if (remote_dns_ != nullptr) add(remote_dns_->supervisor().problem());

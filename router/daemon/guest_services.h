@@ -111,6 +111,7 @@ class GuestServices {
   void open_watcher();
   [[nodiscard]] dns::Upstreams upstreams_of(const config::Dns& dns) const;
   void set_upstreams();
+  [[nodiscard]] std::string read_authorities();
 
   boost::asio::io_context& io_;
   std::filesystem::path resolv_conf_;
@@ -129,6 +130,7 @@ class GuestServices {
   std::unique_ptr<dns::Listeners> listeners_;
   std::unique_ptr<dns::ResolvConfWatcher> watcher_;
   std::string watcher_problem_;
+  std::string authorities_problem_;
   config::Dns dns_config_;
   dns::Domains domains_;
   dns::Upstreams upstreams_;  // as told

@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "router/processes/dns_job.h"
 
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
+#include "base/clock.h"
 #include "dns/server.h"
+#include "router/processes/dns_authorities.h"
 #include "router/processes/dns_verbs.h"
 #include "router/processes/job_line.h"
 
@@ -13,6 +21,8 @@ namespace vrouter::router {
 namespace {
 
 namespace verbs = dns_verbs;
+
+constexpr std::chrono::minutes kLogAgain{1};
 
 class DnsJob {
  public:
@@ -40,9 +50,16 @@ class DnsJob {
     server_->listen(listen.place, std::move(fd));
   }
 
+  void carry_out(const verbs::Trust&, const UniqueFd& fd) {
+    auto read = read_authorities(fd);
+    if (!read) return line_.fail(read.error());
+    authorities_ = *std::move(read);
+  }
+
   void carry_out(const verbs::Begin&, const UniqueFd&) {
     snapshot_ = dns::Update{.snapshot = true, .zones = {}, .upserts = {}, .removed = {}};
     forward_.clear();
+    authorities_.clear();
   }
 
   void carry_out(verbs::Zone& zone, const UniqueFd&) {
@@ -82,7 +99,10 @@ class DnsJob {
 
   void carry_out(verbs::Upstreams& upstreams, const UniqueFd&) {
     version_ = upstreams.version;
-    server_->set_upstreams({.servers = std::move(upstreams.servers), .forward = std::exchange(forward_, {})});
+    std::erase_if(logged_, [](const auto& entry) { return entry.second.trouble == dns::UpstreamTrouble::none; });
+    server_->set_upstreams({.servers = std::move(upstreams.servers),
+                            .forward = std::exchange(forward_, {}),
+                            .authorities = std::exchange(authorities_, {})});
   }
 
   void carry_out(const verbs::Settings& settings, const UniqueFd&) { server_->configure(settings.settings); }
@@ -102,17 +122,38 @@ class DnsJob {
   bool report_statistics() {
     verbs::Report report{version_, server_->statistics()};
     if (report == reported_) return false;
+    log_troubles(report.statistics.upstreams);
     if (line_.send(verbs::encode(report))) reported_ = std::move(report);
     return true;
   }
+
+  // On stderr, which is the log: a server whose certificate is bad now and good then doesn't fill it.
+  void log_troubles(const std::vector<dns::UpstreamStatus>& upstreams) {
+    const auto now = BootClock::now();
+    for (const auto& upstream : upstreams) {
+      auto& last = logged_[upstream.server];
+      if (upstream.trouble == last.trouble || (last.at && now - *last.at < kLogAgain)) continue;
+      last = {.trouble = upstream.trouble, .at = now};
+      const auto why = in_words(upstream.trouble, upstream.server);
+      fmt::print(stderr, "vrouterd: dns: {} {}\n", upstream.server.to_string(),
+                 why.empty() ? "can be asked again" : "can't be asked: " + why);
+    }
+  }
+
+  struct Logged {
+    dns::UpstreamTrouble trouble = dns::UpstreamTrouble::none;
+    std::optional<BootTime> at{};
+  };
 
   JobLine line_;  // first: the rest lives on its loop
   std::unique_ptr<dns::Server> server_ =
       dns::Server::create(line_.io(), [this](const dns::AdmissionRequest& request) { ask_to_admit(request); });
   std::optional<dns::Update> snapshot_;       // what came since Begin
   std::vector<config::ForwardZone> forward_;  // for the next Upstreams
+  std::string authorities_;                   // likewise
   std::uint64_t version_ = 0;
   verbs::Report reported_;
+  std::map<config::DnsServer, Logged> logged_;  // of these upstreams
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <iterator>
 
 #include "dns/listeners.h"
+#include "router/processes/dns_authorities.h"
 
 namespace vrouter::router {
 
@@ -42,6 +43,7 @@ void RemoteDns::on_started() {
     dead.timeouts += status.timeouts;
     dead.refused += status.refused;
     dead.rtt_ms = status.rtt_ms;
+    dead.trouble = status.trouble;
   }
   sending_.reset();
   stale_sockets_ = false;
@@ -59,11 +61,13 @@ bool RemoteDns::send(const verbs::Order& order) {
     // Where there is none to spare, the child says so and ends, and is tried again.
     fd.reset(::fcntl(socket->second.get(), F_DUPFD_CLOEXEC, 0));
   }
+  if (std::holds_alternative<verbs::Trust>(order)) fd = hold_authorities(upstreams_.authorities);
   return supervisor_ && supervisor_->send({verbs::encode(order), std::move(fd)});
 }
 
 void RemoteDns::append_upstreams(std::vector<verbs::Order>& orders) const {
   for (const auto& zone : upstreams_.forward) orders.emplace_back(verbs::Forward{zone});
+  if (!upstreams_.authorities.empty()) orders.emplace_back(verbs::Trust{});
   orders.emplace_back(verbs::Upstreams{version_, upstreams_.servers});
 }
 
@@ -222,6 +226,7 @@ dns::Statistics RemoteDns::statistics() const {
     sum.timeouts += status.timeouts;
     sum.refused += status.refused;
     if (status.rtt_ms > 0) sum.rtt_ms = status.rtt_ms;
+    sum.trouble = status.trouble;
   }
   for (auto& [server, status] : upstreams) {
     status.server = server;

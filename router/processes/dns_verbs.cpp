@@ -27,11 +27,12 @@ enum class Verb : std::uint8_t {
   admitted,
   forget_admitted,
   admit,
-  record
+  record,
+  trust
 };
 
 constexpr std::size_t kServer = VerbEncoder::kAddress + 2 + 1 + 2;  // and its name
-constexpr std::size_t kUpstreamSize = kServer + 4 * sizeof(std::uint64_t) + sizeof(std::uint32_t);
+constexpr std::size_t kUpstreamSize = kServer + 4 * sizeof(std::uint64_t) + sizeof(std::uint32_t) + 1;
 static_assert(VerbEncoder::kFixedFields + kMaxReported * kUpstreamSize <= kMaxMessage);
 static_assert(VerbEncoder::kFixedFields >=
               1 + 8 + 2 + sizeof(dns::CacheSize) + sizeof(dns::kCounters) / sizeof(dns::kCounters[0]) * 8);
@@ -183,6 +184,7 @@ struct OrderEncoder {
     out.servers(upstreams.servers);
     return out.take();
   }
+  std::vector<std::uint8_t> operator()(const Trust&) const { return Encoder{Verb::trust}.take(); }
   std::vector<std::uint8_t> operator()(const Settings& settings) const {
     const auto& [cache_size, protection, allowed, workers] = settings.settings;
     Encoder out{Verb::settings, allowed.size() * (2 + kMaxDomain)};
@@ -300,6 +302,8 @@ std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
       Order upstreams = Upstreams{in.u64(), decode_servers(in)};
       return in.finish(std::move(upstreams), "upstreams");
     }
+    case Verb::trust:
+      return in.finish<Order>(Trust{}, "trust");
     case Verb::settings: {
       Order settings = decode_settings(in);
       return in.finish(std::move(settings), "settings");
@@ -369,6 +373,7 @@ std::vector<std::uint8_t> encode(const Report& report) {
     out.u64(upstream.timeouts);
     out.u64(upstream.refused);
     out.u32(microseconds(upstream.rtt_ms));
+    out.u8(static_cast<std::uint8_t>(upstream.trouble));
   }
   return out.take();
 }
@@ -425,6 +430,7 @@ std::expected<Report, std::string> decode_report(std::span<const std::uint8_t> b
     status.timeouts = in.u64();
     status.refused = in.u64();
     status.rtt_ms = in.u32() / 1000.0;
+    status.trouble = in.up_to(dns::UpstreamTrouble::loop, "trouble of a server");
     report.statistics.upstreams.push_back(status);
   }
   return in.finish(std::move(report), "statistics");

@@ -28,8 +28,9 @@ inline constexpr std::size_t kMaxServers = 32;
 // Of how many servers, over all zones, the state is reported: what one message holds, where
 // none has a long name.
 inline constexpr std::size_t kMaxReported = 1000;
-inline constexpr std::size_t kMaxDomains = 256;  // of the policy: no more are loaded
-inline constexpr std::size_t kMaxAsked = 1024;   // a name as text: 255 bytes, each \DDD at most
+inline constexpr std::size_t kMaxDomains = 256;                       // of the policy: no more are loaded
+inline constexpr std::size_t kMaxAsked = 1024;                        // a name as text: 255 bytes, each \DDD at most
+inline constexpr std::size_t kMaxAuthorities = std::size_t{4} << 20;  // bytes; Debian's are 220 kB
 
 // --- down ----------------------------------------------------------------------------------------------------------
 
@@ -70,6 +71,9 @@ struct Upstreams {  // these and the Forwards before it replace what was
   std::vector<config::DnsServer> servers;
   bool operator==(const Upstreams&) const = default;
 };
+struct Trust {  // the descriptor that comes with it holds the authorities of the next Upstreams, from its start
+  bool operator==(const Trust&) const = default;
+};
 struct Settings {
   dns::Settings settings;
   bool operator==(const Settings&) const = default;
@@ -90,7 +94,7 @@ struct ForgetAdmitted {
   unsigned ifindex = 0;
   bool operator==(const ForgetAdmitted&) const = default;
 };
-using Order = std::variant<Listen, Begin, Zone, Record, Host, Unhost, End, Forward, Upstreams, Settings, Forget,
+using Order = std::variant<Listen, Begin, Zone, Record, Host, Unhost, End, Forward, Upstreams, Trust, Settings, Forget,
                            Domains, Admitted, ForgetAdmitted>;
 
 // --- up ------------------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@
 #include "router/processes/dns_job.h"
 #include "router/processes/dns_remote.h"
 #include "tests/lab/caged_child.h"
+#include "tests/unit/dns/certificates.h"
+#include "tests/unit/dns/stream_upstream.h"
 #include "tests/unit/dns/upstream.h"
 
 namespace vrouter::lab {
@@ -29,6 +31,7 @@ using Clock = std::chrono::steady_clock;
 constexpr unsigned kServFail = 2;
 const address kGateway = make_address("10.0.5.1"), kUpstream = make_address("127.0.0.9"),
               kUpstream6 = make_address("fd00::53"), kClosed = make_address("127.0.0.8");
+const config::DnsServer kOverTls{kUpstream, 853, config::DnsTransport::tls, "dns.example"};
 
 struct Table final : router::NameTable {
   [[nodiscard]] dns::Update snapshot() const override {
@@ -72,7 +75,7 @@ class DnsProcess : public ::testing::Test {
     firewall::Surroundings surroundings;
     surroundings.users = firewall::ServiceUsers{.dhcp = kDhcpUser.uid, .dns = kDnsUser.uid};
     auto rules = firewall::compile({}, surroundings);
-    rules.insert(firewall::upstream_elements({kUpstream, kUpstream6}));
+    rules.insert(firewall::upstream_elements({kUpstream, kUpstream6, kOverTls}));
     const auto done = (*port)->apply(firewall::diff(rules, {}));
     if (!done) throw LabError{done.error().to_string()};
     nft_ = std::move(*port);
@@ -157,6 +160,41 @@ TEST_F(DnsProcess, ReachesNoServerThatTheFirewallDoesNotName) {
   EXPECT_EQ(rcode_of(exchange(ask("a.example")).value()), kServFail);
   remote_->set_upstreams({.servers = {kClosed, kUpstream}, .forward = {}});
   EXPECT_EQ(count_of(exchange(ask("b.example")).value(), 1), 1U) << "the next server is asked";
+  EXPECT_TRUE(closed.questions.empty());
+}
+
+TEST_F(DnsProcess, AsksOverTlsFromItsCageAndSoDoesTheNext) {
+  const auto authority = dns::testing::make_identity({}), other = dns::testing::make_identity({});
+  const auto context =
+      dns::testing::server_context(dns::testing::make_identity({.names = "DNS:dns.example"}, &authority));
+  dns::testing::StreamUpstream upstream{
+      io_, "127.0.0.9", 853, [](const auto& from, const Bytes& q) { from->send(dns::testing::answer_to(q, 2)); },
+      context.get()};
+  // As many as Debian's bundle has: it doesn't fit a message.
+  std::string bundle;
+  for (int i = 0; i < 200; ++i) bundle += other.pem() + std::string(1000, '\n');
+  remote_->set_upstreams({.servers = {kOverTls}, .forward = {}, .authorities = bundle});
+  EXPECT_EQ(rcode_of(exchange(ask("a.example")).value()), kServFail);
+  ASSERT_TRUE(run_until([&] {
+    const auto told = remote_->statistics().upstreams;
+    return !told.empty() && told.front().trouble == dns::UpstreamTrouble::untrusted;
+  }));
+  EXPECT_TRUE(upstream.questions.empty());
+  remote_->set_upstreams({.servers = {kOverTls}, .forward = {}, .authorities = bundle + authority.pem()});
+  EXPECT_EQ(count_of(exchange(ask("b.example")).value(), 1), 2U) << remote_->supervisor().problem();
+  EXPECT_TRUE(run_until([&] { return remote_->statistics().upstreams.front().trouble == dns::UpstreamTrouble::none; }));
+  kill_child();
+  EXPECT_EQ(count_of(exchange(ask("c.example")).value(), 1), 2U) << remote_->supervisor().problem();
+  EXPECT_EQ(remote_->supervisor().restarts(), 1U);
+  EXPECT_EQ(status_line(remote_->supervisor().pid(), "Seccomp"), "2");
+}
+
+TEST_F(DnsProcess, ReachesNoPortThatTheFirewallDoesNotName) {
+  FakeUpstream closed{io_, "127.0.0.9", dns::testing::good, 5353}, open{io_, "127.0.0.9", dns::testing::good};
+  remote_->set_upstreams({.servers = {{kUpstream, 5353}}, .forward = {}});
+  EXPECT_EQ(rcode_of(exchange(ask("a.example")).value()), kServFail);
+  remote_->set_upstreams({.servers = {{kUpstream, 5353}, kUpstream}, .forward = {}});
+  EXPECT_EQ(count_of(exchange(ask("b.example")).value(), 1), 1U);
   EXPECT_TRUE(closed.questions.empty());
 }
 

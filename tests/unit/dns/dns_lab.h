@@ -39,7 +39,8 @@ class DnsLab : public ::testing::Test {
   }
   static int sh(const std::string& command) { return std::system(command.c_str()); }
 
-  void start(std::vector<config::DnsServer> upstreams, std::vector<config::ForwardZone> forward = {}) {
+  void start(std::vector<config::DnsServer> upstreams, std::vector<config::ForwardZone> forward = {},
+             std::string authorities = {}) {
     Update update{.snapshot = true,
                   .zones = {{.network = "default",
                              .domain = "guests.internal",
@@ -49,7 +50,8 @@ class DnsLab : public ::testing::Test {
                   .upserts = hosts_,
                   .removed = {}};
     server_->apply(update);
-    server_->set_upstreams({.servers = std::move(upstreams), .forward = std::move(forward)});
+    server_->set_upstreams(
+        {.servers = std::move(upstreams), .forward = std::move(forward), .authorities = std::move(authorities)});
     listeners_->want(listen_addresses(update.zones));
   }
 

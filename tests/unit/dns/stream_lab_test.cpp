@@ -50,7 +50,8 @@ class DnsStreams : public DnsLab {
     EXPECT_TRUE(run_until([&] { return heard == count; }));
     return answered;
   }
-  std::unique_ptr<UpstreamStreams> streams_ = std::make_unique<UpstreamStreams>(io_);
+  std::unique_ptr<UpstreamStreams> streams_ = std::make_unique<UpstreamStreams>(
+      io_, [](const config::DnsServer&, UpstreamTrouble) { FAIL() << "there is no TLS here"; });
   std::vector<UpstreamStreams::Ticket> tickets_;
 };
 

@@ -27,6 +27,11 @@ TEST(CliDns, ShowsSharesTheCacheAndServers) {
   EXPECT_THAT(text, HasSubstr("12 answers, 3.0 MiB of 32.0 MiB"));
   EXPECT_THAT(text, HasSubstr("192.0.2.53  40"));
   EXPECT_THAT(text, HasSubstr("1.2 ms"));
+  dns.upstreams.push_back(
+      {.server = {boost::asio::ip::make_address("192.0.2.53"), 853, config::DnsTransport::tls, "dns.example"},
+       .trouble = dns::UpstreamTrouble::wrong_name});
+  EXPECT_THAT(dns_text(dns, false),
+              HasSubstr("tls://192.0.2.53#dns.example: its certificate is not for dns.example: write the name"));
 }
 
 TEST(CliDns, ShowsWhatRulesToDomainsLetIn) {

@@ -184,7 +184,8 @@ TEST(ControlJson, CarriesTheStatusWhole) {
   std::uint64_t count = 0;
   for (const auto counter : dns::kCounters) status.dns.*counter = ++count;
   status.dns.cache = {.entries = 100, .bytes = 2000, .limit = 3000};
-  status.dns.upstreams = {{make_address("192.0.2.53"), 5, 4, 1, 0, 1.5}};
+  status.dns.upstreams = {{make_address("192.0.2.53"), 5, 4, 1, 0, 1.5, dns::UpstreamTrouble::expired},
+                          {{make_address("192.0.2.53"), 853, config::DnsTransport::tls, "dns.example"}}};
   const auto back = status_from_json(to_json(status));
   ASSERT_TRUE(back) << back.error().field << back.error().reason;
   EXPECT_EQ(to_json(*back), to_json(status));
@@ -193,7 +194,7 @@ TEST(ControlJson, CarriesTheStatusWhole) {
   EXPECT_EQ(back->repairs, status.repairs);
   EXPECT_EQ(back->dhcp.nak, 15U);
   EXPECT_EQ(back->dns, status.dns);
-  EXPECT_EQ(back->dns.upstreams.at(0).rtt_ms, 1.5);
+  EXPECT_EQ(back->dns.upstreams, status.dns.upstreams);
 }
 
 TEST(ControlJson, RepliesMaySayMoreThanIsKnown) {

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "dns/listeners.h"
+#include "router/processes/dns_authorities.h"
 
 namespace vrouter::router {
 namespace {
@@ -44,6 +45,7 @@ struct Replica {
 
   std::optional<dns::Update> begun;
   std::vector<config::ForwardZone> forward;
+  std::string authorities;
 
   void take(Message message) {
     const auto order = verbs::decode_order(message.bytes);
@@ -61,6 +63,7 @@ struct Replica {
   void carry_out(const verbs::Begin&, const UniqueFd&) {
     begun.emplace();
     forward.clear();
+    authorities.clear();
   }
   void carry_out(const verbs::Zone& o, const UniqueFd&) {
     ASSERT_TRUE(begun);
@@ -88,13 +91,19 @@ struct Replica {
   }
   void carry_out(const verbs::Forward& o, const UniqueFd&) { forward.push_back(o.zone); }
   void carry_out(const verbs::Upstreams& o, const UniqueFd&) {
-    upstreams = {.servers = o.servers, .forward = std::exchange(forward, {})};
+    upstreams = {
+        .servers = o.servers, .forward = std::exchange(forward, {}), .authorities = std::exchange(authorities, {})};
     version = o.version;
   }
   void carry_out(const verbs::Settings& o, const UniqueFd&) {
     if (settings.workers != o.settings.workers)
       std::erase_if(sockets, [](const auto& s) { return s.first.transport == dns::Transport::udp; });
     settings = o.settings;
+  }
+  void carry_out(const verbs::Trust&, const UniqueFd& fd) {
+    const auto read = read_authorities(fd);
+    ASSERT_TRUE(read) << read.error();
+    authorities = *read;
   }
   void carry_out(const verbs::Forget& o, const UniqueFd&) { forgotten.push_back(o.name); }
   void carry_out(const verbs::Domains& o, const UniqueFd&) { domains = o.domains; }

@@ -44,6 +44,7 @@ std::vector<Order> every_order() {
           Forward{{.domain = "corp.example", .servers = {{make_address("192.0.2.54"), 5353}}}},
           Upstreams{2, {{make_address("9.9.9.9"), 853, config::DnsTransport::tls, "dns.example"}}},
           Upstreams{1ULL << 40, {make_address("9.9.9.9"), make_address("2620:fe::fe")}},
+          Trust{},
           Settings{{.cache_size = config::kMaxDnsCache,
                     .rebind_protection = true,
                     .rebind_allow = {"corp.example", ""},
@@ -77,6 +78,8 @@ Report some_report() {
   report.statistics.cache = {.entries = 1, .bytes = 2, .limit = 1ULL << 40};
   report.statistics.upstreams = {
       {.server = make_address("9.9.9.9"), .asked = 10, .answered = 7, .timeouts = 2, .refused = 1, .rtt_ms = 12.345},
+      {.server = {make_address("9.9.9.9"), 853, config::DnsTransport::tls, "dns.example"},
+       .trouble = dns::UpstreamTrouble::wrong_name},
       {.server = make_address("2620:fe::fe")}};
   return report;
 }
