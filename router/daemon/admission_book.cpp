@@ -68,6 +68,15 @@ void AdmissionBook::put(Entry entry) {
   if (addresses.insert_or_assign(entry.its, entry.until).second) ++size_;
 }
 
+BootTime AdmissionBook::until(const Entry& entry) const {
+  const auto guest = guests_.find(entry.tap);
+  if (guest == guests_.end() || guest->second.name != entry.guest) return {};
+  const auto domain = guest->second.domains.find(entry.domain);
+  if (domain == guest->second.domains.end()) return {};
+  const auto found = domain->second.find(entry.its);
+  return found == domain->second.end() ? BootTime{} : found->second;
+}
+
 void AdmissionBook::drop(const std::string& tap) {
   const auto guest = guests_.find(tap);
   if (guest == guests_.end()) return;

@@ -51,6 +51,8 @@ class AdmissionBook {
   // Takes out what must give way to it, those that end first; what the kernel still has of that goes to `into`.
   void make_room(const Entry& entry, BootTime now, firewall::Transaction& into);
   void put(Entry entry);
+  // Until when it is in already, whatever brought it; the past where it isn't.
+  [[nodiscard]] BootTime until(const Entry& entry) const;
 
   // All of a TAP, or all that is of another guest than `guest` there.
   void expel(const std::string& tap, firewall::Transaction& into);

@@ -73,8 +73,10 @@ void Router::admit_due() {
   AdmissionPlan plan{.now = BootClock::now()};
   for (const auto& request : due) plan.replies.push_back(plan_admission(request, plan));
   const auto done = change_admissions(plan.change);
-  if (done) {
-    for (auto& entry : plan.entries) admissions_.put(std::move(entry));
+  for (auto& entry : plan.entries) {
+    if (!done) break;
+    entry.until = std::max(entry.until, admissions_.until(entry));  // of two that came together
+    admissions_.put(std::move(entry));
   }
   for (auto& reply : plan.replies) {
     if (!done && reply.admitted != 0) reply = {.number = reply.number, .outcome = Outcome::failed};
@@ -106,7 +108,10 @@ bool Router::change_admissions(firewall::Transaction change) {
 }
 
 dns::AdmissionReply Router::plan_admission(const dns::AdmissionRequest& request, AdmissionPlan& plan) {
-  dns::AdmissionReply reply{.number = request.number, .seconds = admission_time(request.ttl)};
+  const std::chrono::seconds lifetime{admission_time(request.ttl)};
+  // What is told must end before what is in does.
+  dns::AdmissionReply reply{.number = request.number,
+                            .seconds = static_cast<std::uint32_t>(lifetime.count()) - kAdmissionGrace};
   const auto* link = plane_.observed().link(request.ifindex);
   const auto* guest = link == nullptr || adopted_link(link->name) != link ? nullptr : guests_.by_tap(link->name);
   if (stopped_ || !rules_in_ || guest == nullptr) return reply;
@@ -132,9 +137,12 @@ dns::AdmissionReply Router::plan_admission(const dns::AdmissionRequest& request,
         reply.outcome = Outcome::failed;  // its rules are on their way, or there is no room: the guest asks again
         continue;
       }
-      AdmissionBook::Entry entry{guest->tap, guest->name, domain, its, plan.now + std::chrono::seconds{reply.seconds}};
+      AdmissionBook::Entry entry{guest->tap, guest->name, domain, its, plan.now + lifetime};
+      // Another name that the domain means may have brought the same address, and for longer.
+      entry.until = std::max(entry.until, admissions_.until(entry));
       admissions_.make_room(entry, plan.now, plan.change);
-      plan.change.admit.push_back({element, reply.seconds});
+      const auto seconds = std::chrono::ceil<std::chrono::seconds>(entry.until - plan.now);
+      plan.change.admit.push_back({element, static_cast<std::uint32_t>(seconds.count())});
       plan.entries.push_back(std::move(entry));
       in = true;
     }
@@ -204,7 +212,8 @@ void Router::take_over_admissions() {
   for (const auto& [element, seconds] : *found) {
     const auto said = firewall::read_domain_element(element);
     if (!said) continue;
-    if (const auto* guest = guests_.by_tap(said->tap)) {
+    const auto* guest = guests_.by_tap(said->tap);
+    if (guest != nullptr && !plane_.displaced().contains(said->tap)) {
       admissions_.put({said->tap, guest->name, said->domain, said->its, now + std::chrono::seconds{seconds}});
     } else {
       strangers.expel.push_back(element);
@@ -231,7 +240,11 @@ std::shared_ptr<const firewall::Ruleset> Router::rules_with(std::vector<firewall
 
 void Router::learn(const std::vector<firewall::DomainElement>& learned) {
   for (const auto& [domain, tap, its] : learned) {
-    if (const auto* guest = guests_.by_tap(tap)) admissions_.put({tap, guest->name, domain, its, BootClock::now()});
+    const auto* guest = guests_.by_tap(tap);
+    if (guest == nullptr) continue;
+    AdmissionBook::Entry entry{tap, guest->name, domain, its, BootClock::now()};
+    entry.until = std::max(entry.until, admissions_.until(entry));
+    admissions_.put(std::move(entry));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <utility>
 
 #include "firewall/decompile.h"
@@ -33,6 +34,19 @@ bool came_too_late(const KernelError& error) {
          error.code == EINTR;
 }
 constexpr int kRestoreAttempts = 5;
+
+// "this address is behind that TAP, of that profile": a guest that is another has others.
+std::set<std::string> displaced_by(const firewall::Transaction& transaction) {
+  std::set<std::string> taps;
+  for (const auto& element : transaction.delete_elements) {
+    if (element.set.set != "dst4" && element.set.set != "dst6") continue;
+    const auto& key = element.key.first;
+    const auto name = std::ranges::subrange(
+        key.begin(), key.begin() + static_cast<std::ptrdiff_t>(firewall::size_of(firewall::Type::ifname)));
+    taps.emplace(name.begin(), std::ranges::find(name, 0));
+  }
+  return taps;
+}
 
 // Tables that are gone leave guests open, and ten thousand guests' elements take the kernel a third of a second. With
 // chains, rules and small sets alone nothing of a guest's passes, and those take a millisecond: they go first.
@@ -202,6 +216,7 @@ Result<bool> Dataplane::install(firewall::Ruleset rules) {
   if (!observed) return std::unexpected(observed.error());
   if (auto foreign = owned_by_another(*observed)) return std::unexpected(std::move(*foreign));
   const auto transaction = firewall::diff(rules, *observed);
+  displaced_ = displaced_by(transaction);
   if (!transaction.empty()) {
     if (auto applied = apply_in_phases(*ports_.nft, transaction); !applied) return std::unexpected(applied.error());
   }

@@ -56,6 +56,8 @@ class Dataplane {
   [[nodiscard]] bool owns_table(const config::Config& config) const;
   // Makes the kernel hold these rules, by one transaction with what differs; true when something did.
   [[nodiscard]] Result<bool> install(firewall::Ruleset rules);
+  // Of the last install(): TAPs behind which there was somebody else, by address or by profile.
+  [[nodiscard]] const std::set<std::string>& displaced() const noexcept { return displaced_; }
   // Makes the kernel hold what it last accepted, after others changed it; the transaction that did so, empty where all
   // was right. With `sets`, elements are compared of those only, and of sets that are gone. Commands that are half done
   // are no matter: the rules of what they have done so far are what comes back.
@@ -97,6 +99,7 @@ class Dataplane {
   Ports ports_;
   Observed observed_;
   Originals originals_;
+  std::set<std::string> displaced_;
   std::shared_ptr<firewall::Ruleset> rules_ = std::make_shared<firewall::Ruleset>();  // as last accepted by the kernel
   std::shared_ptr<firewall::Ruleset> former_;  // before the last restructure(), without what guests have in it
 };

@@ -220,6 +220,31 @@ TEST_F(DomainRules, TablesThatWereTakenAwayComeBackWithWhatWasToldSince) {
   EXPECT_EQ(page(build, kMirror), "packages");
 }
 
+TEST(DomainRulesOverAStart, NobodyInheritsWhatWasToldBehindItsTap) {
+  const auto guest_of = [](const std::string& name, const std::string& address) {
+    return "[[guests]]\nname = \"" + name + "\"\ntap = \"tap0\"\naddress = \"" + address + "\"\ngroups = [\"build\"]\n";
+  };
+  Scene scene{{.config = guest_of("build1", kBuild), .policies = {{"10-build.toml", kPolicy}}}};
+  scene.world.must(std::string{"ip address add "} + kMirror + "/32 dev eth0");
+  scene.names.reset();
+  scene.names = std::make_unique<DnsServer>(
+      scene.world, Scene::kWorld, std::multimap<std::string, std::string>{{"www.packages.example A", kMirror}});
+  TapGuest guest{scene.host, "tap0"};
+  guest.set_static(std::string{kBuild} + "/32", kGateway, kGateway);
+  const auto admitted = [&] { return scene.host.must("nft list set inet vrouter d_www.packages.example_4"); };
+  const auto told = [&] {
+    return guest.inside().sh("dig +short +time=2 +tries=1 @10.0.5.1 www.packages.example").ok();
+  };
+  ASSERT_TRUE(wait_until([&] { return told() && admitted().find("tap0") != std::string::npos; }));
+  EXPECT_EQ(scene.daemon->stop(), 0);
+  scene.daemon->start();
+  EXPECT_THAT(admitted(), HasSubstr("tap0")) << "it is the same guest";
+  EXPECT_EQ(scene.daemon->stop(), 0);
+  scene.daemon->set_config(guest_of("heir1", "10.0.5.9"));
+  scene.daemon->start();
+  EXPECT_THAT(admitted(), Not(HasSubstr("tap0")));
+}
+
 // What is asked for by IPv4 is reached by IPv6.
 TEST(DomainRulesOfBothFamilies, OpenTheOtherFamilyToo) {
   Scene scene{{.policies = {{"10-build.toml",

@@ -79,6 +79,16 @@ TEST(AdmissionBook, TheFirstToEndGiveWay) {
   EXPECT_EQ(change.expel.size(), kGivesWay - 1) << "each guest and domain has room of its own";
 }
 
+TEST(AdmissionBook, KnowsUntilWhen) {
+  AdmissionBook book;
+  book.put(entry(1));
+  EXPECT_EQ(book.until(entry(1, kNow)), kNow + 90s);
+  EXPECT_EQ(book.until(entry(2)), BootTime{});
+  EXPECT_EQ(book.until(entry(1, kNow, "tap1")), BootTime{});
+  EXPECT_EQ(book.until(entry(1, kNow, "tap0", "another")), BootTime{});
+  EXPECT_EQ(book.until(entry(1, kNow, "tap0", "web1", "other.example")), BootTime{});
+}
+
 TEST(AdmissionBook, NobodyInherits) {
   AdmissionBook book;
   firewall::Transaction change;

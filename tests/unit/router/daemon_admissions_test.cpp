@@ -78,6 +78,16 @@ TEST_F(Admissions, LetAGuestReachWhatItsRulesMean) {
   EXPECT_EQ(last.admit.front().seconds, 90U);
 }
 
+TEST_F(Admissions, AShorterAnswerCutsNoLongerOneShort) {
+  const auto lives = [&] { return machine.world.nft.applied.back().admit.front().seconds; };
+  ask("tap0", "a.debian.org.", {kWorld}, 3600);
+  EXPECT_EQ(lives(), 3630U);
+  ask("tap0", "b.debian.org.", {kWorld}, 20);
+  EXPECT_GT(lives(), 3600U);
+  ask("tap0", "b.debian.org.", {kWorld}, 7200);
+  EXPECT_EQ(lives(), 7230U);
+}
+
 TEST_F(Admissions, NoOtherName) {
   ask("tap0", "debian.org.", {kWorld});
   ask("tap0", "pool.ntp.org.", {kWorld});
