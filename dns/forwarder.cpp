@@ -88,6 +88,12 @@ void Forwarder::ask(const QuestionKey& key, unsigned, Done done) {
   perform(flight, flight->lookup.begin(now));
 }
 
+void Forwarder::try_server(const config::DnsServer& server, const QuestionKey& key) {
+  const auto flight = std::make_shared<Flight>(io_, key, Plan{.servers = {server}, .repeat = false});
+  if (!flights_.emplace(key, flight).second) return;
+  perform(flight, flight->lookup.begin(BootClock::now()));
+}
+
 void Forwarder::perform(const FlightPtr& flight, Lookup::Step step) {
   for (const auto id : step.stop) {
     if (const auto it = flight->attempts.find(id); it != flight->attempts.end()) {

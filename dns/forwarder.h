@@ -29,6 +29,8 @@ class Forwarder final : public AnswerSource {
   Forwarder& operator=(const Forwarder&) = delete;
 
   void ask(const QuestionKey& key, unsigned asker, Done done) override;
+  // One question to this server alone, whatever comes of it.
+  void try_server(const config::DnsServer& server, const QuestionKey& key);
   void trust(std::string authorities) { streams_.trust(std::move(authorities)); }
   [[nodiscard]] std::uint64_t mismatched_replies() const noexcept { return mismatched_ + streams_.mismatched(); }
   [[nodiscard]] std::size_t in_flight() const noexcept { return flights_.size(); }

@@ -33,6 +33,11 @@ void QueryHandler::answer(std::span<const std::uint8_t> message, const Client& c
   // Other classes have no names of ours, and upstream they only fingerprint servers (version.bind).
   if (query->question.klass != kClassIn) return respond(write_error(*query, Rcode::refused));
 
+  if (own_ && own_(query->question.name)) {
+    const auto nothing = special_answer(query->question);
+    return respond(nothing ? local_reply(*query, *nothing, transport) : write_error(*query, Rcode::nx_domain));
+  }
+
   auto local = known_here(*view, query->question);
   if (local && !local->next) return respond(local_reply(*query, *local, transport));
   // Without RD only what a cache holds could be told, and that is the business of whoever asked for it.

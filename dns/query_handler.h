@@ -37,6 +37,8 @@ class QueryHandler {
   void answer(std::span<const std::uint8_t> message, const Client& client, Transport transport, BootTime now,
               Respond respond);
 
+  // Whether a question is one of our own that went round: asked of each that is answered the long way.
+  void watch_for_own(std::function<bool(const Name&)> own) { own_ = std::move(own); }
   [[nodiscard]] bool knows(const Client& client) const { return names_.serves(client); }
   [[nodiscard]] Gate& gate() noexcept { return gate_; }
   [[nodiscard]] const Gate& gate() const noexcept { return gate_; }
@@ -68,6 +70,7 @@ class QueryHandler {
   Statistics& counts_;
   Admission* admission_;
   Gate gate_{names_};
+  std::function<bool(const Name&)> own_;
   std::shared_ptr<WaitingRoom> room_ = std::make_shared<WaitingRoom>();
 };
 

@@ -13,6 +13,7 @@
 #include "dns/cached_source.h"
 #include "dns/forwarder.h"
 #include "dns/listen.h"
+#include "dns/loop_probe.h"
 #include "dns/rebinding.h"
 #include "dns/workers.h"
 
@@ -46,7 +47,9 @@ class DnsServer final : public Server {
         forwarder_{io, table_},
         source_{io, guard_, cache_},
         admission_{io, std::move(ask)},
-        handler_{names_, table_, source_, counts_, &admission_} {}
+        handler_{names_, table_, source_, counts_, &admission_} {
+    handler_.watch_for_own([this](const Name& name) { return loops_.heard(name); });
+  }
   ~DnsServer() override {
     const Workers::Pause pause{workers_};
     places_.clear();
@@ -112,6 +115,9 @@ class DnsServer final : public Server {
     upstreams_ = std::move(upstreams);
     table_.set(upstreams_, own_);
     forwarder_.trust(std::exchange(upstreams_.authorities, {}));
+    std::vector<config::DnsServer> all;
+    for (const auto& status : table_.status()) all.push_back(status.server);
+    loops_.set(std::move(all));
   }
 
   void listen(const Place& place, UniqueFd bound) override {
@@ -191,6 +197,9 @@ class DnsServer final : public Server {
   Directly directly_{handler_};
   UdpDesk desk_{handler_.gate(), quick_, directly_, nullptr};
   Workers workers_{io_, names_, cache_, admission_, handler_};
+  LoopProbe loops_{io_,
+                   {.ask = [this](const auto& server, const auto& key) { forwarder_.try_server(server, key); },
+                    .found = [this](const auto& server, bool does) { table_.leads_back(server, does); }}};
   std::shared_ptr<TcpClients> clients_ = make_tcp_clients();
   std::map<Place, Served> places_;
 };

@@ -39,6 +39,8 @@ std::vector<DnsServer> admitted(const std::vector<DnsServer>& servers, const std
   return list;
 }
 
+constexpr auto does_lead_back = [](const auto& entry) { return entry.second.counts.trouble == UpstreamTrouble::loop; };
+
 }  // namespace
 
 std::vector<std::string> upstream_problems(const Upstreams& upstreams, const std::vector<address>& own) {
@@ -83,6 +85,7 @@ void UpstreamTable::set(const Upstreams& upstreams, const std::vector<address>& 
   keep(default_);
   for (const auto& r : routes_) keep(r.servers);
   health_ = std::move(kept);
+  any_leads_back_ = std::ranges::any_of(health_, does_lead_back);
 }
 
 const UpstreamTable::Route* UpstreamTable::route(const Name& name) const {
@@ -136,7 +139,13 @@ void UpstreamTable::choose_probe(Plan& plan, std::size_t up, BootTime now) {
 
 Plan UpstreamTable::plan(const Name& name, BootTime now) {
   const auto* r = route(name);
-  const auto& servers = r == nullptr ? default_ : r->servers;
+  const auto& all = r == nullptr ? default_ : r->servers;
+  std::vector<DnsServer> others;
+  if (any_leads_back_) {
+    std::ranges::copy_if(all, std::back_inserter(others),
+                         [&](const auto& s) { return health_[s].counts.trouble != UpstreamTrouble::loop; });
+  }
+  const auto& servers = any_leads_back_ ? others : all;
   if (servers.empty() || hopeless(servers, now)) return {};
   Plan plan;
   judge_speed(servers);
@@ -203,7 +212,20 @@ void UpstreamTable::silent(const DnsServer& server, BootTime sent, BootTime now)
 }
 
 void UpstreamTable::trouble(const DnsServer& server, UpstreamTrouble what) {
-  if (const auto it = health_.find(server); it != health_.end()) it->second.counts.trouble = what;
+  const auto it = health_.find(server);
+  if (it != health_.end() && it->second.counts.trouble != UpstreamTrouble::loop) it->second.counts.trouble = what;
+}
+
+void UpstreamTable::leads_back(const DnsServer& server, bool does) {
+  const auto it = health_.find(server);
+  if (it == health_.end()) return;
+  auto& trouble = it->second.counts.trouble;
+  if (does) {
+    trouble = UpstreamTrouble::loop;
+  } else if (trouble == UpstreamTrouble::loop) {
+    trouble = UpstreamTrouble::none;
+  }
+  any_leads_back_ = std::ranges::any_of(health_, does_lead_back);
 }
 
 std::vector<UpstreamStatus> UpstreamTable::status() const {

@@ -56,6 +56,7 @@ class UpstreamTable {
   void silent(const config::DnsServer& server, BootTime sent,
               BootTime now);  // nothing came, or the network says there is nobody
   void trouble(const config::DnsServer& server, UpstreamTrouble what);  // none: it can be asked
+  void leads_back(const config::DnsServer& server, bool does);          // while it does, it is in no plan
   [[nodiscard]] std::vector<UpstreamStatus> status() const;
 
  private:
@@ -81,6 +82,7 @@ class UpstreamTable {
   std::vector<config::DnsServer> default_;
   std::vector<Route> routes_;
   std::map<config::DnsServer, Health> health_;
+  bool any_leads_back_ = false;
 };
 
 }  // namespace vrouter::dns

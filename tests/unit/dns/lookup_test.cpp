@@ -293,6 +293,20 @@ TEST(DnsUpstreams, LongestForwardZoneWinsAndAnEmptyOneStaysClosed) {
   EXPECT_THAT(t.plan(Name::from_text("org").value(), kStart).servers, ElementsAre(kA));
 }
 
+TEST(DnsUpstreams, AServerThatLeadsBackIsInNoPlanWhateverItsCertificate) {
+  auto t = table({kA, kB}, {{"example", {kA}}});
+  t.leads_back(kA, true);
+  EXPECT_THAT(t.plan(Name::from_text("org").value(), kStart).servers, ElementsAre(kB));
+  EXPECT_TRUE(t.plan(kName, kStart).servers.empty());
+  t.trouble(kA, UpstreamTrouble::none);
+  EXPECT_TRUE(t.plan(kName, kStart).servers.empty());
+  t.leads_back(kA, false);
+  EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kA));
+  t.trouble(kA, UpstreamTrouble::expired);
+  t.leads_back(kA, false);
+  EXPECT_EQ(t.status().front().trouble, UpstreamTrouble::expired);
+}
+
 TEST(DnsUpstreams, OwnAddressesAreLeftOutAndHealthSurvivesAChange) {
   auto t = table({kA, kB}, {}, {kA});
   EXPECT_THAT(t.plan(kName, kStart).servers, ElementsAre(kB));
