@@ -130,12 +130,19 @@ std::vector<Chain> spoof_chains() {
           refusal("unbound", Refused::sent, "spoof", "not its own address", kDrop)};
 }
 
+// What this host sends to 255.255.255.255 comes back to it as if it had come in by the TAP (ip_mc_output(),
+// net/ipv4/ip_output.c), but without an Ethernet header, which every frame of a guest has.
+Between from_a_frame() {
+  return {Field::ether_saddr, Bytes(6, 0), Bytes(6, 0xff)};
+}
+
 Chain guest_in() {
   using enum Field;
   return {"guest_in",
           std::nullopt,
           {
-              rule("a guest never answers DHCP", {in({udp_sport}, "server_ports"), go("no_server")}),
+              rule("a guest never answers DHCP", {in({udp_sport}, "server_ports"), from_a_frame(), go("no_server")}),
+              rule("our own answers, as the kernel brings them back", {in({udp_sport}, "server_ports"), kDrop}),
               rule("a guest is no router", {in({icmp_type}, "router_types4"), go("no_router")}),
               rule("a guest is no router", {in({icmpv6_type}, "router_types6"), go("no_router")}),
               rule("its own address", {in({iifname, ip_saddr}, "spoof4"), kAccept}),

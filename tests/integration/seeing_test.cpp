@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Not;
 
 constexpr const char* kWeb = "10.0.5.2";
@@ -137,6 +138,15 @@ TEST_F(Seeing, ARefusalIsToldWithItsRuleWhoAskedAndForWhat) {
   spoof("10.0.5.99");
   EXPECT_THAT(monitor.line({"10.0.5.99"}),
               HasSubstr(" spoof  icmp/8 web1 10.0.5.99 -> 192.0.2.80  not its own address"));
+}
+
+// The server's broadcasts come back to the host as if the guest had sent them.
+TEST_F(Seeing, ALeaseLooksLikeNoRogueServers) {
+  const Monitor monitor{scene};
+  get_lease(web);
+  spoof("10.0.5.99");
+  EXPECT_FALSE(monitor.line({"10.0.5.99"}).empty());
+  EXPECT_THAT(monitor.all({"a guest never answers DHCP"}), IsEmpty()) << monitor.output();
 }
 
 TEST_F(Seeing, WhatAGuestSendsToLoopbackIsToldAndCounted) {

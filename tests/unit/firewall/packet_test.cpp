@@ -301,7 +301,7 @@ class ServicePackets : public Packets {
   void SetUp() override {
     Packets::SetUp();
     load(config::Mode::nat, {{}, {}, false, ServiceUsers{.dhcp = kDhcpUser, .dns = kDnsUser}},
-         {address_v4{kWorld}, boost::asio::ip::make_address("127.0.0.53")});
+         {address{address_v4{kWorld}}, boost::asio::ip::make_address("127.0.0.53")});
   }
   static UniqueFd socket_of(uid_t user, int type, std::uint32_t local = 0, std::uint16_t port = 0) {
     ::setfsuid(user);
