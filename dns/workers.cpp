@@ -110,6 +110,7 @@ Workers::~Workers() {
 }
 
 bool Workers::set_count(unsigned count) {
+  for (const auto& worker : workers_) worker->add_to(gone_);
   workers_.clear();
   // glibc gives a thread 64 MiB of addresses for what it allocates, of the gigabyte that the process may have.
   constexpr int kArenas = 2;
@@ -131,6 +132,7 @@ std::unique_ptr<Listener> Workers::serve(std::size_t worker, UniqueFd bound) {
 }
 
 void Workers::add_to(Statistics& all) const {
+  for (const auto counter : kCounters) all.*counter += gone_.*counter;
   for (const auto& worker : workers_) worker->add_to(all);
 }
 

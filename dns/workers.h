@@ -37,7 +37,7 @@ class Workers {
   // Serves on the bound UDP socket, by the worker of that number, from 0. Only while they pause; so does the
   // listener's end.
   [[nodiscard]] std::unique_ptr<Listener> serve(std::size_t worker, UniqueFd bound);
-  // Adds what they counted.
+  // Adds what they counted, and those before them: counters never go back.
   void add_to(Statistics& all) const;
 
   // None of them is in a turn while there is one of these.
@@ -62,6 +62,7 @@ class Workers {
   const Admission& admission_;
   std::shared_ptr<HandedOver> handed_over_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  Statistics gone_;  // what those counted that there were
 };
 
 }  // namespace vrouter::dns

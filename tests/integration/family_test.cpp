@@ -94,6 +94,8 @@ TEST_F(Processes, DnsHasAsManyThreadsAsWorkers) {
       EXPECT_EQ(ask("_gateway"), "10.0.5.1\n") << workers;
     }
   }
+  std::this_thread::sleep_for(300ms);  // it reports ten times a second
+  EXPECT_EQ(scene.daemon->log().find("was killed"), std::string::npos) << "it was one process all the time";
 }
 
 TEST_F(Processes, EachHasOnlyThePrivilegesOfItsJob) {

@@ -71,10 +71,13 @@ TEST_F(DnsWorkers, AllOfThemAnswerWhatTheCacheKnowsAndHandOnTheRest) {
 
 TEST_F(DnsWorkers, ComeAndGoAsTheSettingsSay) {
   start({});
+  std::uint64_t asked = 0;
   for (const unsigned workers : {3U, 1U, 16U, 2U, 1U}) {
     serve_with(workers);
     EXPECT_EQ(threads(), workers);
     for (int i = 0; i < 20; ++i) EXPECT_EQ(rcode_of(exchange(ask("localhost")).value()), 0U) << workers;
+    // Who counts backwards is ended by the daemon.
+    EXPECT_EQ(server_->statistics().queries_udp, asked += 20);
   }
 }
 
