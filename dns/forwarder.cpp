@@ -2,8 +2,6 @@
 #include "dns/forwarder.h"
 
 #include <algorithm>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <utility>
@@ -17,11 +15,8 @@ namespace {
 namespace asio = boost::asio;
 using Error = boost::system::error_code;
 
-// Upstreams overrun the 1232 we ask for; what arrives whole is taken whole.
-constexpr std::size_t kReceiveBuffer = kMaxMessage;
-constexpr std::size_t kMaxLingering =
-    64;                                 // flights; a few tell whether a server is dead, each holds a socket for seconds
-constexpr unsigned kReadsPerWake = 16;  // a flood of forgeries must not keep the loop from the others
+// Flights; a few tell whether a server is dead, and each holds a socket for seconds.
+constexpr std::size_t kMaxLingering = 64;
 
 bool over_tls(const config::DnsServer& server) {
   return server.transport == config::DnsTransport::tls;
@@ -33,13 +28,11 @@ struct Forwarder::Attempt {
   Lookup::Attempt what;
   config::DnsServer server;
   std::uint16_t id = 0;
-  asio::ip::udp::socket udp;
-  UpstreamStreams::Ticket ticket;  // in place of the socket, where it goes over TCP
+  UpstreamDatagrams::Question datagram;  // the one or the other
+  UpstreamStreams::Ticket ticket;
 
-  explicit Attempt(asio::io_context& io) : udp{io} {}
   void close() {
-    Error ignored;
-    udp.close(ignored);
+    datagram.close();
     if (ticket) ticket->forget();
   }
 };
@@ -59,10 +52,10 @@ struct Forwarder::Flight {
 Forwarder::Forwarder(asio::io_context& io, UpstreamTable& table)
     : io_{io},
       table_{table},
+      datagrams_{io},
       streams_{io,
                [this](const config::DnsServer& server, UpstreamTrouble trouble) { table_.trouble(server, trouble); }},
-      cookies_{fill_random},
-      buffer_(kReceiveBuffer) {}
+      cookies_{fill_random} {}
 
 // Handlers still queued hold their flight; without attempts in it they return before touching us.
 Forwarder::~Forwarder() {
@@ -149,7 +142,7 @@ void Forwarder::arm(const FlightPtr& flight) {
 }
 
 void Forwarder::start(const FlightPtr& flight, const Lookup::Attempt& what) {
-  const auto attempt = std::make_shared<Attempt>(io_);
+  const auto attempt = std::make_shared<Attempt>();
   attempt->what = what;
   attempt->server = flight->lookup.server(what);
   flight->attempts.emplace(what.id, attempt);
@@ -162,38 +155,18 @@ void Forwarder::start(const FlightPtr& flight, const Lookup::Attempt& what) {
 }
 
 void Forwarder::start_udp(const FlightPtr& flight, const AttemptPtr& attempt) {
-  attempt->id = random_id();
+  attempt->id = ids_.next();
   const auto query = write_query(flight->key, attempt->id, attempt->what.edns, cookies_.option(attempt->server));
-  const asio::ip::udp::endpoint to{attempt->server.at, attempt->server.port};
-  Error error;
-  attempt->udp.open(to.protocol(), error);
-  // Connecting without binding: the kernel draws the port (net/ipv4/udp.c, udp_lib_get_port: get_random_u32), and takes
-  // datagrams from nobody else; ICMP errors come back too.
-  if (!error) attempt->udp.connect(to, error);
-  if (!error) attempt->udp.non_blocking(true, error);
-  if (!error) attempt->udp.send(asio::buffer(query), 0, error);
-  if (!error) return wait_udp(flight, attempt);
+  std::error_code error;
+  attempt->datagram = datagrams_.ask(
+      attempt->server, query,
+      [this, flight, attempt](std::optional<std::span<const std::uint8_t>> heard) {
+        if (!flight->holds(attempt)) return;
+        heard ? take(flight, attempt, *heard) : fail(flight, attempt);
+      },
+      error);
   // Not from within the step that started it: the step isn't done yet.
-  asio::post(io_, [this, flight, attempt] { fail(flight, attempt); });
-}
-
-void Forwarder::wait_udp(const FlightPtr& flight, const AttemptPtr& attempt) {
-  attempt->udp.async_wait(asio::ip::udp::socket::wait_read, [this, flight, attempt](const Error& error) {
-    if (!flight->holds(attempt)) return;
-    if (error) return fail(flight, attempt);
-    read_udp(flight, attempt);
-  });
-}
-
-void Forwarder::read_udp(const FlightPtr& flight, const AttemptPtr& attempt) {
-  for (unsigned i = 0; i < kReadsPerWake; ++i) {
-    Error error;
-    const auto size = attempt->udp.receive(asio::buffer(buffer_), 0, error);
-    if (error == asio::error::would_block || error == asio::error::try_again) break;
-    if (error) return fail(flight, attempt);
-    if (take(flight, attempt, std::span{buffer_}.first(size))) return;
-  }
-  wait_udp(flight, attempt);
+  if (error) asio::post(io_, [this, flight, attempt] { fail(flight, attempt); });
 }
 
 void Forwarder::start_stream(const FlightPtr& flight, const AttemptPtr& attempt) {
@@ -223,16 +196,16 @@ void Forwarder::forget(const FlightPtr& flight, const AttemptPtr& attempt) {
   lingering_.erase(flight);
 }
 
-bool Forwarder::take(const FlightPtr& flight, const AttemptPtr& attempt, std::span<const std::uint8_t> message) {
+void Forwarder::take(const FlightPtr& flight, const AttemptPtr& attempt, std::span<const std::uint8_t> message) {
   auto reply = decode_reply(message, flight->key, attempt->id);
   if (!reply) {
     ++mismatched_;
     // Only the id tells somebody who guesses from a server that errs; a malformed or foreign message ends nothing.
-    if (reply.error() != ReplyError::wrong_id || flight->answered) return false;
-    perform(flight, flight->lookup.on_wrong_id(attempt->what.id, BootClock::now()));
-    return true;
+    if (reply.error() == ReplyError::wrong_id && !flight->answered)
+      perform(flight, flight->lookup.on_wrong_id(attempt->what.id, BootClock::now()));
+    return;
   }
-  return hear(flight, attempt, std::move(*reply));
+  hear(flight, attempt, std::move(*reply));
 }
 
 bool Forwarder::hear(const FlightPtr& flight, const AttemptPtr& attempt, Reply reply) {

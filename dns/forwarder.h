@@ -15,7 +15,9 @@
 
 #include "dns/answer_source.h"
 #include "dns/lookup.h"
+#include "dns/random.h"
 #include "dns/upstream_cookies.h"
+#include "dns/upstream_datagrams.h"
 #include "dns/upstream_streams.h"
 #include "dns/upstream_table.h"
 
@@ -46,22 +48,20 @@ class Forwarder final : public AnswerSource {
   void start(const FlightPtr& flight, const Lookup::Attempt& what);
   void start_udp(const FlightPtr& flight, const AttemptPtr& attempt);
   void start_stream(const FlightPtr& flight, const AttemptPtr& attempt);
-  void wait_udp(const FlightPtr& flight, const AttemptPtr& attempt);
-  void read_udp(const FlightPtr& flight, const AttemptPtr& attempt);
   void arm(const FlightPtr& flight);
-  // False: the datagram was none of ours, go on listening.
-  bool take(const FlightPtr& flight, const AttemptPtr& attempt, std::span<const std::uint8_t> message);
+  void take(const FlightPtr& flight, const AttemptPtr& attempt, std::span<const std::uint8_t> message);
   bool hear(const FlightPtr& flight, const AttemptPtr& attempt, Reply reply);
   void fail(const FlightPtr& flight, const AttemptPtr& attempt);
   void forget(const FlightPtr& flight, const AttemptPtr& attempt);
 
   boost::asio::io_context& io_;
   UpstreamTable& table_;
+  UpstreamDatagrams datagrams_;
   UpstreamStreams streams_;
   UpstreamCookies cookies_;
+  RandomIds ids_;
   std::map<QuestionKey, FlightPtr> flights_;
   std::set<FlightPtr> lingering_;  // answered, another server's word still out
-  Bytes buffer_;                   // every datagram is read into it and decoded at once
   std::uint64_t mismatched_ = 0;
 };
 

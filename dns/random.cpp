@@ -15,6 +15,16 @@ void fill_random(std::span<std::uint8_t> out) {
     throw std::system_error(errno, std::generic_category(), "getrandom");
 }
 
+std::uint16_t RandomIds::next() {
+  if (used_ == drawn_.size()) {
+    fill_random(drawn_);
+    used_ = 0;
+  }
+  const auto id = static_cast<std::uint16_t>(drawn_[used_] << 8 | drawn_[used_ + 1]);
+  used_ += 2;
+  return id;
+}
+
 std::uint16_t random_id() {
   std::array<std::uint8_t, 2> id{};
   fill_random(id);
