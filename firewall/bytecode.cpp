@@ -202,6 +202,7 @@ class Assembler {
     add(nat);
   }
   void emit(const Masquerade&) { add(Masq{}); }
+  void emit(const Notrack&) { add(NoTracking{}); }
   void emit(const Reject& s) {
     if (s.kind == Reject::Kind::tcp_reset) return add(RejectWith{NFT_REJECT_TCP_RST, 0});
     add(RejectWith{NFT_REJECT_ICMPX_UNREACH, NFT_REJECT_ICMPX_ADMIN_PROHIBITED});

@@ -74,6 +74,9 @@ struct Masq {
   std::uint32_t flags = 0;
   auto operator<=>(const Masq&) const = default;
 };
+struct NoTracking {
+  auto operator<=>(const NoTracking&) const = default;
+};
 struct RejectWith {
   std::uint32_t type = 0, code = 0;
   auto operator<=>(const RejectWith&) const = default;
@@ -118,7 +121,7 @@ struct Unknown {  // an expression that we never emit, by its name
 
 using Expression =
     std::variant<MetaLoad, MetaSet, PayloadLoad, CtLoad, FibLoad, RtLoad, Cmp, Bitwise, Byteorder, SetLookup, Immediate,
-                 NatTo, Masq, RejectWith, TcpOptionWrite, RateLimit, SetUpdate, LogTo, ObjectRef, Unknown>;
+                 NatTo, Masq, NoTracking, RejectWith, TcpOptionWrite, RateLimit, SetUpdate, LogTo, ObjectRef, Unknown>;
 
 [[nodiscard]] std::vector<Expression> assemble(const Rule& rule);
 

@@ -297,6 +297,10 @@ class Walk {
     set_source(packet_.masquerade.value_or(unknown));
     return settle(Ruling::accept);
   }
+  Flow run(const Notrack&, const Data&) {
+    packet_.ct_state = kCtUntracked;
+    return Flow::on;
+  }
   Flow run(const Reject& s, const Data&) {
     step_.answer = s.kind;
     return settle(Ruling::reject);

@@ -206,7 +206,8 @@ std::string bits_text(Field field, std::uint32_t bits) {
     std::uint32_t bit;
     std::string_view text;
   };
-  static constexpr std::array kStates{Name{1, "invalid"}, Name{2, "established"}, Name{4, "related"}, Name{8, "new"}};
+  static constexpr std::array kStates{Name{1, "invalid"}, Name{2, "established"}, Name{4, "related"}, Name{8, "new"},
+                                      Name{0x40, "untracked"}};
   static constexpr std::array kStatus{Name{0x8, "confirmed"}, Name{0x10, "snat"}, Name{0x20, "dnat"}};
   const std::span<const Name> names = field == Field::ct_state ? std::span<const Name>{kStates} : kStatus;
   std::string text;
@@ -260,6 +261,7 @@ struct StatementText {
                        key_text(s.key), s.map);
   }
   std::string operator()(const Masquerade&) const { return "masquerade"; }
+  std::string operator()(const Notrack&) const { return "notrack"; }
   std::string operator()(const Reject& s) const {
     return s.kind == Reject::Kind::tcp_reset ? "reject with tcp reset" : "reject with icmpx admin-prohibited";
   }

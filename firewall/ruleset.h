@@ -130,6 +130,9 @@ struct Nat {  // `dnat ip to key map @map` (address and port, or an address), `s
   bool address_only = false;  // of a dnat: the port stays
   auto operator<=>(const Nat&) const = default;
 };
+struct Notrack {  // `notrack`: conntrack leaves the packet alone, and so does NAT
+  auto operator<=>(const Notrack&) const = default;
+};
 struct Masquerade {
   auto operator<=>(const Masquerade&) const = default;
 };
@@ -182,7 +185,7 @@ struct Update {
 };
 
 using Statement = std::variant<Compare, Between, AnyBit, Lookup, VerdictMap, SetMark, MarkFromMap, Nat, Masquerade,
-                               Reject, TcpSyn, ClampMss, Limit, Log, Count, Update, Verdict>;
+                               Notrack, Reject, TcpSyn, ClampMss, Limit, Log, Count, Update, Verdict>;
 
 struct Rule {
   std::vector<Statement> statements;

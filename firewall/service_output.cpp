@@ -15,7 +15,6 @@ void add_output(const ServiceUsers& users, Table& inet) {
   using enum Field;
   const auto socket_of = [](uid_t user) { return is(skuid, host_order<std::uint32_t>(user)); };
   const Compare on_loopback = is(oifname, {'l', 'o', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
-  constexpr std::uint32_t kEstablished = 1U << 1;
   inet.sets.push_back(set("upstreams4", {Type::ipv4_addr, Type::inet_proto, Type::inet_service}));
   inet.sets.push_back(set("upstreams6", {Type::ipv6_addr, Type::inet_proto, Type::inet_service}));
   inet.sets.push_back(set("relays4", {Type::ipv4_addr}));
@@ -26,17 +25,17 @@ void add_output(const ServiceUsers& users, Table& inet) {
                              rule("what the DNS process sends", {socket_of(users.dns), go("dns_out")}),
                              rule("what the DHCP process sends", {socket_of(users.dhcp), go("dhcp_out")}),
                          }});
-  inet.chains.push_back(
-      {"dns_out",
-       std::nullopt,
-       {
-           rule("answers to guests", {to_guest(), state(kEstablished), in({l4proto, th_sport}, "services"), kAccept}),
-           rule("answers to this host",
-                {on_loopback, state(kEstablished), in({l4proto, th_sport}, "services"), kAccept}),
-           rule("questions", {in({ip_daddr, l4proto, th_dport}, "upstreams4"), kAccept}),
-           rule("questions", {in({ip6_daddr, l4proto, th_dport}, "upstreams6"), kAccept}),
-           rule("nothing else", {kDrop}),
-       }});
+  inet.chains.push_back({"dns_out",
+                         std::nullopt,
+                         {
+                             rule("answers to guests", {to_guest(), state(kEstablished | kUntracked),
+                                                        in({l4proto, th_sport}, "services"), kAccept}),
+                             rule("answers to this host",
+                                  {on_loopback, state(kEstablished), in({l4proto, th_sport}, "services"), kAccept}),
+                             rule("questions", {in({ip_daddr, l4proto, th_dport}, "upstreams4"), kAccept}),
+                             rule("questions", {in({ip6_daddr, l4proto, th_dport}, "upstreams6"), kAccept}),
+                             rule("nothing else", {kDrop}),
+                         }});
   inet.chains.push_back({"dhcp_out",
                          std::nullopt,
                          {

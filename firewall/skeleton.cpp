@@ -2,6 +2,7 @@
 // Theory. Packets of guests are told by their TAP's device group, so that no rule names a guest:
 //   prerouting raw       guest_in: only what carries the guest's own addresses goes on. TAPs that should be in the
 //                        group and aren't (made again behind our back) are closed.
+//   output raw           dns_untracked: answers to the questions that guest_in left untracked
 //   prerouting, output   published ports
 //   input                guest_to_host: DHCP, and DNS and ping of the gateways
 //   forward, twice       from_guest asks the sender's profile, to_guest the receiver's. In nf_tables an accept ends
@@ -27,11 +28,11 @@
 namespace vrouter::firewall {
 namespace {
 
-// NF_CT_STATE_BIT, in the order of ip_conntrack_info
-constexpr std::uint32_t kRelated = 1U << 2, kEstablishedRelated = 1U << 1 | kRelated;
-constexpr std::uint32_t kInvalid = NF_CT_STATE_INVALID_BIT;
-
 using namespace words;
+
+// NF_CT_STATE_BIT, in the order of ip_conntrack_info
+constexpr std::uint32_t kRelated = 1U << 2, kEstablishedRelated = kEstablished | kRelated;
+constexpr std::uint32_t kInvalid = NF_CT_STATE_INVALID_BIT;
 
 Bytes ip6(const char* text) {
   return bytes_of(boost::asio::ip::make_address_v6(text));
@@ -136,11 +137,35 @@ Between from_a_frame() {
   return {Field::ether_saddr, Bytes(6, 0), Bytes(6, 0xff)};
 }
 
+// A question takes a port of its own, and would be a connection for half a minute: a busy resolver's fill the table of
+// connections, and its guest's share of it, for which the host needs none of them. Ports of programs with privileges
+// stay tracked, so that a DNS process that was taken over begins nothing with what listens there.
+Between of_a_resolver(Field port) {
+  constexpr std::uint16_t kFirst = 1024;
+  return {port, network_order(kFirst), network_order(0xffff)};
+}
+Rule untracked_question(Field to, std::string gateways) {
+  return rule("DNS over UDP has no connections",
+              {port(Field::udp_dport, 53), of_a_resolver(Field::udp_sport), in({to}, std::move(gateways)), Notrack{}});
+}
+Rule untracked_answer(Field from, std::string gateways) {
+  return rule("DNS over UDP has no connections",
+              {to_guest(), port(Field::udp_sport, 53), of_a_resolver(Field::udp_dport), in({from}, std::move(gateways)),
+               Notrack{}});
+}
+Chain dns_untracked() {
+  return {"dns_untracked",
+          Base{ChainType::filter, Hook::output, kRaw},
+          {untracked_answer(Field::ip_saddr, "gateways4"), untracked_answer(Field::ip6_saddr, "gateways6")}};
+}
+
 Chain guest_in() {
   using enum Field;
   return {"guest_in",
           std::nullopt,
           {
+              untracked_question(ip_daddr, "gateways4"),
+              untracked_question(ip6_daddr, "gateways6"),
               rule("a guest never answers DHCP", {in({udp_sport}, "server_ports"), from_a_frame(), go("no_server")}),
               rule("our own answers, as the kernel brings them back", {in({udp_sport}, "server_ports"), kDrop}),
               rule("a guest is no router", {in({icmp_type}, "router_types4"), go("no_router")}),
@@ -404,7 +429,7 @@ std::vector<Chain> input_chains() {
 }  // namespace
 
 Table inet_table() {
-  Table table{Family::inet, inet_sets(), {raw_pre(), guest_in(), guest_routed(), guest_link()}};
+  Table table{Family::inet, inet_sets(), {raw_pre(), dns_untracked(), guest_in(), guest_routed(), guest_link()}};
   for (auto& set : denial_sets()) table.sets.push_back(std::move(set));
   const auto append = [&table](std::vector<Chain> chains) {
     for (auto& chain : chains) table.chains.push_back(std::move(chain));

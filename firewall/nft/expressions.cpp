@@ -123,6 +123,7 @@ struct Writer {
     if (x.flags != 0) put(e, NFTNL_EXPR_MASQ_FLAGS, x.flags);
     return e;
   }
+  nftnl_expr* operator()(const NoTracking&) const { return make("notrack"); }
   nftnl_expr* operator()(const RejectWith& x) const {
     auto* e = make("reject");
     put(e, NFTNL_EXPR_REJECT_TYPE, x.type);
@@ -320,6 +321,7 @@ Expression from_nftnl(const nftnl_expr* e) {
   if (name == "ct") return read_ct(e);
   if (name == "fib")
     return FibLoad{u32(e, NFTNL_EXPR_FIB_RESULT), u32(e, NFTNL_EXPR_FIB_FLAGS), u32(e, NFTNL_EXPR_FIB_DREG)};
+  if (name == "notrack") return NoTracking{};
   if (name == "rt") return RtLoad{u32(e, NFTNL_EXPR_RT_KEY), u32(e, NFTNL_EXPR_RT_DREG)};
   if (name == "cmp") return Cmp{u32(e, NFTNL_EXPR_CMP_OP), u32(e, NFTNL_EXPR_CMP_SREG), bytes(e, NFTNL_EXPR_CMP_DATA)};
   if (name == "bitwise") return read_bitwise(e);

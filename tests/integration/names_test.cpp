@@ -41,6 +41,20 @@ TEST_F(Names, OfGuestsForwardReverseAndBare) {
     EXPECT_EQ(asked.what.find("guests.internal"), std::string::npos) << asked.what;
 }
 
+// A lookup over UDP leaves nothing in the host's table of connections, of which a guest has but a share.
+TEST_F(Names, OverUdpAreNoConnections) {
+  const auto connections = [this](const std::string& protocol) {
+    return std::stoi(scene.host.must("conntrack -L -p " + protocol + " -s 10.0.5.2 --dport 53 2>/dev/null | wc -l"));
+  };
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(dig("db1.guests.internal"), "10.0.5.3");
+  EXPECT_EQ(dig("www.world.example"), "192.0.2.80");
+  EXPECT_EQ(connections("udp"), 0);
+  EXPECT_EQ(dig("-b 10.0.5.2#53 db1.guests.internal"), "10.0.5.3") << "from a port where something may listen";
+  EXPECT_EQ(connections("udp"), 1);
+  EXPECT_EQ(dig("+tcp db1.guests.internal"), "10.0.5.3");
+  EXPECT_EQ(connections("tcp"), 1);
+}
+
 // Of every type, beside the guests', and through `vrouter reload`.
 TEST_F(Names, ThatAnOperatorWroteDown) {
   const auto before = scene.host.read_file(scene.daemon->config_path());

@@ -290,6 +290,14 @@ TEST(Evaluate, OnlyASynIsASyn) {
   EXPECT_FALSE(holds(ClampMss{}, udp()));
 }
 
+TEST(Evaluate, WhatIsNotTrackedIsSeenAsSuchAndByNoNat) {
+  auto packet = udp();
+  EXPECT_TRUE(holds(Notrack{}, packet));
+  const Chains chains{{rule({Notrack{}}), rule({AnyBit{ct_state, kCtNew}, Verdict{Verdict::Kind::drop, {}}})}};
+  EXPECT_EQ(chains.run(packet).ruling, Ruling::accept);
+  EXPECT_EQ(packet.ct_state, kCtUntracked);
+}
+
 TEST(Evaluate, LimitsAreNeverExceededAndLogsAndCountersPassOn) {
   EXPECT_TRUE(holds(Limit{10, 60, 5, false}, udp()));
   EXPECT_FALSE(holds(Limit{10, 60, 5, true}, udp()));

@@ -177,6 +177,19 @@ TEST_F(Journeys, OfTheHostAGuestGetsItsGatewayAndNothingElse) {
   EXPECT_EQ(go(packet("10.0.5.2", "10.0.5.1", kUdp, 53)).ingress()->comment(), "DNS");
 }
 
+TEST_F(Journeys, DnsOverUdpIsNoConnection) {
+  const auto tracked = [this](const char* to, std::uint8_t protocol, std::uint16_t from_port) {
+    auto question = packet("10.0.5.2", to, protocol, 53);
+    question.source_port = from_port;
+    return go(question).arrived.ct_state != kCtUntracked;
+  };
+  EXPECT_FALSE(tracked("10.0.5.1", kUdp, 1024));
+  EXPECT_FALSE(tracked("10.0.5.1", kUdp, 65535));
+  EXPECT_TRUE(tracked("10.0.5.1", kUdp, 53)) << "where something may listen";
+  EXPECT_TRUE(tracked("10.0.5.1", kTcp, 40000));
+  EXPECT_TRUE(tracked("198.51.100.7", kUdp, 40000)) << "another's server is behind NAT";
+}
+
 TEST_F(Journeys, DhcpNeedsNoAddress) {
   auto request = packet("10.0.5.2", "255.255.255.255", kUdp, 67);
   request.source_port = 68;
