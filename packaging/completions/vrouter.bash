@@ -67,7 +67,7 @@ _vrouter() {
     leases)
       [[ $prev == leases ]] && mapfile -t COMPREPLY < <(compgen -W "release" -- "$cur")
       [[ $prev == release ]] && mapfile -t COMPREPLY < <(compgen -W "$(_vrouter_leased)" -- "$cur") ;;
-    dns) [[ $prev == dns ]] && mapfile -t COMPREPLY < <(compgen -W "flush" -- "$cur") ;;
+    dns) [[ $prev == dns ]] && mapfile -t COMPREPLY < <(compgen -W "flush query" -- "$cur") ;;
     check) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
   esac
 }

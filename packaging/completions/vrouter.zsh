@@ -6,7 +6,7 @@ commands=(
   'remove-guest:take the network away from a guest and forget it'
   'guests:list the guests' 'show:show all that is known of one guest'
   'status:show how vrouterd is' 'leases:list the DHCP leases, or end one'
-  'dns:show how DNS does, or empty its cache'
+  'dns:show how DNS does, ask it, or empty its cache'
   'publish:make a port of a guest reachable' 'unpublish:close a published port'
   'change-guest:put a guest into other groups'
   'ruleset:print the rules in force' 'explain:say whether a connection passes, and which rules decide'
@@ -34,7 +34,7 @@ case $state in
         [[ $words[2] == release ]] && leased=(${(f)"$(vrouter leases 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})
         _arguments '--network[only those of this network]:network' '--watch[again whenever something changes]' \
           '1:command:(release)' '2:address:($leased)' ;;
-      dns) _arguments '1:command:(flush)' '2:name' ;;
+      dns) _arguments '1:command:(flush query)' '2:name' '3:type:(A AAAA CNAME MX NS PTR SOA SRV TXT HTTPS)' '--tcp' ;;
       monitor)
         local -a guests
         guests=(${(f)"$(vrouter guests 2>/dev/null | tail -n +2 | cut -d' ' -f1)"})

@@ -13,6 +13,8 @@
 #include "config/dhcp_options.h"
 #include "config/policy_specs.h"
 #include "config/specs.h"
+#include "dns/presentation.h"
+#include "router/cli/dns_query.h"
 #include "router/control/views.h"
 
 namespace vrouter::router::cli {
@@ -38,7 +40,8 @@ struct Words {
   std::string guest, port;
   std::string from, to, packet = "tcp/443";
   std::string of_network, address;
-  bool watch = false;
+  std::string record_type;
+  bool watch = false, tcp = false;
   std::vector<std::string> files;
 };
 
@@ -88,9 +91,13 @@ void add_leases(CLI::App& app, Words& words) {
 }
 
 void add_dns(CLI::App& app, Words& words) {
-  auto* command = app.add_subcommand("dns", "Show how DNS does: queries, cache, servers; or empty its cache");
+  auto* command = app.add_subcommand("dns", "Show how DNS does: queries, cache, servers; ask it; or empty its cache");
   auto* flush = command->add_subcommand("flush", "Forget what the cache knows");
   flush->add_option("NAME", words.name, "Only of this name, whatever the type");
+  auto* query = command->add_subcommand("query", "Ask for a name, as a resolver of this host does");
+  query->add_option("NAME", words.name, "The name; of an address, the name that it has")->required();
+  query->add_option("TYPE", words.record_type, "A, AAAA, MX, ... or TYPE65280 (default: A; of an address PTR)");
+  query->add_flag("--tcp", words.tcp, "Over TCP from the start, not only where the answer is too long");
 }
 
 void add_commands(CLI::App& app, Words& words) {
@@ -249,6 +256,19 @@ std::string read_guest(const Words& words, config::Guest& guest) {
   return wrong;
 }
 
+std::string read_question(const Words& words, std::optional<std::uint16_t>& type) {
+  if (!words.record_type.empty()) {
+    type = dns::parse_type(words.record_type);
+    if (!type)
+      return fmt::format(
+          "TYPE: \"{}\" is no type of record: say A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT, HTTPS, ... or "
+          "its number as TYPE65280",
+          words.record_type);
+  }
+  if (question_of(words.name, type)) return {};
+  return fmt::format("NAME: \"{}\" is no name: labels of 1 to 63 bytes with dots between them, 253 in all", words.name);
+}
+
 std::expected<Request, Leave> read_words(const CLI::App& app, const Words& words) {
   const auto* said = app.get_subcommands().front();
   Request request;
@@ -285,8 +305,11 @@ std::expected<Request, Leave> read_words(const CLI::App& app, const Words& words
     take(config::parse_address4(words.address), request.address, "ADDRESS", wrong);
   }
   if (said->get_name() == "dns" && !said->get_subcommands().empty()) {
-    request.command = Command::flush_dns;
+    const bool asks = said->get_subcommands().front()->get_name() == "query";
+    request.command = asks ? Command::query_dns : Command::flush_dns;
     request.name = words.name;
+    request.tcp = words.tcp;
+    if (asks) wrong = read_question(words, request.record_type);
   }
   if (request.command == Command::check) request.policy_dir_named = said->count("--policy-dir") > 0;
   if (request.command == Command::explain) take(config::parse_packet(words.packet), request.packet, "PACKET", wrong);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <expected>
 #include <filesystem>
 #include <optional>
@@ -23,6 +24,7 @@ enum class Command {
   release_lease,
   dns,
   flush_dns,
+  query_dns,
   publish,
   unpublish,
   change_guest,
@@ -48,14 +50,16 @@ struct Request {
   config::Guest wanted;                                // add-guest; change-guest: the groups
   std::optional<std::chrono::seconds> wait;            // add-guest --wait
   std::optional<std::chrono::seconds> confirm_within;  // reload --confirm
-  std::string guest;       // of remove-guest, show, publish, unpublish, change-guest; monitor: may be empty
-  config::Publish port;    // publish, unpublish
-  std::string network;     // leases; empty: all
-  bool watch = false;      // leases
-  address_v4 address;      // release_lease
-  std::string name;        // flush_dns; empty: all
-  std::string from, to;    // explain
-  config::Service packet;  // explain
+  std::string guest;     // of remove-guest, show, publish, unpublish, change-guest; monitor: may be empty
+  config::Publish port;  // publish, unpublish
+  std::string network;   // leases; empty: all
+  bool watch = false;    // leases
+  address_v4 address;    // release_lease
+  std::string name;      // flush_dns; empty: all. query_dns: a name or an address
+  std::optional<std::uint16_t> record_type;  // query_dns; none: A, of an address PTR
+  bool tcp = false;                          // query_dns
+  std::string from, to;                      // explain
+  config::Service packet;                    // explain
   std::vector<std::filesystem::path> files;  // check; empty: the installed ones
   std::filesystem::path config_file;         // check, teardown
   std::filesystem::path policy_dir;          // check

@@ -10,8 +10,10 @@
 #include <thread>
 #include <utility>
 
+#include "config/specs.h"
 #include "router/cli/check.h"
 #include "router/cli/dns.h"
+#include "router/cli/dns_query.h"
 #include "router/cli/leases.h"
 #include "router/cli/monitor.h"
 #include "router/cli/print.h"
@@ -130,6 +132,25 @@ std::string release_sentence(const control::LeaseView& lease) {
       lease.address.to_string(), client_text(lease));
 }
 
+// Like `host`, it tells by its status: 0 there is such a record, 1 not.
+int query_dns(const Request& request, Client& client) {
+  const auto failed = [&](const std::string& why) {
+    if (request.json) say(failure_json(why));
+    fmt::print(stderr, "vrouter: {}\n", why);
+    return kRefused;
+  };
+  const auto status = client.status();
+  if (!status) return fail(request, status.error());
+  if (status->value.dns_addresses.empty())
+    return failed("DNS is served nowhere: vrouterd was torn down; `vrouter reload`");
+  const auto server = config::parse_address(status->value.dns_addresses.front());
+  if (!server) return failed("the daemon serves DNS at \"" + printable(status->value.dns_addresses.front()) + "\"");
+  const auto answer = ask_dns(*server, *question_of(request.name, request.record_type), request.tcp);
+  if (!answer) return failed(answer.error());
+  say(request.json ? answer_json(*answer) + "\n" : answer_text(*answer, wants_colour(STDOUT_FILENO)));
+  return answer->found() ? kDone : kRefused;
+}
+
 // Like `test`, it tells by its status: 0 allowed, 1 not.
 int explain(const Request& request, Client& client) {
   const auto asked = client.explain(request.from, request.to, request.packet.to_string());
@@ -173,6 +194,8 @@ int ask(const Request& request, Client& client) {
       return leases(request, client);
     case Command::release_lease:
       return show(request, client.release_lease(request.address), release_sentence);
+    case Command::query_dns:
+      return query_dns(request, client);
     case Command::flush_dns:
       return show(request, client.flush_dns(request.name), flushed_sentence);
     case Command::dns:

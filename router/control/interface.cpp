@@ -191,6 +191,7 @@ type Status (
   features: []Feature,
   repairs: Repairs,
   upstreams_from: []string,
+  dns_addresses: []string,
   ranges: []Range,
   dhcp: DhcpStatistics,
   dns: DnsStatistics

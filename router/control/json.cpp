@@ -262,6 +262,7 @@ object to_json(const StatusView& status) {
               {"guests_ready", status.guests_ready},
               {"repairs", to_json(status.repairs)},
               {"upstreams_from", to_json(status.upstreams_from)},
+              {"dns_addresses", to_json(status.dns_addresses)},
               {"ranges", ranges_to_json(status.ranges)},
               {"dhcp", counters_to_json(status.dhcp)},
               {"dns", to_json(status.dns)}};
@@ -300,6 +301,7 @@ Read<StatusView> status_from_json(const object& json) {
   }
   status.repairs = fields.optional_nested("repairs", repairs_from_json).value_or(Repairs{});
   status.upstreams_from = fields.texts("upstreams_from");
+  status.dns_addresses = fields.texts("dns_addresses");
   status.ranges = read_ranges(fields);
   status.dhcp = fields.optional_nested("dhcp", counters_from_json).value_or(dhcp::Statistics{});
   status.dns = fields.optional_nested("dns", dns_from_json).value_or(dns::Statistics{});

@@ -117,6 +117,7 @@ struct StatusView {
   Repairs repairs;
   std::optional<std::chrono::seconds> confirm_within;  // until then the files in force wait for `vrouter confirm`
   std::vector<std::string> upstreams_from;             // "/etc/resolv.conf" or "vrouter.toml"
+  std::vector<std::string> dns_addresses;              // the gateways, where it is served; empty after a teardown
   std::vector<RangeView> ranges;
   dhcp::Statistics dhcp;
   dns::Statistics dns;  // its upstreams are the resolvers in use

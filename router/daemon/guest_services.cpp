@@ -198,6 +198,12 @@ dhcp::Statistics GuestServices::dhcp_statistics() const {
 dns::Statistics GuestServices::dns_statistics() const {
   return dns_ ? dns_->statistics() : dns::Statistics{};
 }
+std::vector<std::string> GuestServices::dns_addresses() const {
+  std::vector<std::string> all;
+  if (!dns_) return all;
+  for (const auto& one : dns::listen_addresses(tables_.zones())) all.push_back(one.to_string());
+  return all;
+}
 std::string GuestServices::upstreams_from() const {
   return dns_config_.upstreams.empty() ? resolv_conf_.string() : "vrouter.toml";
 }

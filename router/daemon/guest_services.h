@@ -65,6 +65,7 @@ class GuestServices {
   [[nodiscard]] dhcp::Statistics dhcp_statistics() const;
   [[nodiscard]] dns::Statistics dns_statistics() const;
   [[nodiscard]] std::string upstreams_from() const;
+  [[nodiscard]] std::vector<std::string> dns_addresses() const;  // where guests ask
   // What DNS knows of the name; of all where it is empty.
   void forget_names(const std::string& name) {
     if (dns_) dns_->forget(name);

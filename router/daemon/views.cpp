@@ -248,6 +248,7 @@ control::Answer<control::StatusView> Router::status() {
            ? running
            : "--single-process: DHCP and DNS run, and the firewall's log is read, with all of vrouterd's privileges"});
   shown.upstreams_from = {services_.upstreams_from()};
+  shown.dns_addresses = services_.dns_addresses();
   shown.dhcp = services_.dhcp_statistics();
   shown.dns = services_.dns_statistics();
   co_return shown;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Names as guests ask for them: the world's, one another's, and with upstreams that move or die.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/integration/scene.h"
 
 namespace vrouter::lab {
 namespace {
+
+using ::testing::HasSubstr;
 
 struct Names : ::testing::Test {
   Names() {
@@ -53,6 +56,30 @@ TEST_F(Names, OverUdpAreNoConnections) {
   EXPECT_EQ(connections("udp"), 1);
   EXPECT_EQ(dig("+tcp db1.guests.internal"), "10.0.5.3");
   EXPECT_EQ(connections("tcp"), 1);
+}
+
+// By the operator, on the host.
+TEST_F(Names, ThatTheCommandLineAsksFor) {
+  const auto query = [this](std::vector<std::string> words) {
+    words.insert(words.begin(), {"dns", "query"});
+    return scene.daemon->cli(words);
+  };
+  const auto local = query({"db1.guests.internal"});
+  EXPECT_EQ(local.status, 0) << local.to_string();
+  EXPECT_THAT(local.out, HasSubstr("db1.guests.internal."));
+  EXPECT_THAT(local.out, HasSubstr("10.0.5.3"));
+  EXPECT_THAT(query({"10.0.5.3"}).out, HasSubstr("PTR   db1.guests.internal."));
+  EXPECT_THAT(query({"www.world.example", "A"}).out, HasSubstr("192.0.2.80"));
+  const auto tcp = query({"--tcp", "www.world.example"});
+  EXPECT_THAT(tcp.out, HasSubstr("from 10.0.5.1 over TCP in "));
+  const auto nobody = query({"nobody.guests.internal"});
+  EXPECT_EQ(nobody.status, 1);
+  EXPECT_THAT(nobody.out, HasSubstr("there is no name nobody.guests.internal. (NXDOMAIN)"));
+  const auto json = query({"--json", "db1.guests.internal", "MX"});
+  EXPECT_EQ(json.status, 1);
+  EXPECT_THAT(json.out, HasSubstr(R"("rcode":"NOERROR","found":false,"answers":[])"));
+  scene.daemon->vrouter({"teardown"});
+  EXPECT_THAT(query({"db1.guests.internal"}).err, HasSubstr("DNS is served nowhere"));
 }
 
 // Of every type, beside the guests', and through `vrouter reload`.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "router/cli/dns.h"
+#include "router/cli/dns_query.h"
 
 namespace vrouter::router::cli {
 namespace {
@@ -53,6 +54,40 @@ TEST(CliDns, SaysWhatIsForgotten) {
   EXPECT_EQ(flushed_sentence({}), "the cache is empty\n");
   EXPECT_EQ(flushed_sentence({"www.example"}), "what was known of www.example is forgotten\n");
   EXPECT_THAT(flushed_sentence({"\x1b[31m"}), Not(HasSubstr("\x1b")));
+}
+
+DnsAnswer answer_of(const char* name, std::optional<std::uint16_t> type) {
+  return {.question = *question_of(name, type),
+          .reply = {},
+          .server = boost::asio::ip::make_address("10.0.5.1"),
+          .took = std::chrono::microseconds{1250}};
+}
+
+TEST(CliDnsQuery, ShowsTheRecordsAndWhereTheyCameFrom) {
+  auto answer = answer_of("www.example", std::nullopt);
+  answer.reply.answers = {{"www.example.", "CNAME", "web.example.", 60}, {"web.example.", "A", "192.0.2.80", 300}};
+  EXPECT_TRUE(answer.found());
+  EXPECT_EQ(answer_text(answer, false),
+            "NAME          TTL  TYPE   DATA\n"
+            "www.example.  60   CNAME  web.example.\n"
+            "web.example.  300  A      192.0.2.80\n"
+            "from 10.0.5.1 over UDP in 1.2 ms\n");
+  EXPECT_THAT(answer_json(answer), HasSubstr(R"("rcode":"NOERROR","found":true)"));
+}
+
+TEST(CliDnsQuery, SaysWhatIsMissing) {
+  auto answer = answer_of("www.example", dns::type::aaaa);
+  answer.reply.answers = {{"www.example.", "CNAME", "web.example.", 60}};
+  EXPECT_FALSE(answer.found()) << "a chain that ends in nothing";
+  EXPECT_THAT(answer_text(answer, false), HasSubstr("www.example. has nothing of type AAAA (NODATA)"));
+  answer = answer_of("10.0.5.77", std::nullopt);
+  answer.reply.rcode = 3;
+  EXPECT_THAT(answer_text(answer, false), HasSubstr("there is no name 77.5.0.10.in-addr.arpa. (NXDOMAIN)"));
+  answer.reply.errors = {{15, "\x1b[31m"}};
+  EXPECT_THAT(answer_text(answer, false), HasSubstr("Blocked (EDE 15): "));
+  EXPECT_THAT(answer_text(answer, false), Not(HasSubstr("\x1b")));
+  answer.reply.rcode = 2;
+  EXPECT_THAT(answer_text(answer, false), HasSubstr("(SERVFAIL); `vrouter dns` shows"));
 }
 
 }  // namespace

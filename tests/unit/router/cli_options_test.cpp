@@ -191,6 +191,23 @@ TEST(Options, ShowsOrEmptiesTheDnsCache) {
   EXPECT_FALSE(parse({"dns", "flush", "a", "b"}));
 }
 
+TEST(Options, AsksDnsForNamesOrAddresses) {
+  const auto name = parse({"dns", "query", "www.example"});
+  ASSERT_TRUE(name) << name.error().text;
+  EXPECT_EQ(name->command, Command::query_dns);
+  EXPECT_EQ(name->name, "www.example");
+  EXPECT_FALSE(name->record_type);
+  EXPECT_FALSE(name->tcp);
+  const auto typed = parse({"dns", "query", "--tcp", "www.example", "https", "--json"});
+  ASSERT_TRUE(typed) << typed.error().text;
+  EXPECT_EQ(typed->record_type, 65);
+  EXPECT_TRUE(typed->tcp);
+  EXPECT_TRUE(typed->json);
+  EXPECT_THAT(parse({"dns", "query", "www.example", "AAA"}).error().text, HasSubstr("\"AAA\" is no type of record"));
+  EXPECT_THAT(parse({"dns", "query", "www..example"}).error().text, HasSubstr("\"www..example\" is no name"));
+  EXPECT_EQ(parse({"dns", "query"}).error().status, kUsage);
+}
+
 TEST(Options, NamesTheCommandThatThereIsNot) {
   EXPECT_THAT(parse({"fly"}).error().text, HasSubstr("there is no command fly"));
   EXPECT_THAT(parse({"--socket", "status", "fly", "tap0"}).error().text, HasSubstr("there is no command fly"));

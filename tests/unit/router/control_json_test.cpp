@@ -178,6 +178,7 @@ TEST(ControlJson, CarriesTheStatusWhole) {
   status.features = {{"flowtable", true, ""}, {"owner", false, "kernel 6.9"}};
   status.repairs = {.links = 1, .routes = 3, .rules = 7, .elements = 8};
   status.upstreams_from = {"/etc/resolv.conf"};
+  status.dns_addresses = {"10.0.5.1"};
   status.dhcp.received = 1;
   status.dhcp.nak = 15;
   status.dns.queries_udp = 4;
