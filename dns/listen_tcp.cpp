@@ -8,7 +8,6 @@
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <cstring>
@@ -16,6 +15,7 @@
 #include <map>
 #include <set>
 
+#include "dns/frames.h"
 #include "dns/listen.h"
 
 namespace vrouter::dns {
@@ -115,7 +115,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
       self->read_timer_.async_wait([self](const Error& cancelled) {
         if (!cancelled) self->close();
       });
-      self->read_length();
+      self->read_more();
     });
   }
 
@@ -147,24 +147,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
     });
   }
 
-  void read_length() {
-    incoming_.resize(2);
-    asio::async_read(socket_, asio::buffer(incoming_), [self = shared_from_this()](const Error& error, std::size_t) {
-      if (self->failed(error)) return;
-      self->incoming_.resize(static_cast<std::size_t>(self->incoming_[0] << 8 | self->incoming_[1]));
-      self->read_message();
-    });
+  void read_more() {
+    if (incoming_.whole()) return take_message();
+    socket_.async_read_some(asio::buffer(incoming_.room().data(), incoming_.room().size()),
+                            [self = shared_from_this()](const Error& error, std::size_t size) {
+                              if (self->failed(error)) return;
+                              self->incoming_.received(size);
+                              self->read_more();
+                            });
   }
 
-  void read_message() {
-    asio::async_read(socket_, asio::buffer(incoming_), [self = shared_from_this()](const Error& error, std::size_t) {
-      if (self->failed(error)) return;
-      self->reading_ = false;
-      ++self->waiting_;
-      self->handler_->handle(self->incoming_, self->client_, Transport::tcp, BootClock::now(),
-                             [self](Bytes bytes) { self->respond(std::move(bytes)); });
-      self->read();
-    });
+  void take_message() {
+    reading_ = false;
+    ++waiting_;
+    handler_->handle(incoming_.message(), client_, Transport::tcp, BootClock::now(),
+                     [self = shared_from_this()](Bytes bytes) { self->respond(std::move(bytes)); });
+    incoming_.restart();
+    read();
   }
 
   void respond(Bytes bytes) {
@@ -199,7 +198,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   QueryHandler* handler_;  // null: closed
   std::shared_ptr<TcpClients> clients_;
   Connections* all_;
-  Bytes incoming_;
+  FrameReader incoming_;
   std::deque<Bytes> outgoing_;
   unsigned waiting_ = 0;
   bool reading_ = false;

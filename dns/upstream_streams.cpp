@@ -11,6 +11,7 @@
 #include <boost/asio/write.hpp>
 #include <utility>
 
+#include "dns/frames.h"
 #include "dns/random.h"
 #include "dns/tls.h"
 
@@ -21,7 +22,6 @@ namespace {
 namespace asio = boost::asio;
 using Error = boost::system::error_code;
 
-constexpr std::size_t kPrefix = 2;  // the length before each message, RFC 1035 4.2.2
 constexpr std::chrono::seconds kLook{1};
 constexpr std::chrono::seconds kForgotten{10};  // after this, the reply to what nobody waits for is one to nothing
 
@@ -39,8 +39,7 @@ struct UpstreamStreams::Stream {
   asio::steady_timer timer;
   std::map<std::uint16_t, Ticket> waiting;  // by id
   Bytes next, writing;                      // what goes out when `writing` has
-  Bytes in = Bytes(kPrefix + kMaxMessage);
-  std::size_t have = 0;   // in it
+  FrameBuffer in;
   BootTime heard{};       // last; or when there first was something to hear
   bool ready = false;     // for questions
   bool answered = false;  // ever
@@ -172,27 +171,20 @@ void UpstreamStreams::flush(const StreamPtr& stream) {
 
 void UpstreamStreams::read(const StreamPtr& stream) {
   stream->on_wire([&](auto& wire) {
-    wire.async_read_some(asio::buffer(stream->in) + stream->have, [this, stream](const Error& cut, std::size_t size) {
+    const auto room = stream->in.room();
+    wire.async_read_some(asio::buffer(room.data(), room.size()), [this, stream](const Error& cut, std::size_t size) {
       if (!stream->open) return;
       if (cut) return drop(stream, stream->answered);
-      stream->have += size;
+      stream->in.received(size);
       take_messages(stream);
     });
   });
 }
 
 void UpstreamStreams::take_messages(const StreamPtr& stream) {
-  const std::span all{stream->in};
-  std::size_t at = 0;
-  while (stream->have - at >= kPrefix) {
-    const auto length = static_cast<std::size_t>(all[at] << 8 | all[at + 1]);
-    if (stream->have - at - kPrefix < length) break;
-    if (!take(stream, all.subspan(at + kPrefix, length))) return;
-    at += kPrefix + length;
+  while (const auto message = stream->in.next()) {
+    if (!take(stream, *message)) return;
   }
-  std::copy(all.begin() + static_cast<std::ptrdiff_t>(at), all.begin() + static_cast<std::ptrdiff_t>(stream->have),
-            all.begin());
-  stream->have -= at;
   read(stream);
 }
 
