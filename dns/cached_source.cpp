@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "dns/cached_source.h"
 
+#include <algorithm>
 #include <boost/asio/steady_timer.hpp>
 #include <utility>
 #include <vector>
@@ -18,6 +19,37 @@ bool settles(const Answer& answer) {
   if (!answer.message || answer.message->size() < kHeaderSize) return false;
   const auto rcode = rcode_of(*answer.message);
   return rcode == Rcode::no_error || rcode == Rcode::nx_domain || rcode == Rcode::yx_domain;
+}
+
+// A reply that failed, as far as it says why. Its records mean nothing, nothing bounds their TTLs, and thousands of
+// them would be kept.
+Answer without_records(const Answer& failure) {
+  if (!failure.message || failure.message->size() <= kHeaderSize) return failure;
+  const std::span whole{*failure.message};
+  WireReader r{whole};
+  r.skip(kHeaderSize);
+  if (!Name::decode(whole, r)) return failure;
+  r.skip(4);
+  Bytes message(whole.begin(), whole.end() - static_cast<std::ptrdiff_t>(r.rest().size()));
+  constexpr std::size_t kAnswerCount = 6;
+  std::fill(message.begin() + kAnswerCount, message.begin() + kHeaderSize, std::uint8_t{0});
+  return {.message = std::make_shared<const Bytes>(std::move(message)), .reason = failure.reason};
+}
+
+// What is kept is told to the first one as to all later ones; what isn't lives as its server says, a day at most.
+Answer with_ttls(const Answer& answer, const Freshness& freshness, bool kept) {
+  auto message = *answer.message;
+  if (kept) {
+    set_ttls(message, freshness.ttls, static_cast<std::uint32_t>(freshness.lifetime.count()));
+  } else {
+    cap_ttls(message, freshness.ttls);
+  }
+  return {.message = std::make_shared<const Bytes>(std::move(message)), .reason = answer.reason};
+}
+
+Answer passed_on(const QuestionKey& key, const Answer& answer) {
+  const auto freshness = freshness_of(*answer.message, key);
+  return freshness ? with_ttls(answer, *freshness, false) : answer;
 }
 
 }  // namespace
@@ -102,11 +134,13 @@ void CachedSource::arrived(const QuestionKey& key, const Answer& answer) {
   if (node.empty()) return;
   const auto& waiting = node.mapped();
   waiting->timer.cancel();
-  if (waiting->era != era_) return waiting->tell(answer);
+  const bool kept = waiting->era == era_;
   const auto now = BootClock::now();
-  if (settles(answer)) return waiting->tell(keep(key, answer, waiting->asker, now));
-  remember(key, answer, now + (waiting->stale ? kStaleRecheck : kFailureTtl));
-  if (!waiting->stale) return waiting->tell(answer);
+  if (settles(answer)) return waiting->tell(kept ? keep(key, answer, waiting->asker, now) : passed_on(key, answer));
+  const auto failure = without_records(answer);
+  if (!kept) return waiting->tell(failure);
+  remember(key, failure, now + (waiting->stale ? kStaleRecheck : kFailureTtl));
+  if (!waiting->stale) return waiting->tell(failure);
   stale_ += waiting->done.size();
   waiting->tell(*waiting->stale);
 }
@@ -116,11 +150,7 @@ Answer CachedSource::keep(const QuestionKey& key, const Answer& answer, unsigned
   const auto freshness = freshness_of(*answer.message, key);
   if (!freshness) return answer;
   cache_.put(CacheKey{key}, *answer.message, *freshness, asker, now);
-  if (freshness->lifetime.count() == 0) return answer;
-  // The first one is told what all later ones will be.
-  auto message = *answer.message;
-  set_ttls(message, freshness->ttls, static_cast<std::uint32_t>(freshness->lifetime.count()));
-  return {.message = std::make_shared<const Bytes>(std::move(message)), .reason = answer.reason};
+  return with_ttls(answer, *freshness, freshness->lifetime.count() != 0);
 }
 
 void CachedSource::remember(const QuestionKey& key, const Answer& answer, BootTime until) {

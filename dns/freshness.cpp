@@ -59,4 +59,12 @@ void set_ttls(std::span<std::uint8_t> message, std::span<const std::uint16_t> of
   }
 }
 
+void cap_ttls(std::span<std::uint8_t> message, std::span<const std::uint16_t> offsets) noexcept {
+  constexpr auto kMost = static_cast<std::uint32_t>(kMaxTtl.count());
+  for (const auto& at : offsets) {
+    WireReader told{message.subspan(at, 4)};
+    if (told.u32() > kMost) set_ttls(message, {&at, 1}, kMost);
+  }
+}
+
 }  // namespace vrouter::dns

@@ -29,4 +29,7 @@ struct Freshness {
 // Writes `ttl` over those of the records; the offsets are the message's.
 void set_ttls(std::span<std::uint8_t> message, std::span<const std::uint16_t> offsets, std::uint32_t ttl) noexcept;
 
+// Leaves those that are within kMaxTtl.
+void cap_ttls(std::span<std::uint8_t> message, std::span<const std::uint16_t> offsets) noexcept;
+
 }  // namespace vrouter::dns

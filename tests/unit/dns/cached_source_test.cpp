@@ -108,6 +108,38 @@ TEST_F(DnsCachedSource, AServersRefusalIsAFailureToo) {
   EXPECT_FALSE(source.known(www(), BootClock::now() + kFailureTtl));
 }
 
+// Thousands are remembered, and a server may fill each with 64 KiB.
+TEST_F(DnsCachedSource, OfAFailureNothingIsKeptButItsCode) {
+  ask();
+  Message large;
+  large.header(1, 0x8185, 1, 1000).question("www.example");
+  for (int i = 0; i < 1000; ++i) large.pointer(12).record(1, "abcd", 0xffffffff);
+  upstream_says(answer(large.bytes));
+  const auto bare = Message{}.header(1, 0x8185, 1).question("www.example").bytes;
+  EXPECT_EQ(*told[0]->message, bare);
+  EXPECT_EQ(*known()->message, bare);
+}
+
+TEST_F(DnsCachedSource, WhatIsNotKeptIsToldForADayAtMost) {
+  const auto two = [](unsigned first, unsigned second) {
+    return Message{}
+        .header(1, 0x8180, 1, 2)
+        .question("www.example")
+        .pointer(12)
+        .record(1, "abcd", first)
+        .pointer(12)
+        .record(1, "abce", second)
+        .bytes;
+  };
+  for (const bool changed : {false, true}) {
+    ask();
+    if (changed) source.start_over();
+    upstream_says(answer(two(0, 0xffffffff)));
+    EXPECT_EQ(*told.back()->message, two(0, 86'400)) << changed;
+  }
+  EXPECT_FALSE(known());
+}
+
 TEST_F(DnsCachedSource, FailuresAreBounded) {
   for (std::size_t i = 0; i < kMaxFailures + 100; ++i) {
     const QuestionKey key{.name = *Name::from_text(std::to_string(i) + ".example"), .type = 1};
