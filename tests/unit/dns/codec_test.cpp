@@ -222,6 +222,20 @@ TEST(DnsReply, FollowsAChainInAnyOrderAndDropsWhatIsNotOnIt) {
   EXPECT_FALSE(decode_reply(stray, key("a.b"), 5));
 }
 
+// The work on an answer grows with its length and no faster: a chain is looked for among few records.
+TEST(DnsReply, AliasesWithoutEndAreCut) {
+  const auto with_copies = [](unsigned copies) {
+    Message m;
+    m.header(7, 0x8180, 1, copies + 2).question("www.example");
+    for (unsigned i = 0; i < copies; ++i) m.pointer(12).record(type::cname, std::string_view{"\1a\7example\0", 11});
+    m.name("a.example").record(type::cname, std::string_view{"\1b\7example\0", 11});
+    return m.name("b.example").record(type::a, "abcd").bytes;
+  };
+  const QuestionKey key{.name = *Name::from_text("www.example"), .type = type::a};
+  EXPECT_EQ(decode_reply(with_copies(31), key, 7)->message, with_copies(31));
+  EXPECT_EQ(count_of(decode_reply(with_copies(32), key, 7)->message, 1), 33U);
+}
+
 TEST(DnsReply, AServerThatDoesNotKnowEdnsMaySendTheHeaderOnly) {
   const auto reply = decode_reply(Message{}.header(5, 0x8181, 0).bytes, key("a"), 5).value();
   EXPECT_EQ(reply.rcode, Rcode::form_err);
