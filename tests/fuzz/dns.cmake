@@ -1,4 +1,7 @@
+vrouter_fuzzer(dns_frames SOURCES dns_frames.cpp USES dns)
 vrouter_fuzzer(dns_message SOURCES dns_message.cpp USES dns)
 vrouter_fuzzer(dns_names SOURCES dns_names.cpp USES dns)
+vrouter_fuzzer(dns_plain_query SOURCES dns_plain_query.cpp USES dns)
+vrouter_fuzzer(dns_reply SOURCES dns_reply.cpp USES dns)
 vrouter_fuzzer(dns_resolv_conf SOURCES dns_resolv_conf.cpp USES dns)
 vrouter_fuzzer(dns_verbs SOURCES dns_verbs.cpp USES dns_process)
