@@ -159,6 +159,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   void take_message() {
     reading_ = false;
+    read_timer_.cancel();  // it came in time, however long we don't read the next
     ++waiting_;
     handler_->handle(incoming_.message(), client_, Transport::tcp, BootClock::now(),
                      [self = shared_from_this()](Bytes bytes) { self->respond(std::move(bytes)); });
