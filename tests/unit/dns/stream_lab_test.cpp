@@ -133,6 +133,31 @@ TEST_F(DnsStreams, AReplyToNothingOrToAnotherQuestionEndsTheConnection) {
   }
 }
 
+// CVE-2026-33596: an answer under the id of another question that waits on the same connection.
+TEST_F(DnsStreams, AnswersUnderEachOthersIdsAreTakenForNeither) {
+  std::vector<Bytes> held;
+  StreamUpstream upstream{io_, "127.0.0.9", 5353, [&](const auto& from, const Bytes& q) {
+                            held.push_back(q);
+                            if (held.size() != 2) return;
+                            std::swap_ranges(held[0].begin(), held[0].begin() + 2, held[1].begin());
+                            for (const auto& swapped : held) from->send(answer_to(swapped));
+                          }};
+  EXPECT_EQ(ask_many(2), 0U);
+  EXPECT_EQ(streams_->mismatched(), 1U);
+}
+
+// Ids are drawn anew, and those of questions that wait are left out: of a thousand at once, none is another's.
+TEST_F(DnsStreams, NoIdIsUsedTwiceWhileItsAnswerMayCome) {
+  std::set<unsigned> ids;
+  StreamUpstream upstream{io_, "127.0.0.9", 5353, [&](const auto& from, const Bytes& q) {
+                            EXPECT_TRUE(ids.insert(u16_at(q, 0)).second);
+                            if (ids.size() < kMaxOnConnection) return;
+                            for (const auto& each : upstream.questions) from->send(answer_to(each));
+                          }};
+  EXPECT_EQ(ask_many(kMaxOnConnection), kMaxOnConnection);
+  EXPECT_EQ(upstream.accepted, 1U);
+}
+
 TEST_F(DnsStreams, TheReplyToAForgottenQuestionIsReadAndDropped) {
   StreamUpstream::ConnectionPtr connection;
   Bytes held;
