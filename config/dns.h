@@ -85,8 +85,10 @@ enum class OtherResolvers : std::uint8_t {
   redirect,  // of port 53: vrouter answers them; of port 853: refused
   refuse
 };
+[[nodiscard]] std::string_view name(OtherResolvers) noexcept;
 
-// What holds for members of a group of guests. One of several groups: what any of them blocks is blocked.
+// What holds for members of a group of guests. One of several groups: what any of them blocks is blocked, and `allow`
+// has the exceptions from what its own group blocks alone.
 struct DnsGroup {
   std::vector<std::string> block{}, allow{};  // names of lists
   OtherResolvers other_resolvers = OtherResolvers::allow;
@@ -99,6 +101,8 @@ inline constexpr std::uint64_t kDefaultDnsCache = std::uint64_t{32} << 20, kMinD
 inline constexpr std::string_view kDefaultTlsCa = "/etc/ssl/certs/ca-certificates.crt";  // Debian's, of ca-certificates
 inline constexpr std::size_t kMaxRebindAllow = 64;
 inline constexpr unsigned kMaxDnsWorkers = 16;
+inline constexpr std::size_t kMaxDnsLists = 64;
+inline constexpr std::size_t kMaxDnsListFiles = 64;  // of one list
 
 struct Dns {
   std::vector<DnsServer> upstreams;  // empty: the host's own, resolv.conf followed as it changes

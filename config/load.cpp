@@ -148,7 +148,7 @@ std::expected<Config, Problems> assemble(const Node& root, const std::string& fi
   if (const auto* networks = reader.find("networks"))
     known.networks = load_networks(diagnosis, *networks, reserving, config);
   if (config.networks.empty()) config.networks = default_config().networks;
-  if (const auto* dns = reader.find("dns")) load_dns(diagnosis, *dns, config);
+  if (const auto* dns = reader.find("dns")) load_dns(diagnosis, *dns, reserving, config);
   if (const auto* dhcp = reader.find("dhcp")) load_dhcp_groups(diagnosis, *dhcp, reserving, config);
   if (const auto* guests = reader.find("guests")) load_guests(diagnosis, *guests, known, config);
   check_dns_records(diagnosis, config);

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "config/load_dns_groups.h"
 #include "config/load_dns_records.h"
 #include "config/loader.h"
 #include "config/text.h"
@@ -22,6 +23,8 @@ constexpr std::array kDnsKeys{
     KeySpec{"rebind_protection", Type::boolean, "true"},
     KeySpec{"rebind_allow", Type::array, "[\"corp.example\"]"},
     KeySpec{"records", Type::array, "[{ name = \"db.corp.example\", addresses = [\"10.0.5.9\"] }]"},
+    KeySpec{"lists", Type::table, "{ ads = { files = [\"/etc/vrouter/lists/ads.txt\"] } }"},
+    KeySpec{"groups", Type::table, "{ web = { block = [\"ads\"] } }"},
 };
 
 constexpr std::array kForwardKeys{
@@ -126,13 +129,14 @@ void read_rebinding(const TableReader& reader, Dns& dns) {
 
 }  // namespace
 
-void load_dns(Diagnosis& diagnosis, const Node& table, Config& config) {
+void load_dns(Diagnosis& diagnosis, const Node& table, const Reserving& reserving, Config& config) {
   const TableReader reader{diagnosis, table, "[dns]", kDnsKeys};
   reader.read("cache_size", parse_cache_size, config.dns.cache_size);
   read_workers(reader, config.dns);
   read_rebinding(reader, config.dns);
   reader.read("tls_ca", parse_file, config.dns.tls_ca);
   if (const auto* records = reader.find("records")) load_dns_records(diagnosis, *records, config);
+  load_dns_groups(diagnosis, reader.find("lists"), reader.find("groups"), reserving, config);
   config.dns.upstreams = read_servers(reader, "upstreams", config);
   const auto* forward = reader.find("forward");
   if (forward == nullptr) return;

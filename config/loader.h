@@ -17,7 +17,7 @@ void load_dhcp(Diagnosis& diagnosis, const Node& table, bool prefix_known, Reser
 void load_dhcp_groups(Diagnosis& diagnosis, const Node& table, const Reserving& reserving, Config& config);
 
 // Needs the networks, for a gateway is no upstream.
-void load_dns(Diagnosis& diagnosis, const Node& table, Config& config);
+void load_dns(Diagnosis& diagnosis, const Node& table, const Reserving& reserving, Config& config);
 
 // Which of the things that guests name were all read. Where one was not, nothing is said to be missing.
 struct Known {

@@ -49,6 +49,18 @@ std::string_view name(Addressing value) noexcept {
   std::abort();
 }
 
+std::string_view name(OtherResolvers value) noexcept {
+  switch (value) {
+    case OtherResolvers::allow:
+      return "allow";
+    case OtherResolvers::redirect:
+      return "redirect";
+    case OtherResolvers::refuse:
+      return "refuse";
+  }
+  std::abort();
+}
+
 std::string_view name(Identity value) noexcept {
   switch (value) {
     case Identity::client_id:
