@@ -85,7 +85,8 @@ std::string_view name(Protocol value) noexcept {
 
 std::string Place::to_string() const {
   if (line == 0) return file;
-  return file + ':' + std::to_string(line) + ':' + std::to_string(column);
+  const auto of_line = file + ':' + std::to_string(line);
+  return column == 0 ? of_line : of_line + ':' + std::to_string(column);
 }
 
 std::string Problem::to_string() const {

@@ -439,8 +439,8 @@ Bytes write_error(const Query& query, Rcode rcode, std::optional<Ede> ede) {
   return write_bare(query, reply_flags(query, number), number, ede);
 }
 
-Bytes write_local(const Query& query, const LocalAnswer& answer, std::size_t limit) {
-  return write_answer(query, answer, kAa, limit, std::nullopt);
+Bytes write_local(const Query& query, const LocalAnswer& answer, std::size_t limit, std::optional<Ede> ede) {
+  return write_answer(query, answer, kAa, limit, ede);
 }
 
 Bytes write_continued(const Query& query, const LocalAnswer& before, std::span<const std::uint8_t> message,

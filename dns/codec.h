@@ -163,7 +163,8 @@ struct LocalAnswer {
 
 // Replies of at most `limit` bytes: a longer one becomes question and OPT with TC set (RFC 2181 section 9).
 [[nodiscard]] Bytes write_error(const Query& query, Rcode rcode, std::optional<Ede> ede = std::nullopt);
-[[nodiscard]] Bytes write_local(const Query& query, const LocalAnswer& answer, std::size_t limit);
+[[nodiscard]] Bytes write_local(const Query& query, const LocalAnswer& answer, std::size_t limit,
+                                std::optional<Ede> ede = std::nullopt);
 // `message` is a Reply's whose question differs from the query's in case at most.
 [[nodiscard]] Bytes write_forwarded(const Query& query, std::span<const std::uint8_t> message, std::size_t limit,
                                     std::optional<Ede> ede = std::nullopt);

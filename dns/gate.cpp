@@ -7,17 +7,18 @@ namespace {
 constexpr std::size_t kSpareBuckets = 64;  // so that a small table isn't swept all the time
 }  // namespace
 
-bool Gate::admit(const Client& client, Transport transport, BootTime now) {
+std::optional<ListTable::Profile> Gate::enter(const Client& client, Transport transport, BootTime now) {
   ++(transport == Transport::udp ? udp_ : tcp_);
-  if (!names_.serves(client)) {
+  const auto lists = names_.lists_of(client);
+  if (!lists) {
     ++unknown_;
-    return false;
+    return std::nullopt;
   }
   if (!within_budget(client.ifindex, now)) {
     ++over_budget_;
-    return false;
+    return std::nullopt;
   }
-  return true;
+  return lists;
 }
 
 bool Gate::within_budget(unsigned ifindex, BootTime now) {

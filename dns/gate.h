@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <unordered_map>
 
 #include "base/token_bucket.h"
@@ -27,7 +28,11 @@ class Gate {
   explicit Gate(const Names& names) : names_{names} {}
 
   // A guest on its own interface with an address of its own, or the host, and within its budget.
-  [[nodiscard]] bool admit(const Client& client, Transport transport, BootTime now);
+  [[nodiscard]] bool admit(const Client& client, Transport transport, BootTime now) {
+    return enter(client, transport, now).has_value();
+  }
+  // admit(), and which lists hold for it: Names::lists_of(), looked up once.
+  [[nodiscard]] std::optional<ListTable::Profile> enter(const Client& client, Transport transport, BootTime now);
 
   // Adds what was counted.
   void add_to(Statistics& all) const noexcept;

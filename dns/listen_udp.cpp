@@ -166,10 +166,11 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
     slot.peer.control_size = header.msg_controllen;
     slot.client = {ingress(header), slot.peer.endpoint.address()};
     slot.prepared.reset();
-    slot.admitted = desk_->gate.admit(slot.client, Transport::udp, now);
+    const auto lists = desk_->gate.enter(slot.client, Transport::udp, now);
+    slot.admitted = lists.has_value();
     slot.size = desk_->batch->incoming[index].msg_len;
-    if (slot.admitted)
-      slot.prepared = desk_->quick.prepare(std::span{slot.query}.first(slot.size), slot.client.ifindex);
+    if (lists)
+      slot.prepared = desk_->quick.prepare(std::span{slot.query}.first(slot.size), slot.client.ifindex, *lists);
   }
 
   void answer(unsigned index, BootTime now) {

@@ -58,18 +58,10 @@ Slot slot_at(std::span<const std::uint8_t> slots, std::uint64_t index) {
   return slot;
 }
 
+// Empty where there is none, or not all of it: a list that somebody spoilt.
 std::span<const std::uint8_t> wire_at(std::span<const std::uint8_t> names, std::size_t start) {
+  if (start + 2 > names.size() || names[start + 1] > names.size() - (start + 2)) return {};
   return names.subspan(start + 2, names[start + 1]);
-}
-
-// Every name where a slot says, and whole.
-bool slots_are_sound(std::span<const std::uint8_t> slots, std::span<const std::uint8_t> names) {
-  for (std::size_t i = 0; i < slots.size() / sizeof(Slot); ++i) {
-    const std::size_t slot = slot_at(slots, i);
-    if (slot == 0) continue;
-    if (slot + 1 >= names.size() || names[slot] > names.size() - (slot + 1)) return false;
-  }
-  return true;
 }
 
 bool is_space(char c) {
@@ -134,13 +126,17 @@ void ListReader::read_line(std::string_view line) {
   }
   if (good) return;
   ++not_understood_;
-  if (first_ == 0) first_ = line_;
+  ++misread_.count;
+  if (misread_.lines.size() < Misread::kMostTold) misread_.lines.push_back(line_);
 }
 
 void ListReader::read(std::string_view text) {
   constexpr std::string_view kByteOrderMark{"\xef\xbb\xbf"};
   if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
   line_ = 0;
+  misread_ = {};
+  // A list of millions must not be copied as it grows. What isn't used of this is no memory yet.
+  names_.reserve(names_.size() + text.size() + text.size() / 2);
   while (!text.empty()) {
     ++line_;
     const auto end = std::min(text.find('\n'), text.size());
@@ -149,16 +145,24 @@ void ListReader::read(std::string_view text) {
   }
 }
 
+std::size_t ListReader::packed_size() const noexcept {
+  return sizeof(Header) + std::bit_ceil(std::max(kLeastSlots, 2 * starts_.size())) * sizeof(Slot) + names_.size();
+}
+
 std::expected<Bytes, std::string> ListReader::pack(std::uint64_t seed) const {
+  Bytes packed(packed_size());
+  if (auto done = pack_into(packed, seed); !done) return std::unexpected(done.error());
+  return packed;
+}
+
+std::expected<void, std::string> ListReader::pack_into(std::span<std::uint8_t> packed, std::uint64_t seed) const {
   if (starts_.size() >= kMaxListEntries) {
     return std::unexpected("the list has " + std::to_string(kMaxListEntries) + " entries or more; split it");
   }
-  const auto slots = std::bit_ceil(std::max(kLeastSlots, 2 * starts_.size()));
-  const auto names_at = sizeof(Header) + slots * sizeof(Slot);
-  Bytes packed(names_at + names_.size());
-  std::ranges::copy(names_, packed.begin() + static_cast<std::ptrdiff_t>(names_at));
-  const std::span names{packed.data() + names_at, names_.size()};
-  const std::span table{packed.data() + sizeof(Header), slots * sizeof(Slot)};
+  const auto table = packed.subspan(sizeof(Header), packed.size() - sizeof(Header) - names_.size());
+  const auto names = packed.last(names_.size());
+  const auto slots = table.size() / sizeof(Slot);
+  std::ranges::copy(names_, names.begin());
   const auto place = [&](std::uint32_t start, std::uint64_t hash) {
     for (unsigned i = 0; i < kMostProbes; ++i) {
       const auto index = (hash + i) & (slots - 1);
@@ -185,7 +189,7 @@ std::expected<Bytes, std::string> ListReader::pack(std::uint64_t seed) const {
     });
     if (!placed) continue;
     std::memcpy(packed.data(), &header, sizeof header);
-    return packed;
+    return {};
   }
   return std::unexpected("its entries collide in its table, whatever the seed; somebody made it so: leave it out");
 }
@@ -205,11 +209,10 @@ std::expected<DomainList, std::string> DomainList::open(std::span<const std::uin
   list.seed_ = header.seed;
   list.mask_ = header.slots - 1;
   list.most_labels_ = static_cast<unsigned>(std::min<std::uint64_t>(header.most_labels, 128));
-  if (!slots_are_sound(list.slots_, list.names_)) return std::unexpected("its table leads out of it");
   return list;
 }
 
-std::uint8_t DomainList::find(std::uint64_t hash, std::span<const std::uint8_t> wire) const {
+std::uint8_t DomainList::find(std::uint64_t hash, std::span<const std::uint8_t> wire) const noexcept {
   for (unsigned i = 0; i < kMostProbes; ++i) {
     const auto slot = slot_at(slots_, (hash + i) & mask_);
     if (slot == 0) return 0;
@@ -218,9 +221,7 @@ std::uint8_t DomainList::find(std::uint64_t hash, std::span<const std::uint8_t> 
   return 0;
 }
 
-unsigned DomainList::covers(const Name& name) const {
-  const auto low = name.lower();
-  const auto wire = low.wire();
+unsigned DomainList::covers(std::span<const std::uint8_t> wire) const noexcept {
   std::array<std::uint8_t, 128> starts{};
   const auto labels = label_starts(wire, starts);
   auto hash = seed_;
@@ -234,17 +235,24 @@ unsigned DomainList::covers(const Name& name) const {
   return best;
 }
 
-bool ListPolicy::refuses(const Name& name) const {
+namespace {
+unsigned longest(const std::vector<DomainList>& lists, std::span<const std::uint8_t> lower_name) noexcept {
+  unsigned most = 0;
+  for (const auto& list : lists) most = std::max(most, list.covers(lower_name));
+  return most;
+}
+}  // namespace
+
+bool ListPolicy::refuses(std::span<const std::uint8_t> lower_name) const noexcept {
   static const Name canary = Name::from_text("use-application-dns.net").value_or(Name{});
   if (block.empty()) return false;
-  if (name.same_as(canary)) return true;
-  const auto longest = [&](const std::vector<DomainList>& lists) {
-    unsigned most = 0;
-    for (const auto& list : lists) most = std::max(most, list.covers(name));
-    return most;
-  };
-  const auto blocked = longest(block);
-  return blocked != 0 && blocked > longest(allow);
+  if (std::ranges::equal(lower_name, canary.wire())) return true;
+  const auto blocked = longest(block, lower_name);
+  return blocked != 0 && blocked > longest(allow, lower_name);
+}
+
+bool ListPolicy::excepts(std::span<const std::uint8_t> lower_name) const noexcept {
+  return longest(allow, lower_name) != 0;
 }
 
 }  // namespace vrouter::dns

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/siphash.h"
 #include "dns/codec.h"
 
 namespace vrouter::dns {
@@ -31,14 +32,24 @@ class ListReader {
   // with comments from '#' on; CR, trailing dots and case don't count. Names of other scripts are taken as the bytes
   // they are.
   void read(std::string_view text);
+  // Of the text that was read last: lines not understood, the first of them by number from 1.
+  struct Misread {
+    static constexpr std::size_t kMostTold = 5;
+    std::size_t count = 0;
+    std::vector<std::size_t> lines{};
+  };
+  [[nodiscard]] const Misread& misread() const noexcept { return misread_; }
 
-  [[nodiscard]] std::size_t entries() const noexcept { return starts_.size(); }  // with repeats
-  [[nodiscard]] std::size_t not_understood() const noexcept { return not_understood_; }
-  [[nodiscard]] std::size_t first_not_understood() const noexcept { return first_; }  // its line, from 1; 0: none
+  [[nodiscard]] std::size_t entries() const noexcept { return starts_.size(); }          // with repeats
+  [[nodiscard]] std::size_t not_understood() const noexcept { return not_understood_; }  // lines of all texts
 
+  [[nodiscard]] std::uint64_t fingerprint(const SipKey& key) const { return siphash<1, 3>(key, names_); }
   // The list so far, its table seeded with `seed` (of a random generator: whoever writes a list must not choose who
   // collides). An error in words when there are too many entries, or when they collide in spite of all.
   [[nodiscard]] std::expected<Bytes, std::string> pack(std::uint64_t seed) const;
+  // The same into packed_size() bytes of somebody else's.
+  [[nodiscard]] std::size_t packed_size() const noexcept;
+  [[nodiscard]] std::expected<void, std::string> pack_into(std::span<std::uint8_t> packed, std::uint64_t seed) const;
 
  private:
   void read_line(std::string_view line);
@@ -46,20 +57,24 @@ class ListReader {
 
   std::vector<std::uint32_t> starts_;  // in names_
   Bytes names_;                        // of each: what it covers, its size, its wire form
-  std::size_t line_ = 0, not_understood_ = 0, first_ = 0;
+  std::size_t line_ = 0, not_understood_ = 0;
+  Misread misread_;
 };
 
 // A packed list, kept elsewhere.
 class DomainList {
  public:
-  // Nothing: no list, or one cut off.
+  // Nothing: no list, or one cut off. Costs the same whatever its size: what leads out of a list is found in look-ups,
+  // which find nothing there.
   [[nodiscard]] static std::expected<DomainList, std::string> open(std::span<const std::uint8_t> packed);
   // How many labels the longest entry has that covers the name, whatever its case; 0: none does.
-  [[nodiscard]] unsigned covers(const Name& name) const;
+  [[nodiscard]] unsigned covers(const Name& name) const { return covers(name.lower().wire()); }
+  // `lower_name` in wire form and lower case, whole. Allocates nothing.
+  [[nodiscard]] unsigned covers(std::span<const std::uint8_t> lower_name) const noexcept;
 
  private:
   DomainList() = default;
-  [[nodiscard]] std::uint8_t find(std::uint64_t hash, std::span<const std::uint8_t> wire) const;
+  [[nodiscard]] std::uint8_t find(std::uint64_t hash, std::span<const std::uint8_t> wire) const noexcept;
 
   std::span<const std::uint8_t> slots_, names_;
   std::uint64_t seed_ = 0, mask_ = 0;
@@ -70,7 +85,10 @@ class DomainList {
 struct ListPolicy {
   std::vector<DomainList> block{}, allow{};
   // Also of use-application-dns.net where anything is blocked: its absence tells browsers to leave DNS to us.
-  [[nodiscard]] bool refuses(const Name& name) const;
+  [[nodiscard]] bool refuses(const Name& name) const { return refuses(name.lower().wire()); }
+  [[nodiscard]] bool refuses(std::span<const std::uint8_t> lower_name) const noexcept;
+  // Whether an exception speaks of the name: then its answer may lead over others that are blocked.
+  [[nodiscard]] bool excepts(std::span<const std::uint8_t> lower_name) const noexcept;
 };
 
 }  // namespace vrouter::dns

@@ -83,6 +83,7 @@ void Names::apply(const Update& update) {
     by_address_.clear();
     hosts_.clear();
     records_.set(update.records);
+    lists_.set(update.lists, update.list_groups);
     for (const auto& zone : update.zones) {
       auto apex = Name::from_text(zone.domain);
       if (apex && apex->is_root()) apex.reset();  // the root as a domain of ours would swallow the world
@@ -96,7 +97,7 @@ void Names::apply(const Update& update) {
 void Names::put(const Host& host) {
   const HostKey key{host.network, lower(host.name)};
   drop(key);
-  const auto* place = &*hosts_.emplace(key, host).first;
+  const auto* place = &*hosts_.emplace(key, KnownHost{host, lists_.profile_of(host.list_groups)}).first;
   if (host.ifindex != 0) by_ifindex_.emplace(host.ifindex, place);
   for (const auto& a : host.addresses) by_address_.emplace(without_scope(a), place);
 }
@@ -114,7 +115,7 @@ void Names::drop(const HostKey& key) {
   hosts_.erase(found);
 }
 
-const Host* Names::host_at(const Client& client) const {
+const Names::KnownHost* Names::host_at(const Client& client) const {
   const auto source = without_scope(client.source);
   const auto holds = [&](const Host& host) {
     return std::ranges::any_of(host.addresses, [&](const address& a) { return without_scope(a) == source; });
@@ -131,12 +132,14 @@ const Host* Names::host_at(const Client& client) const {
 }
 
 // What the host asks itself comes in by its loopback; any other interface is somebody else's network.
-bool Names::serves(const Client& client) const {
-  return host_at(client) != nullptr || (client.ifindex == kLoopbackIfindex && !has_interface(client.ifindex));
+std::optional<ListTable::Profile> Names::lists_of(const Client& client) const {
+  if (const auto* host = host_at(client)) return host->lists;
+  if (client.ifindex == kLoopbackIfindex && !has_interface(client.ifindex)) return ListTable::kNone;
+  return std::nullopt;
 }
 
 std::optional<View> Names::view(const Client& client) const {
-  if (const auto* host = host_at(client)) return View{.host = false, .network = host->network};
+  if (const auto* host = host_at(client)) return View{.host = false, .network = host->network, .lists = host->lists};
   if (!serves(client)) return std::nullopt;
   return View{.host = true, .network = {}};
 }

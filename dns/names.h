@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "dns/codec.h"
+#include "dns/list_table.h"
 #include "dns/records.h"
 #include "dns/tables.h"
 
@@ -28,6 +29,7 @@ struct Client {
 struct View {
   bool host = false;    // the host itself: every network
   std::string network;  // a guest's
+  ListTable::Profile lists = ListTable::kNone;
 };
 
 inline constexpr unsigned kLoopbackIfindex =
@@ -46,7 +48,10 @@ class Names {
   // Nothing: neither a guest with an address of its own on its own interface, nor the host. Such a question is
   // dropped: an answer would go to somebody who never asked.
   [[nodiscard]] std::optional<View> view(const Client& client) const;
-  [[nodiscard]] bool serves(const Client& client) const;  // there is a view
+  [[nodiscard]] bool serves(const Client& client) const { return lists_of(client).has_value(); }  // there is a view
+  // Of whom there is a view: the profile in lists(), good until the next snapshot.
+  [[nodiscard]] std::optional<ListTable::Profile> lists_of(const Client& client) const;
+  [[nodiscard]] const ListTable& lists() const noexcept { return lists_; }
 
   // Nothing: not ours to say. What the operator wrote down comes before all else: no guest can take its name. An answer
   // with `next` is to be gone on with, by the same question of that name. `forward_labels` is the length of the
@@ -67,7 +72,10 @@ class Names {
     std::optional<Name> apex;  // of its domain; empty where the domain is no name
   };
 
-  [[nodiscard]] const Host* host_at(const Client& client) const;
+  struct KnownHost : Host {
+    ListTable::Profile lists = ListTable::kNone;
+  };
+  [[nodiscard]] const KnownHost* host_at(const Client& client) const;
   void put(const Host& host);
   void drop(const HostKey& key);
   [[nodiscard]] bool sees(const View& view, const Zone& zone) const {
@@ -85,8 +93,9 @@ class Names {
                                                        unsigned forward_labels) const;
 
   Records records_;
+  ListTable lists_;
   std::vector<KnownZone> zones_;
-  using Hosts = std::map<HostKey, Host>;
+  using Hosts = std::map<HostKey, KnownHost>;
   Hosts hosts_;
   // Places in it: keys once more would take as much again.
   std::unordered_multimap<unsigned, const Hosts::value_type*> by_ifindex_;

@@ -40,11 +40,16 @@ void QueryHandler::answer(std::span<const std::uint8_t> message, const Client& c
 
   auto local = known_here(*view, query->question);
   if (local && !local->next) return respond(local_reply(*query, *local, transport));
+  const auto& abroad = local ? *local->next : query->question.name;
+  if (view->lists != ListTable::kNone && names_.lists().refuses(view->lists, abroad.lower().wire())) {
+    return respond(
+        blocked_reply({*query, client, transport, local ? std::make_shared<LocalAnswer>(*std::move(local)) : nullptr}));
+  }
   // Without RD only what a cache holds could be told, and that is the business of whoever asked for it.
   if (!query->recursion_desired) {
     return respond(local ? local_reply(*query, *local, transport) : write_error(*query, Rcode::refused));
   }
-  forward({*query, client.ifindex, transport, local ? std::make_shared<LocalAnswer>(*std::move(local)) : nullptr}, now,
+  forward({*query, client, transport, local ? std::make_shared<LocalAnswer>(*std::move(local)) : nullptr}, now,
           std::move(respond));
 }
 
@@ -89,13 +94,36 @@ Bytes QueryHandler::source_reply(const Asked& asked, const Answer& answer) {
                       : write_forwarded(query, *answer.message, limit, answer.reason);
 }
 
+Bytes QueryHandler::blocked_reply(const Asked& asked) {
+  ++counts_.refused_by_list;
+  auto answer = no_such_name(asked.before ? *asked.before->next : asked.query.question.name);
+  if (asked.before) answer.answers = asked.before->answers;
+  return write_local(asked.query, answer, limit_for(asked.query, asked.transport), Ede::blocked);
+}
+
+bool QueryHandler::is_blocked(const Asked& asked, const Answer& answer) const {
+  const auto lists = names_.lists_of(asked.client).value_or(ListTable::kNone);
+  if (lists == ListTable::kNone || !answer.message || answer.message->empty()) return false;
+  const auto& name = asked.before ? *asked.before->next : asked.query.question.name;
+  return names_.lists().refuses(lists, name.lower().wire()) ||
+         names_.lists().refuses_answer(lists, name, *answer.message);
+}
+
+void QueryHandler::tell(const Asked& asked, const Answer& answer, BootTime now,
+                        std::shared_ptr<WaitingRoom::Token> token, const Respond& respond) {
+  if (is_blocked(asked, answer)) return respond(blocked_reply(asked));
+  if (!must_wait(asked, answer)) return respond(source_reply(asked, answer));
+  tell_once_in(asked, answer, now, std::move(token), respond);
+}
+
 void QueryHandler::forward(const Asked& asked, BootTime now, Respond respond) {
   auto key = key_of(asked.query);
   if (asked.before) key.name = asked.before->next->lower();
   const auto known = source_.known(key, now);
+  if (known && is_blocked(asked, *known)) return respond(blocked_reply(asked));
   if (known) ++counts_.answered_from_cache;
   if (known && !must_wait(asked, *known)) return respond(source_reply(asked, *known));
-  auto token = WaitingRoom::enter(room_, asked.guest);
+  auto token = WaitingRoom::enter(room_, asked.client.ifindex);
   if (!token) {
     // Over UDP silence slows the guest down; over TCP it would only keep the connection waiting.
     ++counts_.dropped_over_budget;
@@ -103,23 +131,22 @@ void QueryHandler::forward(const Asked& asked, BootTime now, Respond respond) {
   }
   if (known) return tell_once_in(asked, *known, now, std::move(token), std::move(respond));
   ++counts_.forwarded;
-  source_.ask(key, asked.guest,
+  source_.ask(key, asked.client.ifindex,
               [this, asked, token = std::move(token), respond = std::move(respond)](const Answer& answer) {
-                if (!must_wait(asked, answer)) return respond(source_reply(asked, answer));
-                tell_once_in(asked, answer, BootClock::now(), token, respond);
+                tell(asked, answer, BootClock::now(), token, respond);
               });
 }
 
 bool QueryHandler::must_wait(const Asked& asked, const Answer& answer) const {
   return admission_ != nullptr && answer.message && !answer.message->empty() &&
-         admission_->concerns(asked.guest, asked.query.question.name.wire());
+         admission_->concerns(asked.client.ifindex, asked.query.question.name.wire());
 }
 
 void QueryHandler::tell_once_in(const Asked& asked, const Answer& answer, BootTime now,
                                 std::shared_ptr<WaitingRoom::Token> token, Respond respond) {
   const Answer told{.message = std::make_shared<const Bytes>(without_additional(*answer.message)),
                     .reason = answer.reason};
-  admission_->let_in(asked.guest, asked.query.question.name, *told.message, now,
+  admission_->let_in(asked.client.ifindex, asked.query.question.name, *told.message, now,
                      [this, asked, told, token = std::move(token), respond = std::move(respond)](bool in) {
                        // Nobody is told what he couldn't reach yet.
                        respond(source_reply(asked, in ? told : Answer{.message = nullptr, .reason = Ede::other}));

@@ -47,7 +47,7 @@ class QueryHandler {
   // Somebody's question, and what is known of it here: CNAMEs of ours that lead to what the source is to be asked for.
   struct Asked {
     Query query;
-    unsigned guest = 0;
+    Client client;
     Transport transport = Transport::udp;
     std::shared_ptr<const LocalAnswer> before{};  // null: nothing
   };
@@ -58,6 +58,12 @@ class QueryHandler {
 
   [[nodiscard]] Bytes local_reply(const Query& query, const LocalAnswer& answer, Transport transport);
   [[nodiscard]] Bytes source_reply(const Asked& asked, const Answer& answer);
+  // NXDOMAIN, whatever the type, behind the CNAMEs of ours.
+  [[nodiscard]] Bytes blocked_reply(const Asked& asked);
+  // Lists keep the guest from the answer. Its profile is looked up here: there may be other lists since it asked.
+  [[nodiscard]] bool is_blocked(const Asked& asked, const Answer& answer) const;
+  void tell(const Asked& asked, const Answer& answer, BootTime now, std::shared_ptr<WaitingRoom::Token> token,
+            const Respond& respond);
   void forward(const Asked& asked, BootTime now, Respond respond);
   // Whether the firewall has to let the guest reach what the answer says before it is told.
   [[nodiscard]] bool must_wait(const Asked& asked, const Answer& answer) const;

@@ -193,7 +193,7 @@ class DnsServer final : public Server {
   Domains domains_;
   Admission admission_;
   QueryHandler handler_;
-  QuickAnswers quick_{cache_, &admission_};
+  QuickAnswers quick_{cache_, &admission_, &names_.lists()};
   Directly directly_{handler_};
   UdpDesk desk_{handler_.gate(), quick_, directly_, nullptr};
   Workers workers_{io_, names_, cache_, admission_, handler_};

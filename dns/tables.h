@@ -6,6 +6,7 @@
 #include <compare>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,8 +35,16 @@ struct Host {
   std::string name;      // one label: web1 -> web1.guests.internal, and bare web1
   unsigned ifindex = 0;  // 0 while its TAP does not exist
   std::vector<address> addresses;
+  std::vector<std::uint16_t> list_groups{};  // places in Update::list_groups, rising
   bool operator==(const Host&) const = default;
 };
+
+// What members of a group of guests are kept from: places in Update::lists.
+struct ListGroup {
+  std::vector<std::uint16_t> block{}, allow{};
+  bool operator==(const ListGroup&) const = default;
+};
+class SharedList;  // shared_list.h
 
 // Where one socket serves. Several of UDP share an address, one for each thread that answers there.
 struct Place {
@@ -107,6 +116,9 @@ struct Update {
   std::vector<Host> upserts;            // key: (network, name)
   std::vector<Host> removed;            // only network and name count
   std::vector<StaticRecord> records{};  // only in a snapshot
+  // Only in a snapshot, likewise.
+  std::vector<std::shared_ptr<SharedList>> lists{};
+  std::vector<ListGroup> list_groups{};
 };
 
 // Why a server can't be asked, as it was found out last.
@@ -131,6 +143,13 @@ struct UpstreamStatus {
   bool operator==(const UpstreamStatus&) const = default;
 };
 
+// A list as it was read; told by whoever read it.
+struct ListStatus {
+  std::string name;
+  std::uint64_t entries = 0, skipped = 0;  // skipped: lines that were not understood
+  bool operator==(const ListStatus&) const = default;
+};
+
 struct CacheSize {
   std::uint64_t entries = 0, bytes = 0, limit = 0;
   bool operator==(const CacheSize&) const = default;
@@ -142,26 +161,27 @@ struct Statistics {
   std::uint64_t answered_stale = 0;  // of those, and of the forwarded: past their time
   std::uint64_t cache_evicted = 0;   // before their time
   std::uint64_t refused_rebinding = 0;
+  std::uint64_t refused_by_list = 0;    // for their name, or one that the answer leads over
   std::uint64_t admitted = 0;           // addresses that rules to domains let guests reach
   std::uint64_t refused_admission = 0;  // addresses that no such rule may let in
   std::uint64_t failed_admission = 0;   // answers that were not told, since the firewall was not ready in time
   std::uint64_t dropped_malformed = 0, dropped_unknown_source = 0, dropped_over_budget = 0, mismatched_replies = 0;
   CacheSize cache;
   std::vector<UpstreamStatus> upstreams;
+  std::vector<ListStatus> lists{};
   bool operator==(const Statistics&) const = default;
 };
 
 // All of its counters, for whoever takes each alike.
-inline constexpr std::array kCounters{&Statistics::queries_udp,         &Statistics::queries_tcp,
-                                      &Statistics::answered_locally,    &Statistics::answered_from_cache,
-                                      &Statistics::forwarded,           &Statistics::failed,
-                                      &Statistics::answered_stale,      &Statistics::cache_evicted,
-                                      &Statistics::refused_rebinding,   &Statistics::admitted,
-                                      &Statistics::refused_admission,   &Statistics::failed_admission,
-                                      &Statistics::dropped_malformed,   &Statistics::dropped_unknown_source,
-                                      &Statistics::dropped_over_budget, &Statistics::mismatched_replies};
-static_assert(sizeof(Statistics) ==
-                  kCounters.size() * sizeof(std::uint64_t) + sizeof(CacheSize) + sizeof(std::vector<UpstreamStatus>),
+inline constexpr std::array kCounters{
+    &Statistics::queries_udp,         &Statistics::queries_tcp,       &Statistics::answered_locally,
+    &Statistics::answered_from_cache, &Statistics::forwarded,         &Statistics::failed,
+    &Statistics::answered_stale,      &Statistics::cache_evicted,     &Statistics::refused_rebinding,
+    &Statistics::refused_by_list,     &Statistics::admitted,          &Statistics::refused_admission,
+    &Statistics::failed_admission,    &Statistics::dropped_malformed, &Statistics::dropped_unknown_source,
+    &Statistics::dropped_over_budget, &Statistics::mismatched_replies};
+static_assert(sizeof(Statistics) == kCounters.size() * sizeof(std::uint64_t) + sizeof(CacheSize) +
+                                        sizeof(std::vector<UpstreamStatus>) + sizeof(std::vector<ListStatus>),
               "a counter is missing above");
 
 }  // namespace vrouter::dns

@@ -33,7 +33,7 @@ class Workers::Worker {
  public:
   Worker(boost::asio::io_context& server, const Names& names, Cache& cache, const Admission& admission,
          std::shared_ptr<HandedOver> handed_over)
-      : gate_{names}, quick_{cache, &admission}, hand_over_{server, std::move(handed_over)} {}
+      : gate_{names}, quick_{cache, &admission, &names.lists()}, hand_over_{server, std::move(handed_over)} {}
   ~Worker() {
     work_.reset();
     io_.stop();

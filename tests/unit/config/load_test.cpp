@@ -83,7 +83,7 @@ TEST(ParseConfig, RefusesUnknownKeysAndWrongTypes) {
       {"[host]\nfrowarding = \"global\"\n", {"f:2:1: unknown key 'frowarding' in [host]; did you mean forwarding?"}},
       {"[dns]\nservers = []\n",
        {"f:2:1: unknown key 'servers' in [dns]; it may have upstreams, forward, tls_ca, cache_size, workers, "
-        "rebind_protection, rebind_allow or records"}},
+        "rebind_protection, rebind_allow, records, lists or groups"}},
       {"[dns]\nrebind_allow = [\"corp.example\"]\n",
        {"f:2:16: rebind_allow says what the protection lets pass, and there is none; write rebind_protection = true"}},
       {"[dns]\nrebind_protection = true\nrebind_allow = [\"a.example\", \"A.example\"]\n",

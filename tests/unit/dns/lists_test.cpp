@@ -66,7 +66,8 @@ TEST(DnsLists, WhatIsNotUnderstoodIsCountedAndTheRestTaken) {
   const Packed list{"good.example\n||ads.example^\na..b\ntwo words.example\n1.2.3.4\n" + std::string(64, 'a') +
                     ".example\n.\n*.\nalso.example\n"};
   EXPECT_EQ(list.reader.not_understood(), 7U);
-  EXPECT_EQ(list.reader.first_not_understood(), 2U);
+  EXPECT_EQ(list.reader.misread().count, 7U);
+  EXPECT_EQ(list.reader.misread().lines, (std::vector<std::size_t>{2, 3, 4, 5, 6})) << "a handful";
   EXPECT_EQ(list.covers("good.example"), 2U);
   EXPECT_EQ(list.covers("also.example"), 2U);
   EXPECT_EQ(list.covers("two"), 0U);

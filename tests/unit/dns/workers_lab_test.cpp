@@ -9,6 +9,9 @@
 #include <filesystem>
 #include <thread>
 
+#include "dns/list_table.h"
+#include "dns/lists.h"
+#include "dns/shared_list.h"
 #include "dns_lab.h"
 
 namespace vrouter::dns {
@@ -117,6 +120,33 @@ TEST_F(DnsWorkers, ChangesDoNotDisturbThem) {
   for (auto& asker : askers) asker.join();
   EXPECT_EQ(answered, 3 * kEach);
   EXPECT_GT(round, 100U);
+}
+
+// What the cache knows is told to a guest only where its lists let it be, by whichever thread.
+TEST_F(DnsWorkers, KeepAGuestFromWhatIsCachedForOthers) {
+  FakeUpstream upstream{io_, "127.0.0.9", testing::good};
+  start({make_address("127.0.0.9")});
+  serve_with(4);
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(rcode_of(exchange(ask("www.example")).value()), 0U);
+  ListReader reader;
+  reader.read("www.example\n");
+  // Whoever asks by the loopback is this guest, until it is put elsewhere.
+  Update update{.snapshot = true,
+                .zones = {{"default", "guests.internal", {}, {}, {make_address("10.0.5.1")}}},
+                .upserts = {{"default", "web1", 1, {make_address("10.0.5.1")}, {0}}},
+                .removed = {},
+                .records = {},
+                .lists = {SharedList::make(reader).value()},
+                .list_groups = {{.block = {0}}}};
+  server_->apply(update);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(rcode_of(exchange(ask("www.example")).value()), 3U);
+    EXPECT_EQ(rcode_of(exchange(ask("other.example")).value()), 0U);
+  }
+  EXPECT_EQ(server_->statistics().refused_by_list, 20U);
+  update.upserts.front().list_groups.clear();
+  server_->apply(update);
+  for (int i = 0; i < 8; ++i) EXPECT_EQ(rcode_of(exchange(ask("www.example")).value()), 0U);
 }
 
 TEST_F(DnsWorkers, MayEndWithQuestionsInFlight) {
