@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/wire_writer.h"
+#include "dns/pointers.h"
 
 namespace vrouter::dns {
 
@@ -24,6 +25,8 @@ constexpr bool is_meta_type(std::uint16_t t) {
 // Chains that resolvers follow end at 16 or earlier; the count bounds our work, not theirs.
 constexpr unsigned kMaxChain = 16;
 constexpr std::size_t kMaxAliases = 32;  // that may have a place on one: some servers send a CNAME twice
+
+constexpr std::size_t kTtlBeforeData = 6;
 
 struct Header {
   std::uint16_t id, flags, questions, answers, authority, additional;
@@ -76,14 +79,15 @@ constexpr std::array kNamesInside{
     NamesInside{type::dname, 0, 1, 0}, NamesInside{type::mx, 2, 1, 0},    NamesInside{type::soa, 0, 2, 20},
 };
 
-bool names_inside_are_sound(std::span<const std::uint8_t> message, const Record& record) {
+bool names_inside_are_sound(std::span<const std::uint8_t> message, const Record& record, TtlFields& ttls) {
   const auto* inside = std::ranges::find(kNamesInside, record.type, &NamesInside::type);
   if (inside == kNamesInside.end()) return true;
   WireReader r{message.first(record.rdata_start + record.rdata.size()).subspan(record.rdata_start)};
   const auto known = message.first(record.rdata_start + record.rdata.size());
   r.skip(inside->lead);
   for (unsigned i = 0; i < inside->names; ++i) {
-    if (!Name::decode(known, r)) return false;
+    const auto start = known.size() - r.rest().size();
+    if (!Name::decode(known, r) || ttls.are_in_name(known, start)) return false;
   }
   r.skip(inside->tail);
   return r.empty() && !r.failed();
@@ -101,10 +105,11 @@ struct Opt {
 std::optional<Opt> walk_records(std::span<const std::uint8_t> message, WireReader& r, const Header& h,
                                 std::vector<Record>* answers) {
   Opt opt;
+  TtlFields ttls;
   const unsigned total = unsigned{h.answers} + h.authority + h.additional;
   for (unsigned i = 0; i < total; ++i) {
     auto record = decode_record(message, r);
-    if (!record) return std::nullopt;
+    if (!record || ttls.are_in_name(message, record->start)) return std::nullopt;
     if (record->type == type::opt) {
       if (opt.start || i < unsigned{h.answers} + h.authority) return std::nullopt;
       opt.edns = read_opt(*record);
@@ -112,9 +117,10 @@ std::optional<Opt> walk_records(std::span<const std::uint8_t> message, WireReade
       opt.start = record->start;
       opt.options = record->rdata;
       opt.before = i - h.answers - h.authority;
-    } else if (!names_inside_are_sound(message, *record)) {
+    } else if (!names_inside_are_sound(message, *record, ttls)) {
       return std::nullopt;
     }
+    if (answers != nullptr) ttls.add(record->rdata_start - kTtlBeforeData);
     if (answers != nullptr && i < h.answers) answers->push_back(*record);
   }
   if (!r.empty()) return std::nullopt;

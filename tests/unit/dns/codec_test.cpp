@@ -222,6 +222,24 @@ TEST(DnsReply, FollowsAChainInAnyOrderAndDropsWhatIsNotOnIt) {
   EXPECT_FALSE(decode_reply(stray, key("a.b"), 5));
 }
 
+// The TTL is told anew with every answer.
+TEST(DnsReply, NamesDoNotLeadThroughATtl) {
+  const QuestionKey key{.name = *Name::from_text("www.example"), .type = type::a};
+  const auto reply = [](unsigned from_ttl, bool inside) {
+    Message m;
+    m.header(7, 0x8180, 1, 1, 1).question("www.example").pointer(12);
+    const auto ttl = m.bytes.size() + 4;
+    m.record(type::a, std::string_view{"\1x\0\0", 4}, 0x01410142);  // the labels A and B
+    const auto pointer = static_cast<unsigned>(ttl + from_ttl);
+    if (!inside) return m.pointer(pointer).record(type::txt, "abc").bytes;
+    return m.name("example").u16(type::ns).u16(1).u32(9).u16(2).pointer(pointer).bytes;
+  };
+  for (const bool inside : {false, true}) {
+    for (const unsigned from_ttl : {0U, 2U}) EXPECT_FALSE(decode_reply(reply(from_ttl, inside), key, 7));
+    EXPECT_TRUE(decode_reply(reply(6, inside), key, 7)) << "a name in the data";
+  }
+}
+
 // The work on an answer grows with its length and no faster: a chain is looked for among few records.
 TEST(DnsReply, AliasesWithoutEndAreCut) {
   const auto with_copies = [](unsigned copies) {
