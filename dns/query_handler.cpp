@@ -12,6 +12,13 @@ std::size_t limit_for(const Query& query, Transport transport) {
   return transport == Transport::udp ? udp_limit(query) : kMaxMessage;
 }
 
+// Whether what is known here is all there is to say. ANY has an answer here, whosever the name is.
+bool is_ours(const std::optional<LocalAnswer>& local, const Names& names, const View& view, const Question& question,
+             const UpstreamTable& table) {
+  if (!local || local->next) return false;
+  return question.type != type::any || names.answer(view, question, table.forward_labels(question.name)).has_value();
+}
+
 }  // namespace
 
 void QueryHandler::handle(std::span<const std::uint8_t> message, const Client& client, Transport transport,
@@ -39,12 +46,14 @@ void QueryHandler::answer(std::span<const std::uint8_t> message, const Client& c
   }
 
   auto local = known_here(*view, query->question);
-  if (local && !local->next) return respond(local_reply(*query, *local, transport));
-  const auto& abroad = local ? *local->next : query->question.name;
-  if (view->lists != ListTable::kNone && names_.lists().refuses(view->lists, abroad.lower().wire())) {
-    return respond(
-        blocked_reply({*query, client, transport, local ? std::make_shared<LocalAnswer>(*std::move(local)) : nullptr}));
+  if (view->lists != ListTable::kNone && !is_ours(local, names_, *view, query->question, table_)) {
+    const auto& abroad = local && local->next ? *local->next : query->question.name;
+    if (names_.lists().refuses(view->lists, abroad.lower().wire())) {
+      auto before = local && local->next ? std::make_shared<LocalAnswer>(*std::move(local)) : nullptr;
+      return respond(blocked_reply({*query, client, transport, std::move(before)}));
+    }
   }
+  if (local && !local->next) return respond(local_reply(*query, *local, transport));
   // Without RD only what a cache holds could be told, and that is the business of whoever asked for it.
   if (!query->recursion_desired) {
     return respond(local ? local_reply(*query, *local, transport) : write_error(*query, Rcode::refused));

@@ -16,6 +16,7 @@
 
 #include "config/document.h"
 #include "config/load.h"
+#include "dns/list_files.h"
 #include "firewall/prove.h"
 
 namespace vrouter::router::cli {
@@ -55,6 +56,24 @@ void prove(Checked& checked) {
   if (!problems.empty()) checked.result = std::unexpected(std::move(problems));
 }
 
+// What a start or a reload would say of the lists' files. Where the files of the configuration were named, it may be
+// another host's: there its lists' files need not be.
+void try_lists(Checked& checked, bool of_this_host) {
+  if (!checked.result) return;
+  config::Problems problems;
+  for (const auto& [name, list] : checked.result->dns.lists) {
+    dns::ListReader reader;
+    for (const auto& file : list.files) {
+      if (const auto read = dns::read_list_file(file, reader); !read) {
+        (of_this_host ? problems : checked.warnings).push_back({list.at, "list " + name + ": " + read.error()});
+        continue;
+      }
+      for (auto& line : dns::misread_lines(file, reader)) checked.warnings.push_back(std::move(line));
+    }
+  }
+  if (!problems.empty()) checked.result = std::unexpected(std::move(problems));
+}
+
 Checked check_installed(const Request& request) {
   config::Files files{request.config_file, request.policy_dir};
   Checked checked{request.config_file.string(), files.load(), files.warnings()};
@@ -65,6 +84,7 @@ Checked check_installed(const Request& request) {
         {{request.policy_dir.string(), 0, 0}, "there is no such policy directory, so no policy was checked"});
   }
   prove(checked);
+  try_lists(checked, true);
   return checked;
 }
 
@@ -98,7 +118,10 @@ std::vector<Checked> check_named(const Request& request) {
     }
   }
   if (policy.empty() || configs.size() > 1) {
-    for (const auto& one : configs) all.push_back({one.file, config::parse_config(one.text, one.file), {}});
+    for (const auto& one : configs) {
+      all.push_back({one.file, config::parse_config(one.text, one.file), {}});
+      try_lists(all.back(), false);
+    }
   }
   if (policy.empty()) return all;
   config::PolicyText with;
@@ -115,6 +138,7 @@ std::vector<Checked> check_named(const Request& request) {
   Checked checked{what, config::parse_config(with.text, with.file, policy), {}};
   if (checked.result) checked.warnings = checked.result->warnings;
   prove(checked);
+  try_lists(checked, false);
   all.push_back(std::move(checked));
   return all;
 }

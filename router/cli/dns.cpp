@@ -42,6 +42,8 @@ std::string dns_text(const dns::Statistics& dns, bool colour) {
                                   dns.admitted, dns.refused_admission, dns.failed_admission),
                       dns.failed_admission == 0 ? Tone::plain : Tone::waiting}});
   }
+  if (dns.refused_by_list != 0 || !dns.lists.empty())
+    facts.push_back({"blocked", {fmt::format("{} by lists", dns.refused_by_list)}});
   std::vector<std::vector<Cell>> rows;
   for (const auto& upstream : dns.upstreams) {
     rows.push_back({{upstream.server.to_string()},
@@ -60,6 +62,12 @@ std::string dns_text(const dns::Statistics& dns, bool colour) {
   if (!rows.empty())
     text += "\n" + render_table({"UPSTREAM", "ASKED", "ANSWERED", "TIMEOUTS", "REFUSED", "RTT"}, rows, colour);
   if (!troubles.empty()) text += "\n" + troubles;
+  std::vector<std::vector<Cell>> lists;
+  for (const auto& [name, entries, skipped] : dns.lists) {
+    lists.push_back(
+        {{name}, {std::to_string(entries)}, {std::to_string(skipped), skipped == 0 ? Tone::plain : Tone::waiting}});
+  }
+  if (!lists.empty()) text += "\n" + render_table({"LIST", "ENTRIES", "LINES SKIPPED"}, lists, colour);
   return text;
 }
 

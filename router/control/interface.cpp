@@ -118,14 +118,18 @@ type Range (network: string, range: string, size: int, bound: int, resting: int,
 # answered_stale counts answers past their time, told since no better one came. cache_bytes of cache_limit are taken;
 # cache_evicted counts answers that gave way to others before their time. admitted counts addresses that rules to
 # domains let guests reach, refused_admission those that no such rule may let in, being of the inside, failed_admission
-# answers that were not told since the firewall was not ready in time.
+# answers that were not told since the firewall was not ready in time. refused_by_list counts questions whose name, or
+# another that the answer led over, is on a list that the guest's groups block.
 type DnsStatistics (
   queries_udp: int, queries_tcp: int, answered_locally: int, answered_from_cache: int, answered_stale: int,
   forwarded: int, failed: int, cache_entries: int, cache_bytes: int, cache_limit: int, cache_evicted: int,
-  refused_rebinding: int, admitted: int, refused_admission: int, failed_admission: int,
+  refused_rebinding: int, refused_by_list: int, admitted: int, refused_admission: int, failed_admission: int,
   dropped_malformed: int, dropped_unknown_source: int, dropped_over_budget: int, mismatched_replies: int,
-  upstreams: []Upstream
+  upstreams: []Upstream, lists: []DnsList
 )
+
+# A list of domains as it was read: skipped counts lines that were not understood.
+type DnsList (name: string, entries: int, skipped: int)
 
 # What was put right since the start, after somebody else changed it. rules counts transactions that put tables, chains
 # or sets back, elements those that put nothing back but elements of sets.

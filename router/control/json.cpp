@@ -109,6 +109,7 @@ void each_dns_counter(Statistics& s, Visit visit) {
   visit("cache_limit", s.cache.limit);
   visit("cache_evicted", s.cache_evicted);
   visit("refused_rebinding", s.refused_rebinding);
+  visit("refused_by_list", s.refused_by_list);
   visit("admitted", s.admitted);
   visit("refused_admission", s.refused_admission);
   visit("failed_admission", s.failed_admission);
@@ -164,6 +165,10 @@ object to_json(const dns::Statistics& statistics) {
   array upstreams;
   for (const auto& upstream : statistics.upstreams) upstreams.emplace_back(to_json(upstream));
   json["upstreams"] = std::move(upstreams);
+  array lists;
+  for (const auto& [name, entries, skipped] : statistics.lists)
+    lists.emplace_back(object{{"name", name}, {"entries", entries}, {"skipped", skipped}});
+  json["lists"] = std::move(lists);
   return json;
 }
 
@@ -184,6 +189,15 @@ Read<dns::Statistics> dns_from_json(const object& json) {
     status.trouble = upstream.parsed("trouble", parse_trouble);
     if (upstream.error()) fields.fail("upstreams." + upstream.error()->field, upstream.error()->reason);
     statistics.upstreams.push_back(status);
+  }
+  for (const auto* inner : fields.objects("lists")) {
+    Fields list{*inner};
+    dns::ListStatus status;
+    status.name = list.text("name");
+    status.entries = list.count("entries");
+    status.skipped = list.count("skipped");
+    if (list.error()) fields.fail("lists." + list.error()->field, list.error()->reason);
+    statistics.lists.push_back(std::move(status));
   }
   return fields.result(std::move(statistics));
 }

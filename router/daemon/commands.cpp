@@ -412,7 +412,10 @@ control::Answer<GuestView> Router::change_guest(std::string which, std::vector<s
   if (auto fits = fits_what_was_before(*after); !fits) co_return refused(fits.error());
   if (after->groups == before.groups) co_return view(before);
   if (auto changed = co_await change_elements(before, *after); !changed) co_return refused(changed.error());
-  if (!config_.dhcp_groups.empty()) serve(*after);
+  if (!config_.dhcp_groups.empty() || !config_.dns.groups.empty()) {
+    name_lessees_behind(tap);
+    serve(*after);
+  }
   if (const auto* link = plane_.observed().link(tap)) services_.forget_admitted(link->index);
   std::string now;
   for (const auto& group : after->groups) now += (now.empty() ? "" : ", ") + group;

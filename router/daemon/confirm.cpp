@@ -18,8 +18,8 @@ using control::Failure;
 using control::FailureKind;
 
 // Who says it again keeps what was confirmed last: going back must not lead to files that nobody confirmed either.
-void Router::await_confirmation(config::Config before, std::chrono::seconds within) {
-  if (!awaited_) awaited_.emplace(Awaited{std::move(before), {}});
+void Router::await_confirmation(config::Config before, DnsLists lists, std::chrono::seconds within) {
+  if (!awaited_) awaited_.emplace(Awaited{std::move(before), std::move(lists), {}});
   awaited_->until = std::chrono::steady_clock::now() + within;
   confirm_timer_.expires_at(awaited_->until);
   confirm_timer_.async_wait([this](const boost::system::error_code& error) {
@@ -55,9 +55,10 @@ asio::awaitable<void> Router::go_back() {
   // Confirmed, taken down or put off while the gate was waited for.
   if (!awaited_ || stopped_ || std::chrono::steady_clock::now() < awaited_->until) co_return;
   auto wanted = std::move(awaited_->before);
+  auto lists = std::move(awaited_->lists);
   awaited_.reset();
   notify_reloading();
-  auto before = hold(wanted);
+  auto before = hold(wanted, std::move(lists));
   kinds_proved_.clear();
   auto done = co_await apply_files(std::move(wanted), before);
   files_problem_ =

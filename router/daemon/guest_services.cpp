@@ -128,7 +128,7 @@ void GuestServices::set_upstreams() {
   handlers_.admit(wanted);
 }
 
-void GuestServices::configure(const config::Config& config, const std::set<std::string>& ipv6) {
+void GuestServices::configure(const config::Config& config, const std::set<std::string>& ipv6, const DnsLists& lists) {
   silent_ = false;
   if (!dns_) open_dns();
   dns_config_ = config.dns;
@@ -139,7 +139,7 @@ void GuestServices::configure(const config::Config& config, const std::set<std::
                    .workers = config.dns.workers});
   std::vector<dns::Zone> zones;
   for (const auto& [name, network] : config.networks) zones.push_back(zone_for(network, ipv6.contains(name)));
-  tables_.begin(std::move(zones), dns::static_records(config.dns.records));
+  tables_.begin(std::move(zones), dns::static_records(config.dns.records), told_lists(config.dns, lists));
   set_upstreams();
   if (!dhcp_ && dhcp_problem_.empty()) open_dhcp();
 }

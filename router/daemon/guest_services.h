@@ -39,8 +39,8 @@ class GuestServices {
   GuestServices(boost::asio::io_context& io, std::filesystem::path resolv_conf, Spawner* spawner, Handlers handlers);
 
   // Zones and upstreams from the configuration; guests follow by put(). Forgets the guests told before. `ipv6`: the
-  // networks whose IPv6 gateway is on this host.
-  void configure(const config::Config& config, const std::set<std::string>& ipv6);
+  // networks whose IPv6 gateway is on this host. `lists`: read of that configuration.
+  void configure(const config::Config& config, const std::set<std::string>& ipv6, const DnsLists& lists);
   void put(const config::Guest& guest, const config::Network& network, const std::optional<TapIdentity>& tap,
            config::ClientDhcp told) {
     tables_.put(guest, network, tap, std::move(told));

@@ -20,9 +20,10 @@ std::string lessee_key(const address_v4& address) {
 
 }  // namespace
 
-void GuestTables::begin(std::vector<dns::Zone> zones, std::vector<dns::StaticRecord> records) {
+void GuestTables::begin(std::vector<dns::Zone> zones, std::vector<dns::StaticRecord> records, ListsTold lists) {
   zones_ = std::move(zones);
   records_ = std::move(records);
+  lists_ = std::move(lists);
   bindings_.clear();
   ifindexes_.clear();
   hosts_.clear();
@@ -60,6 +61,7 @@ void GuestTables::put(const config::Guest& guest, const config::Network& network
     bindings_.insert_or_assign(guest.tap, std::move(*binding));
   }
   auto host = host_for(guest, tap);
+  host.list_groups = lists_.of(guest.groups);
   if (const auto named = named_.find({host.network, host.name}); named != named_.end() && named->second != guest.tap) {
     const std::string key = named->second;
     auto other = hosts_.at(key);
@@ -157,7 +159,13 @@ dhcp::Update GuestTables::bindings() const {
 }
 
 dns::Update GuestTables::hosts() const {
-  dns::Update update{.snapshot = true, .zones = zones_, .upserts = {}, .removed = {}, .records = records_};
+  dns::Update update{.snapshot = true,
+                     .zones = zones_,
+                     .upserts = {},
+                     .removed = {},
+                     .records = records_,
+                     .lists = lists_.lists,
+                     .list_groups = lists_.groups};
   update.upserts.reserve(hosts_.size());
   for (const auto& [tap, host] : hosts_) update.upserts.push_back(host);
   return update;

@@ -15,6 +15,7 @@
 #include "config/model.h"
 #include "dhcp/tables.h"
 #include "dns/tables.h"
+#include "router/daemon/dns_lists.h"
 #include "router/daemon/replicas.h"
 
 namespace vrouter::router {
@@ -22,7 +23,7 @@ namespace vrouter::router {
 class GuestTables {
  public:
   // Forgets everybody: what follows, up to the next take(), goes out as one snapshot.
-  void begin(std::vector<dns::Zone> zones, std::vector<dns::StaticRecord> records = {});
+  void begin(std::vector<dns::Zone> zones, std::vector<dns::StaticRecord> records = {}, ListsTold lists = {});
   // A guest as it is now: with its TAP it is served, without it only its name is known.
   // `told`: what DHCP tells it, config::merged_dhcp().
   void put(const config::Guest& guest, const config::Network& network, const std::optional<TapIdentity>& tap,
@@ -32,6 +33,7 @@ class GuestTables {
   // Who has an address by lease, as the DNS is to know it; unless somebody else has that name. A guest takes a name
   // from whoever has it by lease.
   void put_lessee(const address_v4& address, dns::Host host);
+  [[nodiscard]] const ListsTold& lists() const noexcept { return lists_; }
   void remove_lessee(const address_v4& address);
   [[nodiscard]] std::string name_of_lessee(const address_v4& address) const;  // empty: none
   [[nodiscard]] bool is_named(const address_v4& lessee, const std::string& name) const {
@@ -64,6 +66,7 @@ class GuestTables {
 
   std::vector<dns::Zone> zones_;
   std::vector<dns::StaticRecord> records_;
+  ListsTold lists_;
   std::map<std::string, dhcp::Binding> bindings_;                     // by TAP
   Sharer<dhcp::Settings> settings_;                                   // of the bindings
   std::unordered_map<unsigned, std::string> ifindexes_;               // of the bindings

@@ -126,7 +126,20 @@ void Router::name_lessee(const Lease& lease) {
                       return boost::algorithm::iequals(reservation.name, host.name);
                     });
   if (reserved == nullptr && (kept || guests_.find(host.name) != nullptr)) host.name.clear();
+  const auto* guest = guests_.by_tap(link_of(lease));
+  if (reserved != nullptr && !reserved->groups.empty()) {
+    host.list_groups = services_.tables().lists().of(reserved->groups);
+  } else if (guest != nullptr) {
+    host.list_groups = services_.tables().lists().of(guest->groups);
+  }
   services_.tables().put_lessee(lease.address, std::move(host));
+}
+
+// Whose interface has other groups now.
+void Router::name_lessees_behind(const std::string& tap) {
+  for (const auto* lease : book_.all()) {
+    if (lease->state == LeaseState::bound && link_of(*lease) == tap) name_lessee(*lease);
+  }
 }
 
 // --- from the service to the disk, and from there into force --------------------------------------------------------

@@ -91,6 +91,8 @@ std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
     add(config.error());
     return std::unexpected(problems);
   }
+  auto lists = read_dns_lists(config->dns);
+  if (!lists) return std::unexpected(lists.error());
   auto store = state::Store::open_anyhow(paths.database());
   if (!store) return std::unexpected(store.error().message);
   config::GuestTable added;
@@ -117,7 +119,8 @@ std::expected<Router::Parts, std::string> open_parts(const Paths& paths) {
                        nullptr,
                        std::nullopt,
                        open_packet_log(firewall::kLogGroup),
-                       std::move(files)};
+                       std::move(files),
+                       *std::move(lists)};
 }
 
 // SIGHUP is `vrouter reload`, as service managers expect.

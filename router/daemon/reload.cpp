@@ -7,6 +7,7 @@
 
 #include "config/load.h"
 #include "firewall/prove.h"
+#include "router/daemon/aside.h"
 #include "router/daemon/log.h"
 #include "router/daemon/notify.h"
 #include "router/daemon/router.h"
@@ -124,6 +125,14 @@ std::expected<config::Config, std::string> Router::load_files() {
   return std::move(*loaded);
 }
 
+// Off the loop: a list of a million takes a second.
+asio::awaitable<Attempt<DnsLists>> Router::load_lists(const config::Dns& dns) {
+  if (dns.lists.empty()) co_return DnsLists{};
+  auto read = co_await aside<Attempt<DnsLists>>(io_, [&dns, before = lists_] { return read_dns_lists(dns, before); });
+  for (const auto& warning : read ? read->warnings() : std::vector<std::string>{}) log_warning(warning);
+  co_return read;
+}
+
 // Whether all that is on this host can live under these files.
 Attempt<> Router::check_files(config::Config& loaded) {
   // Where the guests' side of the files is as it was, all that can be wrong with a guest added by command is its
@@ -165,17 +174,23 @@ control::Answer<control::ReloadView> Router::reload(std::optional<std::chrono::s
         "; run `vrouter reload` without --confirm first");
   }
   auto loaded = load_files();
-  if (!loaded) {
-    if (!stopped_) files_problem_ = not_in_force(loaded.error());
-    log_warning("reload refused (uid " + std::to_string(peer.uid) + "): " + loaded.error());
-    co_return refused("nothing was changed:\n" + loaded.error());
+  Attempt<DnsLists> lists;
+  if (loaded) {
+    lists = co_await load_lists(loaded->dns);
+  } else {
+    lists = std::unexpected(loaded.error());
+  }
+  if (!lists) {
+    if (!stopped_) files_problem_ = not_in_force(lists.error());
+    log_warning("reload refused (uid " + std::to_string(peer.uid) + "): " + lists.error());
+    co_return refused("nothing was changed:\n" + lists.error());
   }
   if (stopped_) {
     // Events of the meantime went unheard: the replica is of another world.
     if (auto observed = plane_.observe(); !observed) co_return refused(observed.error().to_string());
   }
   notify_reloading();
-  auto before = hold(*loaded);
+  auto before = hold(*loaded, *std::move(lists));
   kinds_proved_.clear();
   auto done = co_await apply_files(std::move(*loaded), before);
   if (!done) {
@@ -187,7 +202,7 @@ control::Answer<control::ReloadView> Router::reload(std::optional<std::chrono::s
   files_problem_.clear();
   control::ReloadView shown{changes_since(before), {}, confirm_within};
   if (confirm_within) {
-    await_confirmation(std::move(before.config), *confirm_within);
+    await_confirmation(std::move(before.config), std::move(before.lists), *confirm_within);
   } else {
     awaited_.reset();
     confirm_timer_.cancel();
@@ -200,7 +215,7 @@ control::Answer<control::ReloadView> Router::reload(std::optional<std::chrono::s
 }
 
 // Takes what is in force aside, before other files come in its place.
-Router::Before Router::hold(const config::Config& wanted) {
+Router::Before Router::hold(const config::Config& wanted, DnsLists lists) {
   events_->drain();
   Before before;
   // The operator has seen what was rebuilt, and says that it is all.
@@ -208,9 +223,11 @@ Router::Before Router::hold(const config::Config& wanted) {
   before.held = std::exchange(held_, {});
   before.was_stopped = std::exchange(stopped_, false);
   before.services_waited = services_wait_;
+  before.lists = std::exchange(lists_, std::move(lists));
   // Whoever reloads files that say the same wants everything looked at.
   const bool rules_alone = before.damaged == 0 && before.held.empty() && rules_in_ && failed_.empty() &&
-                           only_policy_differs(config_, wanted) && !config::same_meaning(config_.policy, wanted.policy);
+                           only_policy_differs(config_, wanted) && lists_.same_as(before.lists) &&
+                           !config::same_meaning(config_.policy, wanted.policy);
   if (!rules_alone) before.guests = guests_;
   return before;
 }
@@ -249,6 +266,7 @@ asio::awaitable<std::string> Router::take_back_files(Before before, std::string 
     if (auto given = co_await give_back(); !given) error += "; and taking it back failed: " + given.error();
   }
   config_ = std::move(before.config);
+  lists_ = std::move(before.lists);
   use_domains();
   if (before.guests) {
     guests_ = std::move(*before.guests);
@@ -270,6 +288,7 @@ asio::awaitable<std::string> Router::take_back_files(Before before, std::string 
 
 std::vector<std::string> Router::changes_since(const Before& before) const {
   auto changes = differences(before.config, config_);
+  if (!lists_.same_as(before.lists)) changes.emplace_back("lists of domains changed");
   if (before.guests) add_guest_differences(*before.guests, guests_, changes);
   if (before.was_stopped) changes.insert(changes.begin(), "vrouter runs again on this host");
   return changes;
@@ -299,6 +318,7 @@ asio::awaitable<void> Router::finish_reload(const Before& before, control::Reloa
     // Said, not refused: who listens may be meant to stop, and a daemon started later must not keep these from a boot.
     for (auto& hidden : hidden_sockets(config_.guests)) shown.warnings.push_back(std::move(hidden));
     for (const auto& warning : config_.warnings) shown.warnings.push_back(warning.to_string());
+    for (auto& warning : lists_.warnings()) shown.warnings.push_back(std::move(warning));
     const auto obstacles = foreign_obstacles({});
     shown.warnings.insert(shown.warnings.begin(), obstacles.begin(), obstacles.end());
   };

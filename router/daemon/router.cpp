@@ -80,6 +80,8 @@ Router::Router(asio::io_context& io, Parts parts)
                       ? read_log_here(io, std::move(*parts.packet_log), take)
                       : RemotePacketLog::open(io, *parts.spawner, std::move(*parts.packet_log), take);
   }
+  lists_ = std::move(parts.lists);
+  for (const auto& warning : lists_.warnings()) log_warning(warning);
   adopt_config(std::move(parts.config));
   for (const auto& [tap, guest] : disk_.loaded().guests) guests_.insert(guest);
   enter_profiles();

@@ -72,6 +72,7 @@ class Router final : public control::Service {
     std::optional<firewall::ServiceUsers> users;           // with a spawner: whom its children run as
     std::expected<UniqueFd, KernelError> packet_log = {};  // open_packet_log(); an empty one: nothing is logged
     std::optional<config::Files> files;                    // that `config` was read from
+    DnsLists lists{};                                      // of `config`
   };
   Router(boost::asio::io_context& io, Parts parts);
 
@@ -212,6 +213,7 @@ class Router final : public control::Service {
   [[nodiscard]] std::vector<firewall::Element> elements_of_lessee(const config::Guest& lessee) const;
   void enter_all_lessees();
   void name_lessee(const dhcp::Lease& lease);
+  void name_lessees_behind(const std::string& tap);
   [[nodiscard]] bool may_lack(const dhcp::Lease& lease) const;
   void on_commits(std::vector<dhcp::Commit> commits);
   void on_written(const std::vector<dhcp::Commit>& commits, const state::Committed& done);
@@ -286,6 +288,7 @@ class Router final : public control::Service {
   // What reading the files again would replace.
   struct Before {
     config::Config config;
+    DnsLists lists{};
     std::optional<config::GuestTable> guests;  // none: of all that the files say only the policy differs
     bool was_stopped = false;
     int damaged = 0;
@@ -293,9 +296,10 @@ class Router final : public control::Service {
     bool services_waited = false;
   };
   [[nodiscard]] std::expected<config::Config, std::string> load_files();
+  boost::asio::awaitable<Attempt<DnsLists>> load_lists(const config::Dns& dns);
   [[nodiscard]] Attempt<> check_files(config::Config& loaded);
   [[nodiscard]] Attempt<> change_policy(const firewall::Profiles& before);
-  [[nodiscard]] Before hold(const config::Config& wanted);
+  [[nodiscard]] Before hold(const config::Config& wanted, DnsLists lists);
   boost::asio::awaitable<Attempt<>> apply_files(config::Config config, Before& before);
   boost::asio::awaitable<std::string> take_back_files(Before before, std::string error);
   [[nodiscard]] std::vector<std::string> changes_since(const Before& before) const;
@@ -306,9 +310,10 @@ class Router final : public control::Service {
   // --- confirm.cpp: files that hold only if somebody says so in time
   struct Awaited {
     config::Config before;  // what was in force when nothing waited
+    DnsLists lists;
     std::chrono::steady_clock::time_point until;
   };
-  void await_confirmation(config::Config before, std::chrono::seconds within);
+  void await_confirmation(config::Config before, DnsLists lists, std::chrono::seconds within);
   [[nodiscard]] std::chrono::seconds time_to_confirm() const;
   boost::asio::awaitable<void> go_back();
   [[nodiscard]] Attempt<> fits_what_was_before(const config::Guest& guest) const;
@@ -375,6 +380,7 @@ class Router final : public control::Service {
 
   config::Files files_;
   config::Config config_;
+  DnsLists lists_;             // of it
   config::GuestTable guests_;  // every guest that holds a name, those being added too
   std::optional<std::pair<std::uint64_t, firewall::Topology>> around_guests_;  // of that revision of theirs
   dns::Domains domains_;

@@ -96,7 +96,7 @@ void Router::begin_services() {
     });
   }
   if (services_wait_) return;
-  services_.configure(config_, networks_with_ipv6());
+  services_.configure(config_, networks_with_ipv6(), lists_);
   for (const auto& [name, network] : config_.networks) {
     if (network.dhcp.range) offer_pool(name);
   }

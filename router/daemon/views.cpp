@@ -251,6 +251,7 @@ control::Answer<control::StatusView> Router::status() {
   shown.dns_addresses = services_.dns_addresses();
   shown.dhcp = services_.dhcp_statistics();
   shown.dns = services_.dns_statistics();
+  shown.dns.lists = lists_.status();
   co_return shown;
 }
 

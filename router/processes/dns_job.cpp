@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "dns/server.h"
+#include "dns/shared_list.h"
 #include "router/processes/dns_authorities.h"
 #include "router/processes/dns_verbs.h"
 #include "router/processes/job_line.h"
@@ -70,6 +71,19 @@ class DnsJob {
   void carry_out(verbs::Record& record, const UniqueFd&) {
     if (!snapshot_) return line_.fail("a record came outside of a snapshot");
     snapshot_->records.push_back(std::move(record.record));
+  }
+
+  void carry_out(const verbs::List& told, UniqueFd fd) {
+    if (!snapshot_ || told.number != snapshot_->lists.size())
+      return line_.fail("a list came outside of a snapshot, or out of order");
+    auto list = dns::SharedList::take(std::move(fd), told.size);
+    if (!list) return line_.fail(list.error());
+    snapshot_->lists.push_back(*std::move(list));
+  }
+
+  void carry_out(verbs::ListGroup& group, const UniqueFd&) {
+    if (!snapshot_) return line_.fail("a group came outside of a snapshot");
+    snapshot_->list_groups.push_back(std::move(group.group));
   }
 
   void carry_out(verbs::Host& host, const UniqueFd&) {

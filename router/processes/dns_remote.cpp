@@ -11,6 +11,7 @@
 #include <iterator>
 
 #include "dns/listeners.h"
+#include "dns/shared_list.h"
 #include "router/processes/dns_authorities.h"
 
 namespace vrouter::router {
@@ -61,6 +62,8 @@ bool RemoteDns::send(const verbs::Order& order) {
     // Where there is none to spare, the child says so and ends, and is tried again.
     fd.reset(::fcntl(socket->second.get(), F_DUPFD_CLOEXEC, 0));
   }
+  if (const auto* list = std::get_if<verbs::List>(&order))
+    fd.reset(::fcntl(lists_.at(list->number)->held(), F_DUPFD_CLOEXEC, 0));
   if (std::holds_alternative<verbs::Trust>(order)) fd = hold_authorities(upstreams_.authorities);
   return supervisor_ && supervisor_->send({verbs::encode(order), std::move(fd)});
 }
@@ -81,6 +84,10 @@ std::vector<verbs::Order> RemoteDns::everything() {
   orders.emplace_back(verbs::Begin{});
   for (auto& zone : table.zones) orders.emplace_back(verbs::Zone{std::move(zone)});
   for (auto& record : table.records) orders.emplace_back(verbs::Record{std::move(record)});
+  lists_ = std::move(table.lists);
+  for (std::uint16_t number = 0; number < lists_.size(); ++number)
+    orders.emplace_back(verbs::List{number, lists_[number]->size()});
+  for (auto& group : table.list_groups) orders.emplace_back(verbs::ListGroup{std::move(group)});
   for (auto& host : table.upserts) orders.emplace_back(verbs::Host{std::move(host)});
   orders.emplace_back(verbs::End{});
   append_upstreams(orders);

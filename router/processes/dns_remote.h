@@ -89,8 +89,9 @@ class RemoteDns final : public dns::Server {
   dns::Settings settings_;
   dns::Domains domains_;
   dns::Upstreams upstreams_;
-  std::set<config::DnsServer> servers_;  // all of them
-  std::uint64_t version_ = 0;            // of the upstreams
+  std::set<config::DnsServer> servers_;                  // all of them
+  std::vector<std::shared_ptr<dns::SharedList>> lists_;  // of the snapshot on its way
+  std::uint64_t version_ = 0;                            // of the upstreams
 
   TokenBucket<kReportBurst, kReportsPerSecond> allowance_;
   TokenBucket<kAdmissionBurst, kAdmissionsPerSecond> admissions_;

@@ -28,7 +28,9 @@ enum class Verb : std::uint8_t {
   forget_admitted,
   admit,
   record,
-  trust
+  trust,
+  list,
+  list_group
 };
 
 constexpr std::size_t kServer = VerbEncoder::kAddress + 2 + 1 + 2;  // and its name
@@ -95,12 +97,32 @@ Zone decode_zone(VerbDecoder& in) {
   return {std::move(zone)};
 }
 
+void put_places(Encoder& out, const std::vector<std::uint16_t>& places) {
+  out.count(places.size());
+  for (const auto place : places) out.u16(place);
+}
+
+std::vector<std::uint16_t> take_places(VerbDecoder& in, std::size_t most, std::string_view what) {
+  std::vector<std::uint16_t> places;
+  for (auto n = in.count(most, what); n > 0 && !in.failed(); --n) places.push_back(in.u16());
+  return places;
+}
+
+std::vector<std::uint8_t> encode_list_group(const dns::ListGroup& group) {
+  Encoder out{Verb::list_group, 2 * (group.block.size() + group.allow.size())};
+  put_places(out, group.block);
+  put_places(out, group.allow);
+  return out.take();
+}
+
 std::vector<std::uint8_t> encode_host(const dns::Host& host) {
-  Encoder out{Verb::host, host.network.size() + host.name.size() + host.addresses.size() * VerbEncoder::kAddress};
+  Encoder out{Verb::host, host.network.size() + host.name.size() + host.addresses.size() * VerbEncoder::kAddress +
+                              2 * host.list_groups.size()};
   out.text(host.network);
   out.text(host.name);
   out.u32(host.ifindex);
   out.addresses(host.addresses);
+  put_places(out, host.list_groups);
   return out.take();
 }
 
@@ -110,6 +132,7 @@ Host decode_host(VerbDecoder& in) {
   host.name = in.text(kMaxLabel, "length of the guest's name");
   host.ifindex = in.u32();
   host.addresses = in.addresses(kMaxAddresses, "number of addresses");
+  host.list_groups = take_places(in, kMaxListGroups, "number of groups");
   return {std::move(host)};
 }
 
@@ -218,6 +241,13 @@ struct OrderEncoder {
     out.u32(reply.seconds);
     return out.take();
   }
+  std::vector<std::uint8_t> operator()(const List& list) const {
+    Encoder out{Verb::list};
+    out.u16(list.number);
+    out.u64(list.size);
+    return out.take();
+  }
+  std::vector<std::uint8_t> operator()(const ListGroup& group) const { return encode_list_group(group.group); }
   std::vector<std::uint8_t> operator()(const ForgetAdmitted& forget) const {
     Encoder out{Verb::forget_admitted};
     out.u32(forget.ifindex);
@@ -323,6 +353,15 @@ std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
     case Verb::forget_admitted: {
       const Order forget = ForgetAdmitted{in.u32()};
       return in.finish(forget, "forget admitted");
+    }
+    case Verb::list: {
+      const Order list = List{in.u16(), in.u64()};
+      return in.finish(list, "list");
+    }
+    case Verb::list_group: {
+      Order group = ListGroup{{take_places(in, kMaxLists, "number of lists that block"),
+                               take_places(in, kMaxLists, "number of lists that allow")}};
+      return in.finish(std::move(group), "list group");
     }
     case Verb::statistics:
     case Verb::admit:

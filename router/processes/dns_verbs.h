@@ -28,8 +28,10 @@ inline constexpr std::size_t kMaxServers = 32;
 // Of how many servers, over all zones, the state is reported: what one message holds, where
 // none has a long name.
 inline constexpr std::size_t kMaxReported = 1000;
-inline constexpr std::size_t kMaxDomains = 256;                       // of the policy: no more are loaded
-inline constexpr std::size_t kMaxAsked = 1024;                        // a name as text: 255 bytes, each \DDD at most
+inline constexpr std::size_t kMaxDomains = 256;  // of the policy: no more are loaded
+inline constexpr std::size_t kMaxAsked = 1024;   // a name as text: 255 bytes, each \DDD at most
+inline constexpr std::size_t kMaxLists = config::kMaxDnsLists;
+inline constexpr std::size_t kMaxListGroups = 2000;                   // as many groups as a policy has
 inline constexpr std::size_t kMaxAuthorities = std::size_t{4} << 20;  // bytes; Debian's are 220 kB
 
 // --- down ----------------------------------------------------------------------------------------------------------
@@ -48,6 +50,17 @@ struct Zone {  // only between Begin and End
 struct Record {  // only between Begin and End
   dns::StaticRecord record;
   bool operator==(const Record&) const = default;
+};
+// The next list of the snapshot, packed: the descriptor that comes with it holds it. Only between Begin and End, as
+// those that follow.
+struct List {
+  std::uint16_t number = 0;  // from 0
+  std::uint64_t size = 0;    // bytes
+  bool operator==(const List&) const = default;
+};
+struct ListGroup {  // the next one; hosts name it by its place
+  dns::ListGroup group;
+  bool operator==(const ListGroup&) const = default;
 };
 struct Host {
   dns::Host host;
@@ -95,7 +108,7 @@ struct ForgetAdmitted {
   bool operator==(const ForgetAdmitted&) const = default;
 };
 using Order = std::variant<Listen, Begin, Zone, Record, Host, Unhost, End, Forward, Upstreams, Trust, Settings, Forget,
-                           Domains, Admitted, ForgetAdmitted>;
+                           Domains, Admitted, ForgetAdmitted, List, ListGroup>;
 
 // --- up ------------------------------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ struct Bounds {
   void operator()(const verbs::Host& h) const {
     require(h.host.network.size() <= verbs::kMaxLabel && h.host.name.size() <= verbs::kMaxLabel);
     require(h.host.addresses.size() <= verbs::kMaxAddresses);
+    require(h.host.list_groups.size() <= verbs::kMaxListGroups);
   }
   void operator()(const verbs::Unhost& h) const {
     require(h.network.size() <= verbs::kMaxLabel && h.name.size() <= verbs::kMaxLabel);
@@ -31,6 +32,9 @@ struct Bounds {
   }
   void operator()(const verbs::Upstreams& u) const { require(u.servers.size() <= verbs::kMaxServers); }
   void operator()(const verbs::Domains& d) const { require(d.domains.names.size() <= verbs::kMaxDomains); }
+  void operator()(const verbs::ListGroup& g) const {
+    require(g.group.block.size() <= verbs::kMaxLists && g.group.allow.size() <= verbs::kMaxLists);
+  }
   void operator()(const auto&) const {}
 };
 

@@ -196,7 +196,7 @@ struct DnsListedGuests : ::testing::Test, Lists {
 };
 
 TEST_F(DnsListedGuests, ABlockedNameIsDeniedForEveryTypeAndNobodyIsAsked) {
-  for (const unsigned type : {1U, 28U, 5U, 16U, 65U, 43U, 65280U}) {
+  for (const unsigned type : {1U, 28U, 5U, 16U, 65U, 43U, 255U, 65280U}) {
     for (const unsigned flags : {0x100U, 0x0U}) {
       const auto reply = begin(ask("WWW.ads.example", type, 7, flags));
       ASSERT_TRUE(*reply);
@@ -211,7 +211,7 @@ TEST_F(DnsListedGuests, ABlockedNameIsDeniedForEveryTypeAndNobodyIsAsked) {
   EXPECT_NE(text.find(std::string{"\0\x0f\0\2\0\x0f", 6}), std::string::npos) << "EDE 15 (RFC 8914)";
   EXPECT_EQ(rcode_of(**begin(ask("use-application-dns.net"))), 3U);
   EXPECT_TRUE(source.asked.empty());
-  EXPECT_EQ(counts.refused_by_list, 16U);
+  EXPECT_EQ(counts.refused_by_list, 18U);
   EXPECT_EQ(counts.answered_locally, 0U);
 }
 

@@ -44,6 +44,17 @@ TEST(CliDns, ShowsWhatRulesToDomainsLetIn) {
   EXPECT_THAT(dns_text(dns, false), HasSubstr("12 addresses by rules to domains, 2 refused, 1 answers held too long"));
 }
 
+TEST(CliDns, ShowsListsAndWhatTheyBlocked) {
+  dns::Statistics dns;
+  EXPECT_THAT(dns_text(dns, false), Not(HasSubstr("blocked")));
+  dns.refused_by_list = 5;
+  dns.lists = {{.name = "ads", .entries = 1'000'000, .skipped = 3}, {.name = "exceptions"}};
+  const auto text = dns_text(dns, false);
+  EXPECT_THAT(text, HasSubstr("5 by lists"));
+  EXPECT_THAT(text, HasSubstr("LIST"));
+  EXPECT_THAT(text, HasSubstr("ads         1000000  3"));
+}
+
 TEST(CliDns, NobodyAskedYet) {
   const auto text = dns_text({}, false);
   EXPECT_THAT(text, Not(HasSubstr("nan")));

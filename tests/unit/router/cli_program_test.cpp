@@ -212,6 +212,23 @@ TEST_F(Program, ChecksFilesWithoutADaemon) {
   EXPECT_THAT(defaults.out, HasSubstr("embedded defaults"));
 }
 
+TEST_F(Program, ChecksTheFilesOfLists) {
+  const auto list = directory_ / "ads.txt", file = directory_ / "lists.toml";
+  std::ofstream{file} << "[dns.lists.ads]\nfiles = [\"" << list.string() << "\"]\n";
+  const auto check = [&] { return run({"check", "--config", file.string()}); };
+  const auto missing = check();
+  EXPECT_EQ(missing.status, kRefused);
+  EXPECT_THAT(missing.err, HasSubstr(file.string() + ":1:12: list ads: the list file " + list.string() +
+                                     " can't be read (No such file or directory); mend its path"));
+  const auto elsewhere = run({"check", file.string()});
+  EXPECT_EQ(elsewhere.status, kDone) << "a file that is named may be another host's";
+  EXPECT_THAT(elsewhere.err, HasSubstr("can't be read"));
+  std::ofstream{list} << "ads.example\n||ads.example^\n";
+  const auto misread = check();
+  EXPECT_EQ(misread.status, kDone) << misread.err;
+  EXPECT_THAT(misread.err, HasSubstr(list.string() + ":2: the line is neither a domain"));
+}
+
 TEST_F(Program, TeardownAsksTheDaemonAndDoesWithoutOne) {
   EXPECT_EQ(ask({"teardown"}).out, "removed table inet vrouter\n");
   Request request;

@@ -41,6 +41,34 @@ TEST_F(GuestTablesTest, TellsOnlyWhatChanged) {
   EXPECT_EQ(tables.by_ifindex(7)->address.to_string(), "10.0.5.2");
 }
 
+TEST_F(GuestTablesTest, GuestsAreToldByTheGroupsThatBlockAnything) {
+  config::Dns dns;
+  dns.lists = {{"ads", {.files = {"/l/ads"}}}, {"good", {.files = {"/l/good"}}}};
+  dns.groups = {{"lab", {.block = {"ads"}}},
+                {"plain", {.other_resolvers = config::OtherResolvers::refuse}},
+                {"web", {.block = {"ads"}, .allow = {"good"}}}};
+  const auto told = told_lists(dns, {.all = {{.name = "ads", .packed = {}}, {.name = "good", .packed = {}}}});
+  EXPECT_THAT(told.groups, ElementsAre(dns::ListGroup{.block = {0}}, dns::ListGroup{.block = {0}, .allow = {1}}));
+  tables.begin({}, {}, told);
+  auto web = guest("tap0", "10.0.5.2");
+  web.groups = {"web", "plain", "lab"};
+  tables.put(web, network, tap(7), {});
+  tables.put(guest("tap1", "10.0.5.3"), network, tap(8), {});
+  const auto first = tables.take().hosts;
+  EXPECT_TRUE(first.snapshot);
+  EXPECT_EQ(first.lists.size(), 2U);
+  EXPECT_EQ(first.list_groups, told.groups);
+  ASSERT_EQ(first.upserts.size(), 2U);
+  EXPECT_THAT(first.upserts[0].list_groups, ElementsAre(0, 1));
+  EXPECT_THAT(first.upserts[1].list_groups, IsEmpty());
+  web.groups = {"plain"};
+  tables.put(web, network, tap(7), {});
+  const auto second = tables.take().hosts;
+  EXPECT_FALSE(second.snapshot);
+  ASSERT_EQ(second.upserts.size(), 1U);
+  EXPECT_THAT(second.upserts[0].list_groups, IsEmpty());
+}
+
 // There are ten thousand guests, and they are mostly told the same.
 TEST_F(GuestTablesTest, GuestsShareTheSettingsThatAreAlike) {
   tables.put(guest("tap0", "10.0.5.2"), network, tap(7), {});

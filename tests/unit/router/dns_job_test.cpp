@@ -49,6 +49,14 @@ TEST_F(DnsJob, EndsWithASentenceOverWhatIsNoneOfTheVerbs) {
   EXPECT_THAT(said_, HasSubstr("outside of a snapshot"));
   EXPECT_EQ(run_with({verbs::encode(verbs::Begin{}), verbs::encode(verbs::Unhost{"default", "web1"})}), 1);
   EXPECT_THAT(said_, HasSubstr("within a snapshot"));
+  EXPECT_EQ(run_with({verbs::encode(verbs::List{0, 100})}), 1);
+  EXPECT_THAT(said_, HasSubstr("a list came outside of a snapshot"));
+  EXPECT_EQ(run_with({verbs::encode(verbs::Begin{}), verbs::encode(verbs::List{1, 100})}), 1);
+  EXPECT_THAT(said_, HasSubstr("out of order"));
+  EXPECT_EQ(run_with({verbs::encode(verbs::Begin{}), verbs::encode(verbs::List{0, 100})}), 1);
+  EXPECT_THAT(said_, HasSubstr("a list came without its descriptor"));
+  EXPECT_EQ(run_with({verbs::encode(verbs::ListGroup{})}), 1);
+  EXPECT_THAT(said_, HasSubstr("outside of a snapshot"));
   EXPECT_EQ(run_with({verbs::encode(verbs::Listen{})}), 1);
   EXPECT_THAT(said_, HasSubstr("LimitNOFILE"));
 }

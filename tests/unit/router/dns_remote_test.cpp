@@ -11,6 +11,7 @@
 #include <set>
 
 #include "dns/listeners.h"
+#include "dns/shared_list.h"
 #include "router/processes/dns_authorities.h"
 
 namespace vrouter::router {
@@ -43,6 +44,8 @@ struct Replica {
   std::vector<dns::AdmissionReply> admitted;
   std::vector<unsigned> anew;
 
+  std::vector<std::shared_ptr<dns::SharedList>> lists;
+  std::vector<dns::ListGroup> list_groups;
   std::optional<dns::Update> begun;
   std::vector<config::ForwardZone> forward;
   std::string authorities;
@@ -69,6 +72,17 @@ struct Replica {
     ASSERT_TRUE(begun);
     begun->zones.push_back(o.zone);
   }
+  void carry_out(const verbs::List& o, const UniqueFd& fd) {
+    ASSERT_TRUE(begun);
+    ASSERT_EQ(o.number, begun->lists.size());
+    auto taken = dns::SharedList::take(UniqueFd{::dup(fd.get())}, o.size);
+    ASSERT_TRUE(taken) << taken.error();
+    begun->lists.push_back(*std::move(taken));
+  }
+  void carry_out(const verbs::ListGroup& o, const UniqueFd&) {
+    ASSERT_TRUE(begun);
+    begun->list_groups.push_back(o.group);
+  }
   void carry_out(const verbs::Host& o, const UniqueFd&) {
     if (begun) {
       begun->upserts.push_back(o.host);
@@ -83,6 +97,8 @@ struct Replica {
   void carry_out(const verbs::End&, const UniqueFd&) {
     ASSERT_TRUE(begun);
     zones = begun->zones;
+    lists = begun->lists;
+    list_groups = begun->list_groups;
     hosts.clear();
     for (const auto& host : begun->upserts) hosts[{host.network, host.name}] = host;
     begun.reset();
@@ -168,8 +184,16 @@ const address kQuad9 = make_address("9.9.9.9"), kInside = make_address("192.0.2.
 struct Table final : NameTable {
   std::vector<dns::Zone> zones;
   std::map<std::pair<std::string, std::string>, dns::Host> hosts;
+  std::vector<std::shared_ptr<dns::SharedList>> lists;
+  std::vector<dns::ListGroup> list_groups;
   [[nodiscard]] dns::Update snapshot() const override {
-    dns::Update update{.snapshot = true, .zones = zones, .upserts = {}, .removed = {}};
+    dns::Update update{.snapshot = true,
+                       .zones = zones,
+                       .upserts = {},
+                       .removed = {},
+                       .records = {},
+                       .lists = lists,
+                       .list_groups = list_groups};
     for (const auto& [key, host] : hosts) update.upserts.push_back(host);
     return update;
   }
@@ -247,6 +271,28 @@ TEST_F(DnsRemote, ANewChildIsToldEverything) {
   put("web2", 8);
   line_->start();
   expect_in_step();
+}
+
+TEST_F(DnsRemote, EveryChildIsHandedTheLists) {
+  dns::ListReader reader;
+  reader.read("ads.example\n");
+  table_.lists = {dns::SharedList::make(reader).value(), dns::SharedList::make({}).value()};
+  table_.list_groups = {{.block = {0}, .allow = {1}}};
+  set_zones({kGateway});
+  for (int child = 0; child < 2; ++child) {
+    line_->start();
+    line_->read();
+    ASSERT_EQ(line_->child->lists.size(), 2U);
+    EXPECT_EQ(line_->child->lists[0]->list()->covers(dns::Name::from_text("x.ads.example").value()), 2U);
+    EXPECT_EQ(line_->child->list_groups, table_.list_groups);
+    line_->die();
+  }
+  line_->start();
+  table_.lists.clear();
+  table_.list_groups.clear();
+  set_zones({kGateway});
+  line_->read();
+  EXPECT_TRUE(line_->child->lists.empty());
 }
 
 TEST_F(DnsRemote, SocketsComeLast) {

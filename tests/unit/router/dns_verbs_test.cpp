@@ -25,7 +25,8 @@ dns::Host some_host() {
   return {.network = "default",
           .name = "web1",
           .ifindex = 4711,
-          .addresses = {make_address("10.0.5.2"), make_address("fd76:7274:5::2")}};
+          .addresses = {make_address("10.0.5.2"), make_address("fd76:7274:5::2")},
+          .list_groups = {0, 3}};
 }
 
 std::vector<Order> every_order() {
@@ -38,6 +39,9 @@ std::vector<Order> every_order() {
           Record{},
           Host{some_host()},
           Host{},
+          List{3, std::uint64_t{40} << 20},
+          ListGroup{{.block = {0, 2}, .allow = {1}}},
+          ListGroup{},
           Unhost{"default", "web1"},
           End{},
           Forward{{.domain = "corp.example", .servers = {make_address("192.0.2.54")}}},
