@@ -151,9 +151,12 @@ TEST_F(Lists, AreReadAnewByAReloadOrNotAtAll) {
   EXPECT_EQ(rcode(web, "www.ads.example"), "NXDOMAIN");
   EXPECT_EQ(scene.daemon->cli({"check", "--config", scene.daemon->config_path()}).status, 1);
 
-  // A service that is started anew is handed them again.
+  // A start without them is refused as with any other error of the files; one with them has them in force.
+  scene.daemon->stop();
+  EXPECT_THROW(scene.daemon->start(5s), LabError);
+  EXPECT_THAT(scene.daemon->log(), HasSubstr("vrouter.toml:2:12: list ads: the list file"));
   scene.host.must("mv " + directory + "/away " + directory + "/ads.txt");
-  scene.daemon->restart();
+  scene.daemon->start();
   EXPECT_TRUE(wait_until([&] { return rcode(web, "later.example") == "NXDOMAIN"; }));
   scene.daemon->set_config(before);
   scene.daemon->vrouter({"reload"});

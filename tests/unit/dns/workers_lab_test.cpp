@@ -9,8 +9,6 @@
 #include <filesystem>
 #include <thread>
 
-#include "dns/list_table.h"
-#include "dns/lists.h"
 #include "dns/shared_list.h"
 #include "dns_lab.h"
 
