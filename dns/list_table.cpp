@@ -20,14 +20,18 @@ std::optional<unsigned> to_answers(std::span<const std::uint8_t> message, WireRe
   return r.failed() ? std::nullopt : std::optional{answers};
 }
 
+// SVCB and HTTPS bring addresses of their target along: nobody need ask for it (RFC 9460, 7.3).
+bool is_service(std::uint16_t type) {
+  return type == type::svcb || type == type::https;
+}
 bool is_alias(std::uint16_t type) {
-  return type == type::cname || type == type::dname;
+  return type == type::cname || type == type::dname || is_service(type);
 }
 
 // Nothing: that is no name.
 std::optional<Name> target_of(std::span<const std::uint8_t> message, const Record& record) {
   WireReader r{message};
-  r.skip(record.rdata_start);
+  r.skip(record.rdata_start + (is_service(record.type) ? 2 : 0));  // their priority
   return Name::decode(message, r);
 }
 
@@ -78,7 +82,7 @@ bool ListTable::refuses_answer(Profile profile, const Name& asked, std::span<con
   for (auto left = *answers; left > 0; --left) {
     const auto record = decode_record(message, r);
     if (!record) return true;
-    if (record->type != type::cname) continue;
+    if (record->type != type::cname && !is_service(record->type)) continue;
     const auto target = target_of(message, *record);
     if (!target) return true;
     over.push_back(target->lower());

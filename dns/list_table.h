@@ -40,7 +40,8 @@ class ListTable {
   std::map<std::vector<std::uint16_t>, Profile> numbers_;
 };
 
-// Whether the answer section of a Reply's message has a CNAME or a DNAME, or can't be read.
+// Whether the answer section of a Reply's message has a record that leads to another name (CNAME, DNAME, SVCB, HTTPS),
+// or can't be read.
 [[nodiscard]] bool has_alias(std::span<const std::uint8_t> message) noexcept;
 
 }  // namespace vrouter::dns

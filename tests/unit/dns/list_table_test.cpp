@@ -97,6 +97,18 @@ TEST_F(DnsListTable, AnAnswerThatLeadsOverABlockedNameIsRefused) {
   cut.resize(cut.size() - 25);
   EXPECT_TRUE(refused("www.example", cut));
   EXPECT_FALSE(table.refuses_answer(ListTable::kNone, Name{}, chain("www.example", "ads.example")));
+  const auto service = [](std::string_view target) {
+    return Message{}
+        .header(9, 0x8180, 1, 1)
+        .question("www.example", 65)
+        .pointer(12)
+        .record(65, std::string{"\0\1", 2} + (target.empty() ? std::string(1, 0) : wire(target)))
+        .bytes;
+  };
+  EXPECT_TRUE(refused("www.example", service("t.ads.example")));
+  EXPECT_FALSE(refused("www.example", service("cdn.example")));
+  EXPECT_FALSE(refused("www.example", service("")));
+  EXPECT_TRUE(has_alias(service("a.example")));
   EXPECT_TRUE(has_alias(chain("www.example", "a.example")));
   EXPECT_FALSE(has_alias(plain("www.example")));
   EXPECT_TRUE(has_alias(cut));
