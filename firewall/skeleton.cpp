@@ -2,7 +2,7 @@
 // Theory. Packets of guests are told by their TAP's device group, so that no rule names a guest:
 //   prerouting raw       guest_in: only what carries the guest's own addresses goes on. TAPs that should be in the
 //                        group and aren't (made again behind our back) are closed.
-//   output raw           dns_untracked: answers to the questions that guest_in left untracked
+//   output raw           dns_out_untracked: answers to the questions that guest_in left untracked
 //   prerouting, output   published ports
 //   input                guest_to_host: DHCP, and DNS and ping of the gateways
 //   forward, twice       from_guest asks the sender's profile, to_guest the receiver's. In nf_tables an accept ends
@@ -144,19 +144,17 @@ Between of_a_resolver(Field port) {
   constexpr std::uint16_t kFirst = 1024;
   return {port, network_order(kFirst), network_order(0xffff)};
 }
-Rule untracked_question(Field to, std::string gateways) {
-  return rule("DNS over UDP has no connections",
-              {port(Field::udp_dport, 53), of_a_resolver(Field::udp_sport), in({to}, std::move(gateways)), Notrack{}});
+Rule untracked(Field gateway, std::string gateways) {
+  return rule("DNS over UDP has no connections", {in({gateway}, std::move(gateways)), Notrack{}});
 }
-Rule untracked_answer(Field from, std::string gateways) {
-  return rule("DNS over UDP has no connections",
-              {to_guest(), port(Field::udp_sport, 53), of_a_resolver(Field::udp_dport), in({from}, std::move(gateways)),
-               Notrack{}});
-}
-Chain dns_untracked() {
-  return {"dns_untracked",
-          Base{ChainType::filter, Hook::output, kRaw},
-          {untracked_answer(Field::ip_saddr, "gateways4"), untracked_answer(Field::ip6_saddr, "gateways6")}};
+std::vector<Chain> untracked_chains() {
+  using enum Field;
+  return {{"dns_out_untracked",
+           Base{ChainType::filter, Hook::output, kRaw},
+           {rule("DNS over UDP has no connections",
+                 {to_guest(), port(udp_sport, 53), of_a_resolver(udp_dport), jump("answers_untracked")})}},
+          {"answers_untracked", std::nullopt, {untracked(ip_saddr, "gateways4"), untracked(ip6_saddr, "gateways6")}},
+          {"questions_untracked", std::nullopt, {untracked(ip_daddr, "gateways4"), untracked(ip6_daddr, "gateways6")}}};
 }
 
 Chain guest_in() {
@@ -164,8 +162,8 @@ Chain guest_in() {
   return {"guest_in",
           std::nullopt,
           {
-              untracked_question(ip_daddr, "gateways4"),
-              untracked_question(ip6_daddr, "gateways6"),
+              rule("DNS over UDP has no connections",
+                   {port(udp_dport, 53), of_a_resolver(udp_sport), jump("questions_untracked")}),
               rule("a guest never answers DHCP", {in({udp_sport}, "server_ports"), from_a_frame(), go("no_server")}),
               rule("our own answers, as the kernel brings them back", {in({udp_sport}, "server_ports"), kDrop}),
               rule("a guest is no router", {in({icmp_type}, "router_types4"), go("no_router")}),
@@ -429,11 +427,12 @@ std::vector<Chain> input_chains() {
 }  // namespace
 
 Table inet_table() {
-  Table table{Family::inet, inet_sets(), {raw_pre(), dns_untracked(), guest_in(), guest_routed(), guest_link()}};
+  Table table{Family::inet, inet_sets(), {raw_pre(), guest_in(), guest_routed(), guest_link()}};
   for (auto& set : denial_sets()) table.sets.push_back(std::move(set));
   const auto append = [&table](std::vector<Chain> chains) {
     for (auto& chain : chains) table.chains.push_back(std::move(chain));
   };
+  append(untracked_chains());
   append(spoof_chains());
   append(publish_chains());
   table.chains.push_back(srcnat());

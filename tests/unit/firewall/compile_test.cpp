@@ -225,7 +225,7 @@ TEST(Compile, WithoutUsersNothingJudgesWhatTheHostSends) {
   const auto filters_output = [](const Ruleset& rules) {
     return std::ranges::any_of(rules.tables.front().chains, [](const Chain& chain) {
       return chain.base && chain.base->hook == Hook::output && chain.base->type == ChainType::filter &&
-             chain.name != "dns_untracked";
+             chain.name != "dns_out_untracked";
     });
   };
   const auto alone = compile(config_of(network_of()), {});
