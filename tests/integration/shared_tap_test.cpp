@@ -75,6 +75,31 @@ TEST_F(SharedTap, EachStationHasAnAddressOfItsOwnAndGivesItBack) {
   EXPECT_TRUE(one.reaches(kLabGateway, 3) && two.reaches(kLabGateway, 3));
 }
 
+// DNS knows them by address, and their groups are their interface's.
+TEST_F(SharedTap, ClientsAreKeptFromNamesAsTheirInterfacesGroupsAre) {
+  auto& client = *clients[0];
+  client.inside().must(kDhclient, 30s);
+  const auto rcode = [&] {
+    return client.inside()
+        .sh("dig +time=3 +tries=1 @10.9.0.1 www.world.example | sed -n 's/.*status: \\([A-Z]*\\).*/\\1/p' | tr -d "
+            "'\\n'")
+        .out;
+  };
+  EXPECT_EQ(rcode(), "NOERROR");
+  scene.host.write_file("/run/lab/etc/ads.txt", "world.example\n");
+  scene.daemon->set_policy("10-groups.toml", "[groups.web]\n[groups.free]\n");
+  const auto with_groups = [&](const std::string& groups) {
+    scene.daemon->set_config(
+        options().config + "groups = [" + groups +
+        "]\n[dns.lists.ads]\nfiles = [\"/run/lab/etc/ads.txt\"]\n[dns.groups.web]\nblock = [\"ads\"]\n");
+    scene.daemon->vrouter({"reload"});
+  };
+  with_groups("\"web\"");
+  EXPECT_TRUE(wait_until([&] { return rcode() == "NXDOMAIN"; }));
+  with_groups("\"free\"");
+  EXPECT_TRUE(wait_until([&] { return rcode() == "NOERROR"; }));
+}
+
 TEST_F(SharedTap, NeitherTakesTheOthersAddress) {
   const auto its = clients[0]->lease();
   const auto own = clients[1]->lease();
