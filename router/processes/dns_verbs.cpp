@@ -115,6 +115,13 @@ std::vector<std::uint8_t> encode_list_group(const dns::ListGroup& group) {
   return out.take();
 }
 
+ListGroup decode_list_group(VerbDecoder& in) {
+  dns::ListGroup group;
+  group.block = take_places(in, kMaxLists, "number of lists that block");
+  group.allow = take_places(in, kMaxLists, "number of lists that allow");
+  return {std::move(group)};
+}
+
 std::vector<std::uint8_t> encode_host(const dns::Host& host) {
   Encoder out{Verb::host, host.network.size() + host.name.size() + host.addresses.size() * VerbEncoder::kAddress +
                               2 * host.list_groups.size()};
@@ -354,15 +361,10 @@ std::expected<Order, std::string> decode(Verb verb, VerbDecoder& in) {
       const Order forget = ForgetAdmitted{in.u32()};
       return in.finish(forget, "forget admitted");
     }
-    case Verb::list: {
-      const Order list = List{in.u16(), in.u64()};
-      return in.finish(list, "list");
-    }
-    case Verb::list_group: {
-      Order group = ListGroup{{take_places(in, kMaxLists, "number of lists that block"),
-                               take_places(in, kMaxLists, "number of lists that allow")}};
-      return in.finish(std::move(group), "list group");
-    }
+    case Verb::list:
+      return in.finish<Order>(List{in.u16(), in.u64()}, "list");
+    case Verb::list_group:
+      return in.finish<Order>(decode_list_group(in), "list group");
     case Verb::statistics:
     case Verb::admit:
       break;
