@@ -234,6 +234,7 @@ Ruleset compile(const config::Config& config, const Surroundings& surroundings, 
   Ruleset ruleset{surroundings.own_table, {inet_table(), arp_table()}, {}};
   if (surroundings.users) add_output(*surroundings.users, ruleset.tables.front());
   add_limits(profiles, ruleset.tables.front());
+  add_resolvers(profiles.resolvers(), ruleset);
   std::vector<Element> elements;
   if (surroundings.users) add_relays(config, elements);
   add_constants(elements);
@@ -263,6 +264,7 @@ std::vector<Element> compile_guest(const Guest& guest, const Network& network, c
   if (guest.has_more_addresses()) elements.push_back(inet("tap_id", tap, host_order(profile)));
   add_arp(guest, elements);
   add_limit_elements(guest, network, elements);
+  add_resolver_elements(guest, network, profiles.resolvers(), false, elements);
   std::ranges::sort(elements);
   return elements;
 }
@@ -274,6 +276,7 @@ std::vector<Element> compile_lessee(const Guest& lessee, const Network& network,
   const auto mac = bytes_of(*lessee.mac);
   elements.push_back(
       element(Family::arp, "pinned4", concat({bytes_of(lessee.tap), mac, mac, bytes_of(*lessee.address)})));
+  add_resolver_elements(lessee, network, profiles.resolvers(), true, elements);
   std::ranges::sort(elements);
   return elements;
 }

@@ -248,11 +248,44 @@ class Decompiler {
 }  // namespace
 
 bool holds_guests(const SetRef& set) {
-  static constexpr std::array<std::string_view, 31> kSets{
-      "taps",     "loose",        "macs",         "spoof4",       "spoof6",       "pinned4", "pinned6", "id4",
-      "id6",      "dst4",         "dst6",         "pub4",         "pub6",         "pub4any", "pub6any", "hairpin4",
-      "hairpin6", "float4",       "float6",       "floating4",    "floating6",    "snat4",   "snat6",   "routed4",
-      "routed6",  "routed_snat4", "routed_snat6", "routed_masq4", "routed_masq6", "tap_id",  "shared"};
+  static constexpr std::array<std::string_view, 38> kSets{"taps",
+                                                          "loose",
+                                                          "macs",
+                                                          "spoof4",
+                                                          "spoof6",
+                                                          "pinned4",
+                                                          "pinned6",
+                                                          "id4",
+                                                          "id6",
+                                                          "dst4",
+                                                          "dst6",
+                                                          "pub4",
+                                                          "pub6",
+                                                          "pub4any",
+                                                          "pub6any",
+                                                          "hairpin4",
+                                                          "hairpin6",
+                                                          "float4",
+                                                          "float6",
+                                                          "floating4",
+                                                          "floating6",
+                                                          "snat4",
+                                                          "snat6",
+                                                          "routed4",
+                                                          "routed6",
+                                                          "routed_snat4",
+                                                          "routed_snat6",
+                                                          "routed_masq4",
+                                                          "routed_masq6",
+                                                          "tap_id",
+                                                          "shared",
+                                                          "one_resolver",
+                                                          "one_resolver_leased",
+                                                          "resolver_group",
+                                                          "resolver_group_leased",
+                                                          "redirect4",
+                                                          "redirect6",
+                                                          "redirect_leased"};
   const auto limit = [](const config::LimitSpec& spec) { return limit_set(spec.name); };
   return std::ranges::find(kSets, set.set) != kSets.end() || set.set.starts_with(kConnectionsSet) ||
          std::ranges::find(config::kLimitSpecs, set.set, limit) != config::kLimitSpecs.end();

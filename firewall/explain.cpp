@@ -74,6 +74,11 @@ bool came_by_floating(const Journey& journey) {
   });
 }
 
+std::string translated_by(const Journey& journey, std::string_view redirected_by) {
+  if (!journey.redirected()) return came_by_floating(journey) ? "floating address" : "published";
+  return redirected_by.empty() ? "redirected" : fmt::format("redirected by \"{}\"", redirected_by);
+}
+
 std::string_view verdict_of(Ruling ruling) {
   switch (ruling) {
     case Ruling::accept:
@@ -134,11 +139,10 @@ std::vector<SideSaid> sides(const Journey& journey) {
   return said;
 }
 
-std::vector<std::string> steps(const Journey& journey) {
+std::vector<std::string> steps(const Journey& journey, std::string_view redirected_by) {
   std::vector<std::string> said;
   if (journey.destination_translated()) {
-    const bool whole = came_by_floating(journey);
-    said.push_back(fmt::format("{}: {} becomes {}", whole ? "floating address" : "published",
+    said.push_back(fmt::format("{}: {} becomes {}", translated_by(journey, redirected_by),
                                end(journey.sent.destination, journey.sent, false),
                                end(journey.arrived.destination, journey.arrived, false)));
   }

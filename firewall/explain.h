@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "firewall/journey.h"
@@ -17,8 +18,8 @@ namespace vrouter::firewall {
 [[nodiscard]] std::string verdict(const Journey& journey);
 
 // Step by step: where it was translated to what, and what each side's rules said, with the rule's comment (which names
-// file and line) and the chain that holds it.
-[[nodiscard]] std::vector<std::string> steps(const Journey& journey);
+// file and line) and the chain that holds it. Who redirected its questions no rule says: `redirected_by` does.
+[[nodiscard]] std::vector<std::string> steps(const Journey& journey, std::string_view redirected_by = {});
 
 // What each side said, for programs.
 struct SideSaid {

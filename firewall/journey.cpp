@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/guest_group.h"
+#include "firewall/resolvers.h"
 
 namespace vrouter::firewall {
 namespace {
@@ -259,6 +260,12 @@ bool Journey::destination_translated() const {
 }
 bool Journey::source_translated() const {
   return sent.source != arrived.source || sent.source_port != arrived.source_port;
+}
+
+bool Journey::redirected() const {
+  return destination_translated() && std::ranges::any_of(steps, [](const Step& step) {
+           return step.base->base->type == ChainType::nat && step.comment() == kRedirected;
+         });
 }
 
 const Step* Journey::refusal() const {

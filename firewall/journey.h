@@ -66,6 +66,8 @@ struct Journey {
   [[nodiscard]] bool passes() const noexcept { return ruling == Ruling::accept && lost.empty(); }
   [[nodiscard]] bool destination_translated() const;
   [[nodiscard]] bool source_translated() const;
+  // A guest asked another resolver, and its gateway answers.
+  [[nodiscard]] bool redirected() const;
   // The base chain that dropped or rejected it; none: it wasn't refused.
   [[nodiscard]] const Step* refusal() const;
   // What the sender's side said, and the receiver's; none: it wasn't asked (an answer to a spoofed packet is

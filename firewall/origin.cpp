@@ -31,6 +31,10 @@ std::optional<Origin> origin_of(std::string_view subject, const config::Policy& 
   for (const auto& [name, group] : policy.groups) {
     if (subject == default_comment(group, true) || subject == default_comment(group, false)) return origin(group);
   }
+  for (const auto& [name, group] : profiles.resolvers().all()) {
+    if (subject == resolver_chain(name) || subject == resolver_comment(name, group.declared_at))
+      return Origin{Origin::Kind::group, name, group.declared_at};
+  }
   for (const auto& [name, set] : policy.sets) {
     if (subject == address_set_name(name, false) || subject == address_set_name(name, true))
       return Origin{Origin::Kind::set, name, set.declared_at};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Where in the policy's files something of the ruleset comes from. Pure.
+// Where in the policy's files, or in [dns.groups], something of the ruleset comes from. Pure.
 #pragma once
 
 #include <cstdint>

@@ -122,7 +122,7 @@ bool may_mean(const Peer& peer, const Network& network, const config::Policy& po
   std::abort();
 }
 
-Profiles::Profiles(const config::Config& config) : no_policy_{config.policy.empty()} {
+Profiles::Profiles(const config::Config& config) : no_policy_{config.policy.empty()}, resolvers_{config.dns} {
   // So that a network's first guest is elements only, like any other.
   for (const auto& [name, network] : config.networks) limited_ |= limited(Guest{}, network);
   std::set<std::string> seen;
@@ -212,13 +212,14 @@ std::vector<std::uint32_t> Profiles::connection_limits() const {
 
 bool Profiles::reads_as(const Profiles& other) const {
   return no_policy_ == other.no_policy_ && named_ == other.named_ && concerned_ == other.concerned_ &&
+         resolvers_ == other.resolvers_ &&
          (addresses_ == other.addresses_ ||
           (addresses_ != nullptr && other.addresses_ != nullptr && *addresses_ == *other.addresses_));
 }
 
 bool Profiles::within(const Profiles& other) const {
   const auto same_networks = [](const auto& a, const auto& b) { return a.first == b.first; };
-  if (no_policy_ != other.no_policy_ || named_ != other.named_ ||
+  if (no_policy_ != other.no_policy_ || named_ != other.named_ || resolvers_ != other.resolvers_ ||
       !std::ranges::equal(concerned_, other.concerned_, same_networks)) {
     return false;
   }

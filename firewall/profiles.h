@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "config/model.h"
+#include "firewall/resolvers.h"
 
 namespace vrouter::firewall {
 
@@ -70,6 +71,9 @@ class Profiles {
   // Whether every guest of these has the profile that it has in `other`, which may have more of them.
   [[nodiscard]] bool within(const Profiles& other) const;
 
+  // Which groups' guests may ask no other resolver.
+  [[nodiscard]] const ResolverGroups& resolvers() const noexcept { return resolvers_; }
+
   // Those with chains of their own.
   [[nodiscard]] const std::map<Membership, ProfileId>& all() const noexcept { return ids_; }
 
@@ -95,6 +99,7 @@ class Profiles {
   std::map<Membership, ProfileId> ids_;
   std::set<ProfileId> taken_;
   LimitKinds limited_;
+  ResolverGroups resolvers_;
 };
 
 // Whether the peer means guests of this membership, whatever their addresses.

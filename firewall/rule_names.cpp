@@ -75,6 +75,14 @@ std::string default_counter(const config::Group& group, bool egress) {
   return "g_" + slug(group.name) + '_' + hex(stable_hash(group.name), kDigits) + (egress ? "_eg" : "_in");
 }
 
+std::string resolver_comment(const std::string& group, const config::Place& declared_at) {
+  return with_place("no other resolver for group " + group, declared_at);
+}
+
+std::string resolver_chain(const std::string& group) {
+  return "resolver_" + slug(group) + '_' + hex(stable_hash(group), kDigits);
+}
+
 std::string profile_name(const Membership& membership, ProfileId id) {
   std::string groups;
   for (const auto& group : membership.groups) groups += (groups.empty() ? "" : "_") + group;

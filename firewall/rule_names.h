@@ -37,6 +37,10 @@ struct RuleCounters {
 [[nodiscard]] RuleCounters counters_of(const config::PolicyRule& rule);
 [[nodiscard]] std::string default_counter(const config::Group& group, bool egress);  // where the default refuses
 
+// Of a group whose guests may ask no other resolver: "no other resolver for group kids (vrouter.toml:12)".
+[[nodiscard]] std::string resolver_comment(const std::string& group, const config::Place& declared_at);
+[[nodiscard]] std::string resolver_chain(const std::string& group);
+
 // What the names of a profile's chains begin with.
 [[nodiscard]] std::string profile_name(const Membership& membership, ProfileId id);
 

@@ -42,7 +42,7 @@ class Judge {
     const auto journey = firewall::travel(*evaluator_, topology_, packet);
     if ((connection.status & IPS_DST_NAT) == 0 || !is_a_guests(connection.target) ||
         journey.arrived.destination == connection.target) {
-      return refused(journey);
+      return refused(journey) || is_redirected(journey, connection);
     }
     // Translated by somebody else's rules, or by a port that is published no more: the translation stays with the
     // connection, and what it leads to is judged.
@@ -53,6 +53,10 @@ class Judge {
   }
 
  private:
+  // A question under way to another resolver: what follows is asked of the gateway.
+  static bool is_redirected(const firewall::Journey& journey, const Connection& connection) {
+    return journey.redirected() && journey.arrived.destination != connection.target;
+  }
   bool refused(const firewall::Journey& journey) {
     const auto* refusal = journey.refusal();
     if (refusal == nullptr || learned_ == nullptr || refusal->unless_told.empty()) return refusal != nullptr;

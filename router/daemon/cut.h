@@ -16,9 +16,9 @@
 
 namespace vrouter::router {
 
-// True of a connection in which a guest takes part and whose first packet the rules would drop or reject. What is of no
-// guest is never denied. The index of the rules is made when it is first asked, on whatever thread that is; one thread
-// at a time. A copy asks the same.
+// True of a connection in which a guest takes part and whose first packet the rules would drop or reject, or of a
+// question to a resolver that they would send to the guest's gateway. What is of no guest is never denied. The index of
+// the rules is made when it is first asked, on whatever thread that is; one thread at a time. A copy asks the same.
 //
 // With `learned`, what a rule to a domain would let pass is not denied: whoever began it was told the address by a
 // daemon before this one. It is written there, on the same thread.

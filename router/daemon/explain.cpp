@@ -9,6 +9,7 @@
 #include "config/specs.h"
 #include "firewall/origin.h"
 #include "firewall/prove.h"
+#include "firewall/rule_names.h"
 #include "router/daemon/router.h"
 
 namespace vrouter::router {
@@ -146,11 +147,26 @@ control::Answer<ExplainView> Router::explain(std::string from, std::string to, c
   const firewall::Evaluator evaluator{*rules};
   const auto journey =
       firewall::travel(evaluator, where, firewall::first_packet(where, source, destination, packet.protocol, port));
-  ExplainView shown{text(*sender, source),      text(*receiver, destination), packet.to_string(),
-                    firewall::verdict(journey), firewall::sentence(journey),  firewall::steps(journey)};
+  ExplainView shown{text(*sender, source),       text(*receiver, destination),
+                    packet.to_string(),          firewall::verdict(journey),
+                    firewall::sentence(journey), firewall::steps(journey, redirected_by(journey))};
   if (to_guest != nullptr && from_guest == nullptr) add_ways_in(*to_guest, packet, shown.steps);
   for (auto& said : firewall::sides(journey)) shown.sides.push_back(explain_side(std::move(said)));
   co_return shown;
+}
+
+std::string Router::redirected_by(const firewall::Journey& journey) const {
+  if (!journey.redirected()) return {};
+  const firewall::ResolverGroups::Entry* group = nullptr;
+  if (const auto* guest = guests_.by_tap(journey.sent.iifname); guest != nullptr && !guest->shared) {
+    group = profiles_.resolvers().of(guest->groups);
+  } else {
+    for (const auto& lessee : lessees()) {
+      if (lessee.address && journey.sent.source == address{*lessee.address})
+        group = profiles_.resolvers().of(lessee.groups);
+    }
+  }
+  return group == nullptr ? std::string{} : firewall::resolver_comment(group->first, group->second.declared_at);
 }
 
 control::ExplainSide Router::explain_side(firewall::SideSaid said) const {

@@ -324,6 +324,7 @@ class Router final : public control::Service {
   [[nodiscard]] firewall::Topology topology();
   [[nodiscard]] const firewall::Topology& around_guests();  // of guests alone
   [[nodiscard]] control::ExplainSide explain_side(firewall::SideSaid said) const;
+  [[nodiscard]] std::string redirected_by(const firewall::Journey& journey) const;
 
   // --- cut.cpp: connections under way that the rules in force would refuse
   // With those that came by ports which lead to guests no more.

@@ -16,6 +16,8 @@ TEST_P(FirewallAgreement, OfKernelAndEvaluator) {
   const auto topology = testing::topology_of(golden.config);
   auto kinds = testing::kinds_of(golden.config.policy);
   kinds.insert(kinds.end(), {{IPPROTO_TCP, 80}, {IPPROTO_UDP, 53}, {IPPROTO_ICMP, 8}, {IPPROTO_ICMPV6, 128}});
+  if (!golden.config.dns.groups.empty())
+    kinds.insert(kinds.end(), {{IPPROTO_TCP, 53}, {IPPROTO_TCP, 853}, {IPPROTO_UDP, 853}});
   for (const auto& guest : golden.config.guests) {
     for (const auto& publish : guest.publish) {
       kinds.push_back({static_cast<std::uint8_t>(publish.protocol), publish.first});
