@@ -15,6 +15,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 constexpr const char* kGuests = R"([[guests]]
@@ -196,6 +197,94 @@ TEST(Explain, AGuestsAddressFromElsewhereIsTheWorlds) {
   forged.iifname = "eth0";
   const auto journey = travel(Evaluator{rules}, topology, forged);
   EXPECT_EQ(sentence(journey), "rejected by \"default of group web, ingress (db.toml:1)\" on the receiver's side");
+}
+
+// As of a host with both settings: tap0 is of a group that redirects, tap1 of it and of one that refuses.
+struct OtherResolvers : ::testing::Test {
+  OtherResolvers() {
+    config = config::parse_config(R"([[guests]]
+name = "kid"
+tap = "tap0"
+address = "10.0.5.2"
+address6 = "fd76:7274:5::2"
+groups = ["kids"]
+[[guests]]
+name = "locked"
+tap = "tap1"
+address = "10.0.5.3"
+groups = ["kids", "locked"]
+[[guests]]
+name = "free"
+tap = "tap2"
+address = "10.0.5.4"
+groups = ["free"]
+)",
+                                  "vrouter.toml",
+                                  std::vector<config::PolicyText>{{"groups.toml",
+                                                                   "[groups.kids]\n[groups.locked]\n"
+                                                                   "[groups.free]\n[[rules]]\n"
+                                                                   "from = \"any\"\nto = \"any\"\n"
+                                                                   "allow = \"any\"\n"}})
+                 .value();
+    config.dns.groups["kids"] = {{}, {}, config::OtherResolvers::redirect, {"vrouter.toml", 30, 1}};
+    config.dns.groups["locked"] = {{}, {}, config::OtherResolvers::refuse, {"vrouter.toml", 40, 1}};
+    config.dns.groups["free"] = {};
+    Profiles profiles{config};
+    for (const auto& guest : config.guests) profiles.add(guest, config.networks.at("default"));
+    rules = compile(config, {}, profiles);
+    for (const auto& [name, network] : config.networks) topology.add(network);
+    for (const auto& guest : config.guests) {
+      rules.insert(compile_guest(guest, config.networks.at("default"), profiles));
+      topology.add(guest);
+    }
+    topology.uplink = "up0";
+  }
+  Journey ask(const char* from, const char* to, std::uint8_t protocol, std::uint16_t port) {
+    const auto at = [](const char* text) { return boost::asio::ip::make_address(text); };
+    const Evaluator evaluator{rules};
+    return travel(evaluator, topology, first_packet(topology, at(from), at(to), protocol, port));
+  }
+  std::string told(const char* from, const char* to, std::uint8_t protocol, std::uint16_t port) {
+    const auto journey = ask(from, to, protocol, port);
+    return sentence(journey) + (journey.passes() ? ' ' + journey.arrived.destination.to_string() : "");
+  }
+  static constexpr std::uint8_t kTcp = 6, kUdp = 17;
+  config::Config config;
+  Ruleset rules;
+  Topology topology;
+};
+
+TEST_F(OtherResolvers, AreRedirectedToTheGuestsOwnGateway) {
+  for (const auto protocol : {kTcp, kUdp}) {
+    EXPECT_EQ(told("10.0.5.2", "198.51.100.53", protocol, 53), "allowed 10.0.5.1");
+    EXPECT_EQ(told("10.0.5.2", "10.0.5.4", protocol, 53), "allowed 10.0.5.1");
+    EXPECT_EQ(told("10.0.5.2", "10.0.5.1", protocol, 53), "allowed 10.0.5.1");
+    EXPECT_EQ(told("fd76:7274:5::2", "2001:db8::53", protocol, 53), "allowed fd76:7274:5::1");
+    EXPECT_EQ(told("10.0.5.2", "198.51.100.53", protocol, 853),
+              "rejected by \"no other resolver for group kids (vrouter.toml:30)\" on the sender's side");
+    EXPECT_EQ(told("10.0.5.4", "198.51.100.53", protocol, 53), "allowed 198.51.100.53");
+    EXPECT_EQ(told("10.0.5.4", "198.51.100.53", protocol, 853), "allowed 198.51.100.53");
+  }
+  EXPECT_EQ(told("10.0.5.2", "198.51.100.53", kTcp, 443), "allowed 198.51.100.53");
+  const auto journey = ask("10.0.5.2", "198.51.100.53", kUdp, 53);
+  EXPECT_TRUE(journey.redirected());
+  EXPECT_EQ(steps(journey, "it").front(), "redirected by \"it\": 198.51.100.53:53 becomes 10.0.5.1:53");
+}
+
+TEST_F(OtherResolvers, AreRefusedByTheStrictestGroup) {
+  constexpr auto kSaid = "rejected by \"no other resolver for group locked (vrouter.toml:40)\" on ";
+  for (const std::uint16_t port : {std::uint16_t{53}, std::uint16_t{853}}) {
+    for (const auto protocol : {kTcp, kUdp}) {
+      EXPECT_EQ(told("10.0.5.3", "198.51.100.53", protocol, port), std::string{kSaid} + "the sender's side");
+      EXPECT_EQ(told("10.0.5.3", "10.0.5.4", protocol, port), std::string{kSaid} + "the sender's side");
+    }
+  }
+  EXPECT_EQ(told("10.0.5.3", "10.0.5.1", kUdp, 53), "allowed 10.0.5.1");
+}
+
+TEST_F(OtherResolvers, CostNothingWhereNoGroupHasAWord) {
+  const auto plain = compile(load(kPolicy), {});
+  for (const auto& set : plain.tables.front().sets) EXPECT_THAT(set.name, Not(HasSubstr("resolver"))) << set.name;
 }
 
 }  // namespace
