@@ -2,11 +2,13 @@
 // A name server small enough to trust: it shares no code with the product's, so that both can't be wrong alike.
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <array>
 #include <cctype>
 #include <optional>
 #include <string_view>
+#include <thread>
 
 #include "base/wire_reader.h"
 #include "base/wire_writer.h"
@@ -27,6 +29,8 @@ constexpr std::uint16_t kTypeSoa = 6;
 constexpr std::uint32_t kTtl = 60;
 constexpr std::uint32_t kNegativeTtl = 30;
 constexpr std::size_t kMaxUdp = 512;
+constexpr auto kSlow = 700ms;
+constexpr timeval kIdle{.tv_sec = 0, .tv_usec = 100'000};
 constexpr std::size_t kMaxMessage = 65535;
 
 struct TypeName {
@@ -216,6 +220,9 @@ std::string DnsServer::reply(const std::string& query, Asked asked) {
       break;
     case DnsMood::silent:
       return {};
+    case DnsMood::slow:
+      std::this_thread::sleep_for(kSlow);
+      break;
     case DnsMood::refuses:
       return write_reply(*question, with(kRefused), nullptr, limit);
     case DnsMood::server_failure:
@@ -245,6 +252,8 @@ void DnsServer::answer_tcp(int listener) {
   Peer peer;
   const auto connection = accept_tcp(listener, peer);
   if (!connection) return;
+  // Who keeps a connection for later would have the one thread that answers.
+  ::setsockopt(connection.get(), SOL_SOCKET, SO_RCVTIMEO, &kIdle, sizeof kIdle);
   std::array<std::uint8_t, 2> length{};
   while (::recv(connection.get(), length.data(), length.size(), MSG_WAITALL) == 2) {
     std::string query(static_cast<std::size_t>(length[0]) << 8 | length[1], '\0');

@@ -62,6 +62,7 @@ class HttpServer : public Service {
 enum class DnsMood : std::uint8_t {
   answers,
   silent,          // drops every query
+  slow,            // answers after 700 ms, one query at a time
   refuses,         // rcode REFUSED
   server_failure,  // rcode SERVFAIL
   truncates,       // TC over UDP, the answer over TCP
