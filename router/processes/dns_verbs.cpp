@@ -278,7 +278,9 @@ unsigned decode_worker(VerbDecoder& in) {
 Settings decode_settings(VerbDecoder& in) {
   Settings settings;
   auto& [cache_size, protection, allowed, workers] = settings.settings;
-  cache_size = std::clamp(in.u64(), config::kMinDnsCache, config::kMaxDnsCache);
+  cache_size = in.u64();
+  if (cache_size < config::kMinDnsCache || cache_size > config::kMaxDnsCache)
+    in.refuse("the size of the cache is out of bounds");
   protection = in.up_to(Switch::on, "switch of the rebinding protection") == Switch::on;
   for (auto n = in.count(config::kMaxRebindAllow, "number of domains"); n > 0 && !in.failed(); --n)
     allowed.push_back(in.text(kMaxDomain, "length of the domain"));
