@@ -47,6 +47,7 @@ struct Sizes {
     int hit_rate = 20000;       // queries a second at which CPU and latency are compared
     int mixed_rate = 10000;     // nine of ten asked before
     int miss_rate = 4000;       // never asked before
+    int crowd = 1000;           // guests on links of their own, who ask for cached names one at a time
     int highest = 60000;        // new names a second: so many are made for the trial of how many can be asked at most
     bool must_be_there = true;  // dnsperf, nsd and the peers: it is an error if one is missing
   } dns{};
@@ -79,6 +80,7 @@ inline const Sizes kQuick{
             .hit_rate = 200,
             .mixed_rate = 200,
             .miss_rate = 200,
+            .crowd = 20,
             .highest = 2000,
             .must_be_there = false}};
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Names looked up through a forwarder: what a query costs it, at a rate that all follow, and how many it answers at
-// most. All servers stand at the same time and are asked in turn, so that what the machine does meanwhile hits them
-// alike. Cached names, names that nobody has asked before, and nine of the first to one of the second.
+// Names looked up through a forwarder: what a query costs it, at a rate that
+// all follow, and how many it answers at most. All servers stand at the same
+// time and are asked in turn, so that what the machine does meanwhile hits them
+// alike. Cached names, names that nobody has asked before, and nine of the
+// first to one of the second.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,7 +23,8 @@ namespace {
 constexpr double kAgainstEcho = 1.15;  // issue 6
 constexpr int kMissEvery = 10;         // of the mixed questions
 constexpr int kPatience = 10;          // attempts until a server answers
-constexpr double kAgainstOne = 1.1;    // the same, of two workers: who asks needs the machine's other processor
+constexpr double kAgainstOne = 1.1;    // the same, of two workers: who asks needs
+                                       // the machine's other processor
 constexpr auto kOurs = "vrouter", kTwo = "vrouter with two workers", kUnbound = "unbound", kDnsmasq = "dnsmasq",
                kEcho = "echo loop";
 
@@ -97,7 +100,8 @@ class Trials {
  public:
   explicit Trials(const Sizes& sizes) : sizes_{sizes.dns}, questions_{sizes} {}
 
-  // Until it answers, and then until it has been asked for every name that is to be cached.
+  // Until it answers, and then until it has been asked for every name that is
+  // to be cached.
   void warm_up(const DnsBed& bed) {
     for (int i = 0; bed.ask(questions_.with_misses(sizes_.guests, 1), {.seconds = 1, .once = true}).answered == 0;
          ++i) {
@@ -169,6 +173,7 @@ class Field {
  public:
   Field(const Sizes& sizes, Report& report)
       : sizes_{sizes}, report_{report}, cpus_{cpus_to_pin()}, upstream_{sizes.dns.names, cpus_}, trials_{sizes} {}
+  [[nodiscard]] DnsBed::Place place_for_crowd(int number) { return {upstream_, cpus_, number, sizes_.dns.crowd, true}; }
 
   void add(const std::string& name, std::unique_ptr<DnsBed> (*make)(const DnsBed::Place&)) {
     try {
@@ -185,7 +190,8 @@ class Field {
   void compete() {
     for (int round = 0; round < sizes_.dns.rounds; ++round) {
       std::cerr << "  round " << round + 1 << " of " << sizes_.dns.rounds;
-      // Each round begins with another one, so that none always follows the same.
+      // Each round begins with another one, so that none always follows the
+      // same.
       for (std::size_t i = 0; i < order_.size(); ++i) {
         const auto& name = order_[(i + static_cast<std::size_t>(round)) % order_.size()];
         auto& one = all_.at(name);
@@ -252,8 +258,8 @@ void judge(const Field& field, Workload workload, const std::string& other, doub
                  factor * lab::median(theirs->series.at(workload).cpu));
 }
 
-// Two workers share the one processor here: what they cost each other shows in what a query takes when there is no
-// pause.
+// Two workers share the one processor here: what they cost each other shows in
+// what a query takes when there is no pause.
 void judge_two_workers(const Field& field, Report& report) {
   const auto *one = field.find(kOurs), *two = field.find(kTwo);
   if (one == nullptr || two == nullptr) return;
@@ -262,6 +268,86 @@ void judge_two_workers(const Field& field, Report& report) {
                  lab::median(two->series.at(Workload::hits).cpu_at_most), "us",
                  kAgainstOne * lab::median(one->series.at(Workload::hits).cpu_at_most));
 }
+
+// A thousand guests, each on a link of its own: whoever answers sees them all
+// come by different ways.
+class Crowds {
+ public:
+  Crowds(const Sizes& sizes, Field& field, Report& report) : sizes_{sizes.dns}, field_{field}, report_{report} {
+    const auto step = sizes_.names / sizes_.asked;
+    for (int i = 0; i < sizes_.asked; ++i) names_.push_back(fmt::format("h{}.bench.example", i * step));
+  }
+
+  void add(const std::string& name, std::unique_ptr<DnsBed> (*make)(const DnsBed::Place&)) {
+    constexpr int kBehindTheField = 100;
+    try {
+      auto bed = make(field_.place_for_crowd(kBehindTheField + static_cast<int>(all_.size())));
+      // Until every name is cached, and every guest has found its gateway.
+      for (int i = 0;; ++i) {
+        const auto lookups = bed->ask_as_crowd(names_, 1, 0);
+        if (lookups.answered >= names_.size()) break;
+        if (i == kPatience)
+          throw lab::LabError{fmt::format("answers too few: {} of {}, and {} with an error\n", lookups.answered,
+                                          lookups.sent, lookups.failed) +
+                              bed->log()};
+      }
+      all_.emplace_back(name, Contestant{.bed = std::move(bed)});
+    } catch (const lab::LabError& error) {
+      report_.broken("dns, a crowd, " + name, error.what());
+    }
+  }
+
+  void compete() {
+    for (int round = 0; round < sizes_.rounds; ++round) {
+      std::cerr << "  crowd, round " << round + 1 << " of " << sizes_.rounds;
+      for (std::size_t i = 0; i < all_.size(); ++i) {
+        auto& [name, one] = all_[(i + static_cast<std::size_t>(round)) % all_.size()];
+        auto& series = one.series[Workload::hits];
+        const auto [lookups, cpu] = run(*one.bed, sizes_.hit_rate);
+        series.cpu.push_back(cpu);
+        series.loss.push_back(lookups.loss() * 100);
+        series.p50.push_back(lab::percentile(lookups.latencies, 50) * 1e6);
+        series.p99.push_back(lab::percentile(lookups.latencies, 99) * 1e6);
+        const auto [many, cpu_of_many] = run(*one.bed, 0);
+        series.most.push_back(many.rate());
+        series.cpu_at_most.push_back(cpu_of_many);
+        std::cerr << fmt::format(", {} {:.2f} us {:.0f}/s", name, cpu, many.rate()) << std::flush;
+      }
+      std::cerr << '\n';
+    }
+  }
+
+  void print() {
+    const auto what = fmt::format("{} guests", sizes_.crowd);
+    for (const auto& [name, one] : all_) {
+      const auto& series = one.series.at(Workload::hits);
+      const auto value = [&](const std::string& of, const std::vector<double>& values, const char* unit) {
+        report_.value(fmt::format("{}, {}, {}", what, of, name), lab::median(values), unit);
+      };
+      const auto rate = fmt::format("at {}/s", sizes_.hit_rate);
+      value("CPU of a query, " + rate, series.cpu, "us");
+      if (lab::median(series.loss) > 0) value("not answered, " + rate, series.loss, "%");
+      value("median latency, " + rate, series.p50, "us");
+      value("99 % are faster than, " + rate, series.p99, "us");
+      value("queries a second at most", series.most, "/s");
+      value("CPU of a query, as many as it can", series.cpu_at_most, "us");
+    }
+  }
+
+ private:
+  std::pair<Lookups, double> run(const DnsBed& bed, int rate) {
+    const auto before = bed.cpu_seconds();
+    auto lookups = bed.ask_as_crowd(names_, sizes_.seconds, rate);
+    const auto cpu = bed.cpu_seconds() - before;
+    return {std::move(lookups), cpu * 1e6 / static_cast<double>(std::max<std::uint64_t>(lookups.answered, 1))};
+  }
+
+  decltype(Sizes::dns) sizes_;
+  Field& field_;
+  Report& report_;
+  std::vector<std::string> names_;
+  std::vector<std::pair<std::string, Contestant>> all_;
+};
 
 }  // namespace
 
@@ -285,6 +371,13 @@ void dns(const Sizes& sizes, Report& report) {
   judge(field, Workload::hits, kEcho, kAgainstEcho, report);
   judge(field, Workload::misses, kUnbound, 1, report);
   judge_two_workers(field, report);
+  Crowds crowds{sizes, field, report};
+  crowds.add(kOurs, vrouter_dns);
+  if (have_unbound()) crowds.add(kUnbound, unbound_dns);
+  crowds.add(kDnsmasq, dnsmasq_dns);
+  crowds.add(kEcho, echo_dns);
+  crowds.compete();
+  crowds.print();
   report.note("dns: " + versions_of_dns_peers());
   if (cpus_to_pin().server < 0) report.broken("dns", "one CPU only: who asks and who answers have to share it");
 }

@@ -162,9 +162,11 @@ DnsBed::DnsBed(std::string name, const Place& place)
     : server_{"server"},
       upstream_{fmt::format("198.18.{}.2", place.number)},
       cpus_{place.cpus},
+      count_{place.guests},
       name_{std::move(name)} {
   lab::expect_a_crowd(server_);
-  for (int i = 0; i < place.guests; ++i) {
+  if (place.crowd) crowd_ = std::make_unique<DnsCrowd>(server_, count_, kGateway);
+  for (int i = 0; i < count_ && !place.crowd; ++i) {
     auto& guest = *guests_.emplace_back(std::make_unique<lab::Namespace>(fmt::format("guest{}", i)));
     lab::connect({server_, lab::tap_of(i), ""}, {guest, "eth0", lab::address_of(i) + "/32"});
     guest.must(fmt::format("ip route add default via {} dev eth0 onlink", kGateway));
@@ -176,8 +178,12 @@ DnsBed::DnsBed(std::string name, const Place& place)
 
 void DnsBed::route_by_hand() {
   server_.must(fmt::format("ip addr add {}/32 dev lo", kGateway));
+  std::string routes;
   for (int i = 0; i < guests(); ++i)
-    server_.must(fmt::format("ip route add {}/32 dev {} src {}", lab::address_of(i), lab::tap_of(i), kGateway));
+    routes += fmt::format("route add {}/32 dev {} src {}\n", lab::address_of(i), lab::tap_of(i), kGateway);
+  if (crowd_) routes += crowd_->neighbours();
+  server_.write_file("/run/routes", routes);
+  server_.must("ip -batch /run/routes");
 }
 
 lab::Arguments DnsBed::pinned() const {
@@ -190,6 +196,10 @@ Lookups DnsBed::ask(const std::vector<std::string>& questions, DnsperfRun run) c
   run.server = kGateway;
   run.cpu = cpus_.others;
   return run_dnsperf(where, questions, run);
+}
+
+Lookups DnsBed::ask_as_crowd(const std::vector<std::string>& names, int seconds, int rate) const {
+  return crowd_->ask(names, seconds, rate, cpus_.others);
 }
 
 std::unique_ptr<DnsBed> vrouter_dns(const DnsBed::Place& place) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/dns_crowd.h"
 #include "tests/bench/dnsperf.h"
 #include "tests/lab/lib/namespace.h"
 #include "tests/lab/lib/nsd.h"
@@ -42,6 +43,7 @@ class DnsBed {
     Cpus cpus;
     int number = 0;  // 1 to 254, one each
     int guests = 1;
+    bool crowd = false;  // the guests share a namespace: for ask_as_crowd(), and not for ask()
   };
   DnsBed(std::string name, const Place& place);
   DnsBed(const DnsBed&) = delete;
@@ -53,6 +55,8 @@ class DnsBed {
   [[nodiscard]] const std::string& name() const { return name_; }
   // `questions`: of each guest. The server and the CPU are filled in here.
   [[nodiscard]] Lookups ask(const std::vector<std::string>& questions, DnsperfRun run) const;
+  // A's of these, over and over, one at a time by each guest; `rate` of all together, 0 for as many as are answered.
+  [[nodiscard]] Lookups ask_as_crowd(const std::vector<std::string>& names, int seconds, int rate) const;
   // What all its processes computed until now.
   [[nodiscard]] virtual double cpu_seconds() const = 0;
   // What it said; for when it doesn't answer.
@@ -61,14 +65,16 @@ class DnsBed {
  protected:
   [[nodiscard]] lab::Arguments pinned() const;  // to be put before the server's command
   void route_by_hand();                         // the gateway's address and the guests' routes
-  [[nodiscard]] int guests() const { return static_cast<int>(guests_.size()); }
+  [[nodiscard]] int guests() const { return count_; }
 
   lab::Namespace server_;
   std::string upstream_;  // its address
   Cpus cpus_;
 
  private:
+  int count_;
   std::vector<std::unique_ptr<lab::Namespace>> guests_;
+  std::unique_ptr<DnsCrowd> crowd_;  // in place of them
   std::string name_;
 };
 
