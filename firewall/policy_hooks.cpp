@@ -78,6 +78,7 @@ void judge_input(Table& inet) {
 }
 void judge_output(Table& inet) {
   constexpr std::uint32_t kEstablishedRelated = 1U << 1 | 1U << 2;  // NF_CT_STATE_BIT
+  constexpr std::uint32_t kUntracked = 1U << 6;                     // NF_CT_STATE_UNTRACKED_BIT
   inet.sets.push_back(verdict_map("prof_hosted", {Type::mark}));
   // What goes to a published port of its own is on its way to lo still: the way out is chosen anew after this hook.
   inet.chains.push_back({"host_out",
@@ -91,6 +92,7 @@ void judge_output(Table& inet) {
       {"host_to_guest",
        std::nullopt,
        {rule("under way already", {state(kEstablishedRelated), accept()}),
+        rule("answers of DNS, which nobody tracks", {port(Field::udp_sport, 53), state(kUntracked), accept()}),
         rule("what the receiver's rules say",
              {to_guest(), MarkFromMap{{Field::oifname, Field::ip_daddr}, "dst4"}, said}),
         rule("what the receiver's rules say",

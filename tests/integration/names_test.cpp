@@ -58,6 +58,17 @@ TEST_F(Names, OverUdpAreNoConnections) {
   EXPECT_EQ(connections("tcp"), 1);
 }
 
+// What this host may begin with a guest says nothing of its answers.
+TEST_F(Names, AreToldToAGuestThatThisHostMayNotReach) {
+  scene.daemon->set_policy("10-closed.toml", "[[rules]]\nfrom = \"host\"\nto = \"guest:web1\"\ndeny = \"any\"\n");
+  scene.daemon->vrouter({"reload"});
+  EXPECT_EQ(dig("db1.guests.internal"), "10.0.5.3");
+  EXPECT_EQ(dig("www.world.example"), "192.0.2.80");
+  EXPECT_EQ(dig("-b 10.0.5.2#53 db1.guests.internal"), "10.0.5.3");
+  EXPECT_EQ(dig("+tcp db1.guests.internal"), "10.0.5.3");
+  EXPECT_FALSE(scene.host.sh("ping -c 1 -W 1 10.0.5.2").ok());
+}
+
 // By the operator, on the host.
 TEST_F(Names, ThatTheCommandLineAsksFor) {
   const auto query = [this](std::vector<std::string> words) {
