@@ -110,6 +110,7 @@ std::optional<Opt> walk_records(std::span<const std::uint8_t> message, WireReade
   for (unsigned i = 0; i < total; ++i) {
     auto record = decode_record(message, r);
     if (!record || ttls.are_in_name(message, record->start)) return std::nullopt;
+    if (answers != nullptr) ttls.add(record->rdata_start - kTtlBeforeData);
     if (record->type == type::opt) {
       if (opt.start || i < unsigned{h.answers} + h.authority) return std::nullopt;
       opt.edns = read_opt(*record);
@@ -120,7 +121,6 @@ std::optional<Opt> walk_records(std::span<const std::uint8_t> message, WireReade
     } else if (!names_inside_are_sound(message, *record, ttls)) {
       return std::nullopt;
     }
-    if (answers != nullptr) ttls.add(record->rdata_start - kTtlBeforeData);
     if (answers != nullptr && i < h.answers) answers->push_back(*record);
   }
   if (!r.empty()) return std::nullopt;

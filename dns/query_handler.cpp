@@ -120,6 +120,8 @@ bool QueryHandler::is_blocked(const Asked& asked, const Answer& answer) const {
 
 void QueryHandler::tell(const Asked& asked, const Answer& answer, BootTime now,
                         std::shared_ptr<WaitingRoom::Token> token, const Respond& respond) {
+  // Gone since, or not told of again yet: what it is kept from isn't known.
+  if (!names_.serves(asked.client)) return respond({});
   if (is_blocked(asked, answer)) return respond(blocked_reply(asked));
   if (!must_wait(asked, answer)) return respond(source_reply(asked, answer));
   tell_once_in(asked, answer, now, std::move(token), respond);

@@ -238,6 +238,11 @@ TEST(DnsReply, NamesDoNotLeadThroughATtl) {
     for (const unsigned from_ttl : {0U, 2U}) EXPECT_FALSE(decode_reply(reply(from_ttl, inside), key, 7));
     EXPECT_TRUE(decode_reply(reply(6, inside), key, 7)) << "a name in the data";
   }
+  Message own;
+  own.header(7, 0x8180, 1, 1).question("www.example").pointer(12);
+  const auto ttl = static_cast<unsigned>(own.bytes.size() + 4);
+  own.u16(type::cname).u16(1).u32(0x00014100).u16(2).pointer(ttl + 1);  // the label A and the root
+  EXPECT_FALSE(decode_reply(own.bytes, key, 7)) << "its own";
 }
 
 // The work on an answer grows with its length and no faster: a chain is looked for among few records.
