@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/unique_fd.h"
 
@@ -54,6 +55,30 @@ config::Problems misread_lines(const std::string& file, const ListReader& read) 
   if (count > lines.size())
     all.push_back({{.file = file}, std::to_string(count - lines.size()) + " more lines are passed over"});
   return all;
+}
+
+std::expected<ReadList, config::Problem> read_list(const std::string& name, const config::DnsList& list,
+                                                   std::size_t& taken) {
+  const auto at_list = [&](const std::string& what) { return config::Problem{list.at, "list " + name + ": " + what}; };
+  ReadList read;
+  for (const auto& file : list.files) {
+    if (auto done = read_list_file(file, read.reader); !done) return std::unexpected(at_list(done.error()));
+    for (auto& line : misread_lines(file, read.reader)) read.warnings.push_back(std::move(line));
+  }
+  if (read.reader.overflowed()) {
+    return std::unexpected(at_list("it has more than " + std::to_string(kMaxListEntries) + " entries; split it"));
+  }
+  taken += read.reader.packed_size();
+  if (taken > kMaxLists) {
+    return std::unexpected(at_list("with it the lists take " + std::to_string((taken >> 20) + 1) +
+                                   " MiB, more than the " + std::to_string(kMaxLists >> 20) +
+                                   " that all may take together; leave some out"));
+  }
+  // What a download left behind that failed: nothing is blocked then, and nobody would hear of it.
+  if (read.reader.entries() == 0) {
+    read.warnings.push_back(at_list("no domain is on it, so it blocks and allows nothing; look at its files"));
+  }
+  return read;
 }
 
 }  // namespace vrouter::dns

@@ -99,8 +99,10 @@ bool ListReader::add(std::string_view domain, bool hosts_format) {
   }
   if (!std::ranges::all_of(domain, is_of_a_domain) || is_address(domain)) return false;
   const auto name = Name::from_text(domain);
-  if (!name || name->is_root() || starts_.size() >= kMaxListEntries) return false;
+  if (!name || name->is_root()) return false;
   if (hosts_format && name->labels() == 1) return true;
+  if (starts_.size() == kMaxListEntries) overflowed_ = true;
+  if (overflowed_) return true;
   const auto low = name->lower();
   starts_.push_back(static_cast<std::uint32_t>(names_.size()));
   names_.push_back(covers);
@@ -156,8 +158,8 @@ std::expected<Bytes, std::string> ListReader::pack(std::uint64_t seed) const {
 }
 
 std::expected<void, std::string> ListReader::pack_into(std::span<std::uint8_t> packed, std::uint64_t seed) const {
-  if (starts_.size() >= kMaxListEntries) {
-    return std::unexpected("the list has " + std::to_string(kMaxListEntries) + " entries or more; split it");
+  if (overflowed_) {
+    return std::unexpected("the list has more than " + std::to_string(kMaxListEntries) + " entries; split it");
   }
   const auto table = packed.subspan(sizeof(Header), packed.size() - sizeof(Header) - names_.size());
   const auto names = packed.last(names_.size());

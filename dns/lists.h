@@ -40,7 +40,8 @@ class ListReader {
   };
   [[nodiscard]] const Misread& misread() const noexcept { return misread_; }
 
-  [[nodiscard]] std::size_t entries() const noexcept { return starts_.size(); }          // with repeats
+  [[nodiscard]] std::size_t entries() const noexcept { return starts_.size(); }  // with repeats
+  [[nodiscard]] bool overflowed() const noexcept { return overflowed_; }  // kMaxListEntries; the rest is passed over
   [[nodiscard]] std::size_t not_understood() const noexcept { return not_understood_; }  // lines of all texts
 
   [[nodiscard]] std::uint64_t fingerprint(const SipKey& key) const { return siphash<1, 3>(key, names_); }
@@ -58,6 +59,7 @@ class ListReader {
   std::vector<std::uint32_t> starts_;  // in names_
   Bytes names_;                        // of each: what it covers, its size, its wire form
   std::size_t line_ = 0, not_understood_ = 0;
+  bool overflowed_ = false;
   Misread misread_;
 };
 

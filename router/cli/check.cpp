@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -61,14 +62,13 @@ void prove(Checked& checked) {
 void try_lists(Checked& checked, bool of_this_host) {
   if (!checked.result) return;
   config::Problems problems;
+  std::size_t taken = 0;
   for (const auto& [name, list] : checked.result->dns.lists) {
-    dns::ListReader reader;
-    for (const auto& file : list.files) {
-      if (const auto read = dns::read_list_file(file, reader); !read) {
-        (of_this_host ? problems : checked.warnings).push_back({list.at, "list " + name + ": " + read.error()});
-        continue;
-      }
-      for (auto& line : dns::misread_lines(file, reader)) checked.warnings.push_back(std::move(line));
+    auto read = dns::read_list(name, list, taken);
+    if (!read) {
+      (of_this_host ? problems : checked.warnings).push_back(std::move(read.error()));
+    } else {
+      std::ranges::move(read->warnings, std::back_inserter(checked.warnings));
     }
   }
   if (!problems.empty()) checked.result = std::unexpected(std::move(problems));

@@ -23,14 +23,13 @@ SipKey secret() {
   return key;
 }
 
-std::expected<DnsLists::One, std::string> read_list(const std::string& name, const config::DnsList& list,
-                                                    const DnsLists& before) {
+std::expected<DnsLists::One, config::Problem> pack_list(const std::string& name, const config::DnsList& list,
+                                                        const DnsLists& before, std::size_t& taken) {
   DnsLists::One one{.name = name, .packed = nullptr};
-  dns::ListReader reader;
-  for (const auto& file : list.files) {
-    if (auto read = dns::read_list_file(file, reader); !read) return std::unexpected(read.error());
-    for (const auto& line : dns::misread_lines(file, reader)) one.warnings.push_back(line.to_string());
-  }
+  const auto read = dns::read_list(name, list, taken);
+  if (!read) return std::unexpected(read.error());
+  for (const auto& warning : read->warnings) one.warnings.push_back(warning.to_string());
+  const auto& reader = read->reader;
   one.fingerprint = reader.fingerprint(secret());
   one.entries = reader.entries();
   one.skipped = reader.not_understood();
@@ -40,7 +39,7 @@ std::expected<DnsLists::One, std::string> read_list(const std::string& name, con
     return one;
   }
   auto packed = dns::SharedList::make(reader);
-  if (!packed) return std::unexpected("the list can't be used: " + packed.error());
+  if (!packed) return std::unexpected(config::Problem{list.at, "list " + name + " can't be used: " + packed.error()});
   one.packed = *std::move(packed);
   return one;
 }
@@ -66,9 +65,10 @@ std::vector<std::string> DnsLists::warnings() const {
 
 std::expected<DnsLists, std::string> read_dns_lists(const config::Dns& dns, const DnsLists& before) {
   DnsLists read;
+  std::size_t taken = 0;
   for (const auto& [name, list] : dns.lists) {
-    auto one = read_list(name, list, before);
-    if (!one) return std::unexpected(list.at.to_string() + ": list " + name + ": " + one.error());
+    auto one = pack_list(name, list, before, taken);
+    if (!one) return std::unexpected(one.error().to_string());
     read.all.push_back(*std::move(one));
   }
   return read;

@@ -22,7 +22,7 @@ struct DnsLists {
     std::shared_ptr<dns::SharedList> packed;
     std::uint64_t fingerprint = 0;  // of what is on it
     std::uint64_t entries = 0, skipped = 0;
-    std::vector<std::string> warnings{};  // of the lines skipped, a sentence each
+    std::vector<std::string> warnings{};  // a sentence each
   };
   std::vector<One> all{};  // by name
 

@@ -19,6 +19,7 @@
 
 #include "base/unique_fd.h"
 #include "config/dns.h"
+#include "dns/list_files.h"
 #include "router/processes/cage_filter.h"
 
 namespace vrouter::router {
@@ -75,9 +76,9 @@ Stage limit(__rlimit_resource resource, rlim_t most, const char* what) {
   return check(::setrlimit(resource, &wanted), what);
 }
 
-Stage limit_memory() {
+Stage limit_memory(Service service) {
   if constexpr (kSanitized) return {};
-  return limit(RLIMIT_AS, kMostMemory, "limit memory");
+  return limit(RLIMIT_AS, most_memory(service), "limit memory");
 }
 
 bool logs_to_a_file() {
@@ -89,7 +90,7 @@ bool logs_to_a_file() {
 
 Stage limit_resources(Service service) {
   if (auto done = limit(RLIMIT_NOFILE, descriptors(service), "limit descriptors"); !done) return done;
-  if (auto done = limit_memory(); !done) return done;
+  if (auto done = limit_memory(service); !done) return done;
   if (auto done = limit(RLIMIT_CORE, 0, "forbid core files"); !done) return done;
   // Another process is for none of them: the filter lets only threads be made.
   if (auto done = limit(RLIMIT_NPROC, most_threads(service), "forbid processes"); !done) return done;
@@ -167,6 +168,10 @@ Stage deny_files(const Allowed& may) {
 }
 
 }  // namespace
+
+std::size_t most_memory(Service service) noexcept {
+  return service == Service::dns ? kMostMemory + 2 * dns::kMaxLists : kMostMemory;
+}
 
 Allowed allowed(Service service) noexcept {
   switch (service) {

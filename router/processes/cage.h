@@ -26,8 +26,11 @@ struct Allowed {
 // sockets per gateway address. dhcp has 64: its channel, its loop, and a handful of sockets that serve all TAPs;
 // log 16.
 inline constexpr std::size_t kMostDescriptors = 16384;
-// A hundred times what a service takes for 10,000 guests: one that turns hostile doesn't take the host's memory.
+// Address space. A hundred times what a service takes for 10,000 guests: one that turns hostile doesn't take the host's
+// memory. DNS has besides twice all lists that a host may have (dns/list_files.h), mapped, while new ones take the
+// place of those before.
 inline constexpr std::size_t kMostMemory = std::size_t{1} << 30;
+[[nodiscard]] std::size_t most_memory(Service service) noexcept;
 
 // In the child, after fork(2), with one thread. On success there is no way back: another user, an empty root, no
 // capability in any set, no_new_privs, not dumpable, no core, no file to write, a bounded number of descriptors, none

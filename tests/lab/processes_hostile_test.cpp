@@ -125,7 +125,7 @@ TEST_F(HostileChild, TakesNoMoreMemoryThanItsBound) {
   const Hostile child{*spawner_, Service::dns};
   const auto outcome = child.attempt(Attempt::reserve_memory);
   ASSERT_TRUE(outcome);
-  EXPECT_LE(outcome->result, static_cast<std::int32_t>(router::kMostMemory >> 20));
+  EXPECT_LE(outcome->result, static_cast<std::int32_t>(router::most_memory(Service::dns) >> 20));
   EXPECT_GE(outcome->result, 512) << "too little is left for its work";
 }
 

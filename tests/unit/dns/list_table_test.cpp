@@ -6,6 +6,9 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "dns/list_files.h"
 #include "dns/query_handler.h"
 #include "dns/quick_answers.h"
@@ -169,6 +172,54 @@ TEST(DnsListFiles, WhatCantBeReadIsNamedAndLinesAreCounted) {
       lines[0].to_string(),
       "/l/ads:2: the line is neither a domain nor of the hosts format and is passed over; mend it or take it out");
   EXPECT_EQ(lines[5].to_string(), "/l/ads: 3 more lines are passed over");
+}
+
+struct DnsListBounds : ::testing::Test {
+  config::DnsList list(std::string_view text) {
+    std::ofstream{file} << text;
+    return {.files = {file}, .at = {.file = "/e/vrouter.toml", .line = 3, .column = 1}};
+  }
+  std::string file = ::testing::TempDir() + "vrouter-list-" + std::to_string(::getpid());
+  ~DnsListBounds() override { std::filesystem::remove(file); }
+};
+
+TEST_F(DnsListBounds, OfAllListsTogetherAreHeldToAndNamed) {
+  std::size_t taken = 0;
+  ASSERT_TRUE(read_list("ads", list("ads.example\n"), taken));
+  const auto one = taken;
+  EXPECT_GT(one, 0U);
+  taken = kMaxLists - one;
+  EXPECT_TRUE(read_list("ads", list("ads.example\n"), taken));
+  EXPECT_EQ(read_list("more", list("ads.example\n"), taken).error().to_string(),
+            "/e/vrouter.toml:3:1: list more: with it the lists take 385 MiB, more than the 384 that all may take "
+            "together; leave some out");
+}
+
+TEST_F(DnsListBounds, AListThatNobodyIsOnIsWarnedOf) {
+  std::size_t taken = 0;
+  const auto read = read_list("ads", list("<html>not found</html>\n"), taken);
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->warnings.size(), 2U);
+  EXPECT_EQ(read->warnings[1].to_string(),
+            "/e/vrouter.toml:3:1: list ads: no domain is on it, so it blocks and allows nothing; look at its files");
+  EXPECT_EQ(read_list("ads", list("# none\n"), taken)->warnings.size(), 1U);
+  EXPECT_TRUE(read_list("ads", list("ads.example\n"), taken)->warnings.empty());
+}
+
+TEST_F(DnsListBounds, EntriesBeyondTheBoundAreNoLinesThatWereMisread) {
+  std::string text;
+  for (std::size_t i = 0; i < kMaxListEntries; ++i) (text += std::to_string(i)) += ".x\n";
+  ListReader reader;
+  reader.read(text);
+  EXPECT_EQ(reader.entries(), kMaxListEntries);
+  EXPECT_FALSE(reader.overflowed());
+  reader.read("one.more\n");
+  EXPECT_TRUE(reader.overflowed());
+  EXPECT_EQ(reader.not_understood(), 0U);
+  EXPECT_EQ(reader.pack(1).error(), "the list has more than 4000000 entries; split it");
+  std::size_t taken = 0;
+  EXPECT_EQ(read_list("ads", list(text + "one.more\n"), taken).error().message,
+            "list ads: it has more than 4000000 entries; split it");
 }
 
 struct HeldSource final : AnswerSource {
