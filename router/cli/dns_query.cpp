@@ -45,7 +45,8 @@ class Line {
     if (!wait(POLLOUT)) return false;
     return ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
   }
-  // What came, at most `size` bytes; empty: nothing in time, or an error (errno; 0 where the other side ended).
+  // What came, at most `size` bytes; empty: nothing in time, or an error (errno; 0 where a stream ended, or a datagram
+  // has nothing in it).
   [[nodiscard]] Bytes receive(std::size_t size) const {
     Bytes bytes(size);
     if (!wait(POLLIN)) return {};
@@ -91,7 +92,7 @@ std::expected<dns::ReadReply, std::string> ask_udp(const address& server, const 
   if (!line.open() || !line.send(dns::write_query(question, id, true))) return std::unexpected(failure(server, false));
   for (;;) {
     const auto message = line.receive(dns::kMaxMessage);
-    if (message.empty()) return std::unexpected(failure(server, false));
+    if (message.empty() && errno != 0) return std::unexpected(failure(server, false));
     if (auto reply = dns::read_reply(message, question, id)) return *std::move(reply);
   }
 }
