@@ -248,7 +248,7 @@ class Decompiler {
 }  // namespace
 
 bool holds_guests(const SetRef& set) {
-  static constexpr std::array<std::string_view, 38> kSets{"taps",
+  static constexpr std::array<std::string_view, 37> kSets{"taps",
                                                           "loose",
                                                           "macs",
                                                           "spoof4",
@@ -284,8 +284,7 @@ bool holds_guests(const SetRef& set) {
                                                           "resolver_group",
                                                           "resolver_group_leased",
                                                           "redirect4",
-                                                          "redirect6",
-                                                          "redirect_leased"};
+                                                          "redirect6"};
   const auto limit = [](const config::LimitSpec& spec) { return limit_set(spec.name); };
   return std::ranges::find(kSets, set.set) != kSets.end() || set.set.starts_with(kConnectionsSet) ||
          std::ranges::find(config::kLimitSpecs, set.set, limit) != config::kLimitSpecs.end();

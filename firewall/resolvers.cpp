@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Theory. A guest that may ask no other resolver is an element: of redirect4 and redirect6, by which its questions are
 // sent to its gateway before they are routed, and of resolver_group, whose mark leads to the refusal that its group
-// speaks in forward and in input. Both families and all of its addresses go by its TAP. Clients of a shared interface
-// have groups of their own, so these go by their addresses too.
+// speaks in forward and in input. The refusal goes by the TAP, for all of its addresses; clients of a shared interface
+// have groups of their own, so these go by their addresses too. Redirected is what comes from the addresses that DNS
+// answers: one of each family.
 //
 // What is redirected never comes to the refusal, save for what can't be: DNS over TLS (RFC 7858) and QUIC (RFC 9250)
-// would end at a certificate that isn't ours, and IPv6 where the network has no gateway of it.
+// would end at a certificate that isn't ours, IPv6 where the network has no gateway of it, and a guest's further
+// addresses.
 //
 // No published port leads such a question elsewhere: another guest's resolver is another resolver, whatever the
 // address by which it is asked, and its own port may be any.
@@ -36,8 +38,7 @@ using namespace words;
 
 constexpr const char *kPorts = "resolver_ports", *kBound = "one_resolver", *kBoundLeased = "one_resolver_leased",
                      *kGroup = "resolver_group", *kGroupLeased = "resolver_group_leased",
-                     *kRefusal = "resolver_refusal", *kRedirect4 = "redirect4", *kRedirect6 = "redirect6",
-                     *kRedirectLeased = "redirect_leased";
+                     *kRefusal = "resolver_refusal", *kRedirect4 = "redirect4", *kRedirect6 = "redirect6";
 constexpr const char *kRefuseChain = "other_resolver", *kHostChain = "asks_host";
 
 Lookup asks() {
@@ -63,10 +64,8 @@ std::vector<Rule> translations(bool redirect) {
   constexpr auto kNoPort = "no published port leads it to another resolver";
   std::vector<Rule> rules;
   if (redirect) {
-    const auto family = [](std::uint8_t number) { return is(nfproto, {number}); };
-    rules = {redirected({family(NFPROTO_IPV4), in_clear(), to_gateway(false, {iifname}, kRedirect4)}),
-             redirected({family(NFPROTO_IPV6), in_clear(), to_gateway(true, {iifname}, kRedirect6)}),
-             redirected({in_clear(), to_gateway(false, {iifname, ip_saddr}, kRedirectLeased)})};
+    rules = {redirected({in_clear(), to_gateway(false, {iifname, ip_saddr}, kRedirect4)}),
+             redirected({in_clear(), to_gateway(true, {iifname, ip6_saddr}, kRedirect6)})};
   }
   rules.push_back(rule(kNoPort, {asks(), in({iifname}, kBound), kReturn}));
   rules.push_back(rule(kNoPort, {asks(), in({iifname, ip_saddr}, kBoundLeased), kReturn}));
@@ -156,9 +155,8 @@ void add_resolvers(const ResolverGroups& groups, Ruleset& ruleset) {
     table.sets.push_back(made);
   }
   if (redirect) {
-    table.sets.push_back(map(kRedirect4, {Type::ifname}, {Type::ipv4_addr}));
-    table.sets.push_back(map(kRedirect6, {Type::ifname}, {Type::ipv6_addr}));
-    table.sets.push_back(map(kRedirectLeased, {Type::ifname, Type::ipv4_addr}, {Type::ipv4_addr}));
+    table.sets.push_back(map(kRedirect4, {Type::ifname, Type::ipv4_addr}, {Type::ipv4_addr}));
+    table.sets.push_back(map(kRedirect6, {Type::ifname, Type::ipv6_addr}, {Type::ipv6_addr}));
   }
   if (redirect) keep_tracked(table);
   put_before("published ports", "dnat_pre", translations(redirect), table);
@@ -193,9 +191,9 @@ void add_resolver_elements(const config::Guest& guest, const config::Network& ne
   add_element(leased ? kBoundLeased : kBound, tap, its, {}, out);
   add_element(leased ? kGroupLeased : kGroup, tap, its, host_order(group->second.mark), out);
   if (group->second.what != OtherResolvers::redirect) return;
-  add_element(leased ? kRedirectLeased : kRedirect4, tap, its, bytes_of(network.gateway), out);
+  if (guest.address) add_element(kRedirect4, tap, guest.address, bytes_of(network.gateway), out);
   if (leased || !guest.address6 || !network.gateway6) return;
-  out.push_back(inet(kRedirect6, tap, bytes_of(*network.gateway6)));
+  out.push_back(inet(kRedirect6, concat({tap, bytes_of(*guest.address6)}), bytes_of(*network.gateway6)));
 }
 
 }  // namespace vrouter::firewall
