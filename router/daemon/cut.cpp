@@ -16,6 +16,7 @@
 #include <iterator>
 #include <utility>
 
+#include "config/dns.h"
 #include "config/more_addresses.h"
 #include "router/daemon/log.h"
 #include "router/daemon/router.h"
@@ -42,7 +43,7 @@ class Judge {
     const auto journey = firewall::travel(*evaluator_, topology_, packet);
     if ((connection.status & IPS_DST_NAT) == 0 || !is_a_guests(connection.target) ||
         journey.arrived.destination == connection.target) {
-      return refused(journey) || is_redirected(journey, connection);
+      return refused(journey) || is_asked_elsewhere(journey, connection);
     }
     // Translated by somebody else's rules, or by a port that is published no more: the translation stays with the
     // connection, and what it leads to is judged.
@@ -53,9 +54,14 @@ class Judge {
   }
 
  private:
-  // A question under way to another resolver: what follows is asked of the gateway.
-  static bool is_redirected(const firewall::Journey& journey, const Connection& connection) {
-    return journey.redirected() && journey.arrived.destination != connection.target;
+  // Questions under way to another resolver, when the gateway is to answer what follows; and to the gateway, in
+  // another's name, when that is to answer for itself again.
+  [[nodiscard]] bool is_asked_elsewhere(const firewall::Journey& journey, const Connection& connection) const {
+    const auto was_redirected = [&] {
+      return (connection.status & IPS_DST_NAT) != 0 && connection.target_port == config::DnsServer::kPort &&
+             is_a_guests(connection.source) && topology_.host->contains(connection.target);
+    };
+    return journey.arrived.destination != connection.target && (journey.redirected() || was_redirected());
   }
   bool refused(const firewall::Journey& journey) {
     const auto* refusal = journey.refusal();

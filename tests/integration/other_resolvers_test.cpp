@@ -92,13 +92,25 @@ TEST_F(OtherResolvers, ChangeWithTheFilesAndWithTheGroups) {
   EXPECT_EQ(dig(free, "-b 10.0.5.4#5300 @198.51.100.53"), "203.0.113.66\n");
   scene.daemon->vrouter({"change-guest", "free1", "--group", "kids"});
   EXPECT_EQ(dig(free, "-b 10.0.5.4#5300 @198.51.100.53"), "192.0.2.80\n") << "the same flow, begun before";
+  EXPECT_EQ(dig(kid, "-b 10.0.5.2#5301 @198.51.100.53"), "192.0.2.80\n");
   scene.daemon->set_config(groups("allow"));
   scene.daemon->vrouter({"reload"});
   EXPECT_EQ(dig(kid, "@198.51.100.53"), "203.0.113.66\n");
+  EXPECT_EQ(dig(kid, "-b 10.0.5.2#5301 @198.51.100.53"), "203.0.113.66\n") << "the same flow, begun before";
   EXPECT_EQ(dig(kid, "-b 10.0.5.2#5300 @198.51.100.53"), "203.0.113.66\n");
   scene.daemon->set_config(groups("redirect"));
   scene.daemon->vrouter({"reload"});
   EXPECT_EQ(dig(kid, "-b 10.0.5.2#5300 @198.51.100.53"), "192.0.2.80\n") << "the same flow, begun before";
+}
+
+TEST_F(OtherResolvers, AreRefusedToAGuestsFurtherAddresses) {
+  scene.daemon->vrouter({"remove-guest", "kid1"});
+  scene.daemon->vrouter(
+      {"add-guest", "tap0", "10.0.5.2", "--name", "kid1", "--group", "kids", "--allow-address", "10.0.77.2"});
+  kid.inside().must("ip address add 10.0.77.2/32 dev eth0");
+  EXPECT_EQ(dig(kid, "+tcp -b 10.0.5.2 @198.51.100.53"), "192.0.2.80\n");
+  EXPECT_THAT(dig(kid, "+tcp -b 10.0.77.2 @198.51.100.53"), HasSubstr("connection refused"));
+  EXPECT_TRUE(elsewhere->queries().empty());
 }
 
 }  // namespace
