@@ -38,6 +38,7 @@ Router::Router(asio::io_context& io, Parts parts)
       disk_{io, std::move(parts.store), [this](const Unwritten& names) { return compose(names); }},
       plane_{std::move(parts.ports), Originals{disk_.loaded().originals.begin(), disk_.loaded().originals.end()}},
       users_{parts.users},
+      upstreams_{io, [this](const UpstreamRules::Elements& before) { change_upstreams(before); }},
       services_{io,
                 paths_.resolv_conf,
                 parts.spawner,
@@ -167,7 +168,7 @@ firewall::Surroundings Router::surroundings() const {
 
 firewall::Ruleset Router::skeleton() {
   auto rules = firewall::compile(config_, surroundings(), profiles_, &compiled_);
-  rules.insert(upstream_rules_);
+  rules.insert(upstreams_.elements());
   return rules;
 }
 
@@ -447,10 +448,12 @@ Attempt<> Router::put_surroundings() {
 }
 
 void Router::admit_upstreams(const std::vector<config::DnsServer>& servers) {
-  auto wanted = users_ ? firewall::upstream_elements(servers) : std::vector<firewall::Element>{};
-  const auto before = std::exchange(upstream_rules_, std::move(wanted));
-  if (!rules_in_ || before == upstream_rules_) return;  // else they come with the rules
-  if (auto changed = plane_.change(before, upstream_rules_); !changed) {
+  upstreams_.want(users_ ? firewall::upstream_elements(servers) : UpstreamRules::Elements{});
+}
+
+void Router::change_upstreams(const UpstreamRules::Elements& before) {
+  if (!rules_in_) return;  // they come with the rules
+  if (auto changed = plane_.change(before, upstreams_.elements()); !changed) {
     log_error(sentence(changed.error()));
     failed_.all = true;
     retry_later();

@@ -43,6 +43,7 @@
 #include "router/daemon/mending.h"
 #include "router/daemon/monitors.h"
 #include "router/daemon/paths.h"
+#include "router/daemon/upstream_rules.h"
 #include "router/kernel/conntrack.h"
 #include "router/kernel/events.h"
 #include "router/processes/packet_log.h"
@@ -157,6 +158,7 @@ class Router final : public control::Service {
   [[nodiscard]] Attempt<>
   put_surroundings();  // the elements that come from them, by what differs from those in the kernel
   void admit_upstreams(const std::vector<config::DnsServer>& servers);  // whom the DNS process may ask
+  void change_upstreams(const UpstreamRules::Elements& before);
   void offer(const config::Guest& guest);  // gathers for dhcp and dns what the guest is now
   void begin_services();                   // tells them all, or waits for the rules
   void serve(const config::Guest& guest);  // and tells them
@@ -375,7 +377,7 @@ class Router final : public control::Service {
   std::unique_ptr<KernelEvents> events_;
   std::unique_ptr<ConntrackFlusher> conntrack_;
   std::optional<firewall::ServiceUsers> users_;
-  std::vector<firewall::Element> upstream_rules_;
+  UpstreamRules upstreams_;
   GuestServices services_;
   Gate gate_;
 

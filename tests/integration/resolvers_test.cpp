@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <future>
 
 #include "tests/integration/scene.h"
 #include "tests/lab/lib/paths.h"
@@ -116,6 +117,33 @@ TEST_P(CLibraries, PastADeadServerAndThroughASlowOne) {
 
 INSTANTIATE_TEST_SUITE_P(Of, CLibraries, ::testing::Values("glibc", "musl"),
                          [](const auto& info) { return std::string{info.param}; });
+
+// The servers before are asked for answers that are under way, while the firewall knows the new ones.
+TEST_F(Resolvers, ResolvConfIsReplacedWhileTheyAsk) {
+  scene.world.must("ip address add 192.0.2.82/24 dev eth0");
+  Records records;
+  for (int i = 0; i < 800; ++i) records.emplace("n" + std::to_string(i) + ".other.example A", "192.0.2.80");
+  const DnsServer first{scene.world, "192.0.2.82", records};
+  scene.world.must("ip address add 192.0.2.83/24 dev eth0");
+  const DnsServer second{scene.world, "192.0.2.83", records};
+  follow("nameserver 192.0.2.82\n");
+  guest.inside().write_file("/etc/names", [] {
+    std::string names;
+    for (int i = 0; i < 800; ++i) names += "n" + std::to_string(i) + ".other.example A\n";
+    return names;
+  }());
+  auto asked = std::async(std::launch::async, [&] {
+    return in_guest("dig +noall +answer +tries=1 +time=5 @10.0.5.1 -f /etc/names | grep -c 192.0.2.80").out;
+  });
+  unsigned replaced = 0;
+  while (asked.wait_for(5ms) != std::future_status::ready) {
+    ++replaced;
+    scene.daemon->set_resolv_conf("nameserver 192.0.2." + std::to_string(82 + replaced % 2) + "\n");
+  }
+  EXPECT_EQ(asked.get(), "800\n");
+  EXPECT_GE(replaced, 3U);
+  EXPECT_FALSE(second.queries().empty());
+}
 
 TEST_F(Resolvers, LongAnswersReachWhoCanTakeThemOverTcp) {
   EXPECT_THAT(ask("dig +short hundred.other.example"), SizeIs(100));
