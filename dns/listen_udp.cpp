@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/asio/ip/udp.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
 #include <cstring>
 #include <mutex>
 
@@ -58,6 +58,27 @@ struct Peer {
 }  // namespace
 
 struct UdpBatch {
+  UdpBatch() {
+    for (unsigned i = 0; i < kBatch; ++i) {
+      auto& slot = slots[i];
+      slot.in = {.iov_base = slot.query.data(), .iov_len = slot.query.size()};
+      auto& header = incoming[i].msg_hdr;
+      header.msg_name = slot.peer.endpoint.data();
+      header.msg_iov = &slot.in;
+      header.msg_iovlen = 1;
+      header.msg_control = slot.peer.control.data();
+    }
+    make_ready(kBatch);
+  }
+  // After so many were received: the kernel wrote what it used of these, and left the others alone.
+  void make_ready(unsigned count) {
+    for (unsigned i = 0; i < count; ++i) {
+      auto& header = incoming[i].msg_hdr;
+      header.msg_namelen = static_cast<socklen_t>(slots[i].peer.endpoint.capacity());
+      header.msg_controllen = slots[i].peer.control.size();
+    }
+  }
+
   struct Slot {
     std::array<std::uint8_t, kQuerySize> query;
     std::array<std::uint8_t, kMaxUdpReply> reply;
@@ -105,7 +126,7 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
     const auto woken = [self = shared_from_this()](const boost::system::error_code& error) {
       if (!error) self->take_turn();
     };
-    socket_.async_wait(boost::asio::posix::stream_descriptor::wait_read, woken);
+    socket_.async_wait(boost::asio::posix::descriptor_base::wait_read, woken);
   }
   void close() {
     desk_ = nullptr;
@@ -130,6 +151,7 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
     const auto now = BootClock::now();
     auto& batch = *desk_->batch;
     for (unsigned i = 0; i < count; ++i) prepare(i, now);
+    batch.make_ready(count);
     for (const auto& slot : std::span{batch.slots}.first(count)) {
       if (slot.prepared) desk_->quick.find_soon(*slot.prepared);
     }
@@ -144,17 +166,6 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
 
   unsigned receive() {
     auto& batch = *desk_->batch;
-    for (unsigned i = 0; i < kBatch; ++i) {
-      auto& slot = batch.slots[i];
-      slot.in = {.iov_base = slot.query.data(), .iov_len = slot.query.size()};
-      auto& header = batch.incoming[i].msg_hdr;
-      header.msg_name = slot.peer.endpoint.data();
-      header.msg_namelen = static_cast<socklen_t>(slot.peer.endpoint.capacity());
-      header.msg_iov = &slot.in;
-      header.msg_iovlen = 1;
-      header.msg_control = slot.peer.control.data();
-      header.msg_controllen = slot.peer.control.size();
-    }
     const int count = ::recvmmsg(socket_.native_handle(), batch.incoming.data(), kBatch, MSG_DONTWAIT, nullptr);
     return count < 0 ? 0 : static_cast<unsigned>(count);
   }
@@ -219,7 +230,8 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
     batch.replies = 0;
   }
 
-  boost::asio::posix::stream_descriptor socket_;
+  // Without the executor of any kind that Asio's own names come with: it costs at every wake.
+  boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type> socket_;
   UdpDesk* desk_;  // null: closed
   Turns* turns_ = desk_->turns;
   std::shared_ptr<Outlet> outlet_;

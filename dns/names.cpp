@@ -79,8 +79,9 @@ Name reverse_apex(Name name, bool v4, unsigned prefix_length) {
 void Names::apply(const Update& update) {
   if (update.snapshot) {
     zones_.clear();
-    by_ifindex_.clear();
+    on_interface_.clear();
     by_address_.clear();
+    by_client_.clear();
     hosts_.clear();
     records_.set(update.records);
     lists_.set(update.lists, update.list_groups);
@@ -98,48 +99,48 @@ void Names::put(const Host& host) {
   const HostKey key{host.network, lower(host.name)};
   drop(key);
   const auto* place = &*hosts_.emplace(key, KnownHost{host, lists_.profile_of(host.list_groups)}).first;
-  if (host.ifindex != 0) by_ifindex_.emplace(host.ifindex, place);
-  for (const auto& a : host.addresses) by_address_.emplace(without_scope(a), place);
+  if (host.ifindex != 0) ++on_interface_[host.ifindex];
+  for (const auto& a : host.addresses) {
+    by_address_.emplace(without_scope(a), place);
+    if (host.ifindex != 0) by_client_.try_emplace(ClientKey{{host.ifindex, a}}, place, place->second.lists);
+  }
 }
 
 void Names::drop(const HostKey& key) {
   const auto found = hosts_.find(key);
   if (found == hosts_.end()) return;
   const auto is_it = [&](const auto& entry) { return entry.second == &*found; };
-  const auto [first, last] = by_ifindex_.equal_range(found->second.ifindex);
-  if (const auto it = std::find_if(first, last, is_it); it != last) by_ifindex_.erase(it);
+  if (const auto it = on_interface_.find(found->second.ifindex); it != on_interface_.end() && --it->second == 0)
+    on_interface_.erase(it);
   for (const auto& a : found->second.addresses) {
     const auto [begin, end] = by_address_.equal_range(without_scope(a));
     if (const auto it = std::find_if(begin, end, is_it); it != end) by_address_.erase(it);
+    give_place({found->second.ifindex, a}, *found);
   }
   hosts_.erase(found);
 }
 
-const Names::KnownHost* Names::host_at(const Client& client) const {
-  const auto source = without_scope(client.source);
-  const auto holds = [&](const Host& host) {
-    return std::ranges::any_of(host.addresses, [&](const address& a) { return without_scope(a) == source; });
-  };
-  // On a TAP of one guest, that one; behind a bridge there may be thousands: by the address.
-  const auto [here, end] = by_ifindex_.equal_range(client.ifindex);
-  if (here == end) return nullptr;
-  if (std::next(here) == end) return holds(here->second->second) ? &here->second->second : nullptr;
-  const auto [first, last] = by_address_.equal_range(source);
-  for (auto it = first; it != last; ++it) {
-    if (it->second->second.ifindex == client.ifindex) return &it->second->second;
-  }
-  return nullptr;
+void Names::give_place(const Client& left, const Hosts::value_type& by) {
+  const ClientKey key{left};
+  const auto known = by_client_.find(key);
+  if (known == by_client_.end() || known->second.host != &by) return;
+  by_client_.erase(known);
+  const auto [begin, end] = by_address_.equal_range(without_scope(left.source));
+  const auto next = std::find_if(begin, end, [&](const auto& it) { return it.second->second.ifindex == left.ifindex; });
+  if (next != end) by_client_.try_emplace(key, next->second, next->second->second.lists);
 }
 
 // What the host asks itself comes in by its loopback; any other interface is somebody else's network.
 std::optional<ListTable::Profile> Names::lists_of(const Client& client) const {
-  if (const auto* host = host_at(client)) return host->lists;
+  if (const auto place = by_client_.find(ClientKey{client}); place != by_client_.end()) return place->second.lists;
   if (client.ifindex == kLoopbackIfindex && !has_interface(client.ifindex)) return ListTable::kNone;
   return std::nullopt;
 }
 
 std::optional<View> Names::view(const Client& client) const {
-  if (const auto* host = host_at(client)) return View{.host = false, .network = host->network, .lists = host->lists};
+  if (const auto place = by_client_.find(ClientKey{client}); place != by_client_.end()) {
+    return View{.host = false, .network = place->second.host->second.network, .lists = place->second.lists};
+  }
   if (!serves(client)) return std::nullopt;
   return View{.host = true, .network = {}};
 }

@@ -5,6 +5,7 @@
 // name that exists without the type asked is NODATA and never a question to an upstream, which would deny the name.
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <map>
 #include <optional>
 #include <string>
@@ -12,18 +13,13 @@
 #include <utility>
 #include <vector>
 
+#include "dns/client.h"
 #include "dns/codec.h"
 #include "dns/list_table.h"
 #include "dns/records.h"
 #include "dns/tables.h"
 
 namespace vrouter::dns {
-
-// Where a question came from: the interface it came in by, and the address it claims.
-struct Client {
-  unsigned ifindex = 0;
-  address source;
-};
 
 // Whose eyes a question is answered for.
 struct View {
@@ -62,8 +58,8 @@ class Names {
 
   // Whether the operator wrote something down of a name below that one, so that it can't be denied.
   [[nodiscard]] bool has_records_below(const Name& name) const { return records_.has_below(name); }
-  [[nodiscard]] bool has_interface(unsigned ifindex) const { return by_ifindex_.contains(ifindex); }
-  [[nodiscard]] std::size_t interfaces() const noexcept { return by_ifindex_.size(); }
+  [[nodiscard]] bool has_interface(unsigned ifindex) const { return on_interface_.contains(ifindex); }
+  [[nodiscard]] std::size_t interfaces() const noexcept { return on_interface_.size(); }
 
  private:
   using HostKey = std::pair<std::string, std::string>;  // network, name in lower case
@@ -75,9 +71,15 @@ class Names {
   struct KnownHost : Host {
     ListTable::Profile lists = ListTable::kNone;
   };
-  [[nodiscard]] const KnownHost* host_at(const Client& client) const;
+  // What is looked up for every question; nothing besides is touched then.
+  using Hosts = std::map<HostKey, KnownHost>;
+  struct Place {
+    const Hosts::value_type* host;
+    ListTable::Profile lists;
+  };
   void put(const Host& host);
   void drop(const HostKey& key);
+  void give_place(const Client& left, const Hosts::value_type& by);  // to the next host that has it
   [[nodiscard]] bool sees(const View& view, const Zone& zone) const {
     return view.host || view.network == zone.network;
   }
@@ -95,11 +97,11 @@ class Names {
   Records records_;
   ListTable lists_;
   std::vector<KnownZone> zones_;
-  using Hosts = std::map<HostKey, KnownHost>;
   Hosts hosts_;
+  std::unordered_map<unsigned, std::size_t> on_interface_;  // how many of them are on each
   // Places in it: keys once more would take as much again.
-  std::unordered_multimap<unsigned, const Hosts::value_type*> by_ifindex_;
   std::multimap<address, const Hosts::value_type*> by_address_;
+  boost::unordered_flat_map<ClientKey, Place> by_client_;  // of several hosts the first
 };
 
 // Names that must not leave this machine or have a fixed answer: RFC 6761 (localhost, test, invalid), 7686 (onion),

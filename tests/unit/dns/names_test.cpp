@@ -71,6 +71,27 @@ TEST_F(DnsNames, WhoHasNoNameAsksAndIsNotAskedFor) {
   EXPECT_TRUE(names.view({.ifindex = 7, .source = make_address("10.0.5.2")}));
 }
 
+TEST_F(DnsNames, AnAddressOfTwoIsTheFirstOnesUntilThatGoes) {
+  const auto shared = make_address("10.0.5.9"), scoped = make_address("fe80::9%3");
+  const auto network_at = [&](const address& source) {
+    const auto view = names.view({7, source});
+    return view ? view->network : std::string{};
+  };
+  names.apply({.snapshot = false,
+               .zones = {},
+               .upserts = {{"default", "one", 7, {shared, shared}}, {"other", "two", 7, {shared, scoped}}},
+               .removed = {}});
+  EXPECT_EQ(network_at(shared), "default");
+  EXPECT_EQ(network_at(make_address("fe80::9%7")), "other") << "whatever the scope";
+  names.apply({.snapshot = false, .zones = {}, .upserts = {}, .removed = {{"default", "one", 0, {}}}});
+  EXPECT_EQ(network_at(shared), "other");
+  EXPECT_TRUE(names.has_interface(7));
+  EXPECT_EQ(names.interfaces(), 3U) << "counted once, whoever is on it";
+  names.apply({.snapshot = false, .zones = {}, .upserts = {}, .removed = {{"other", "two", 0, {}}}});
+  EXPECT_EQ(network_at(shared), "");
+  EXPECT_EQ(network_at(make_address("10.0.5.2")), "default") << "another guest of that interface";
+}
+
 TEST_F(DnsNames, AGuestsNameAnswersEveryType) {
   const auto a = ask(web, question("WEB1.Guests.internal"));
   ASSERT_EQ(a.answers.size(), 1U);
