@@ -164,6 +164,10 @@ DnsCrowd::DnsCrowd(const lab::Namespace& server, int guests, std::string gateway
   server.must("ip -batch /run/links", 60s);
 }
 
+MacAddress DnsCrowd::mac_of(int guest) {
+  return parse_mac_address(mac(1, guest)).value();
+}
+
 std::string DnsCrowd::neighbours() const {
   std::string all;
   for (int i = 0; i < guests_; ++i)

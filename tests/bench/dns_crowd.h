@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/mac_address.h"
 #include "base/unique_fd.h"
 #include "tests/bench/dnsperf.h"
 #include "tests/lab/lib/namespace.h"
@@ -19,6 +20,7 @@ class DnsCrowd {
   // Makes the links. The gateway is to be served before ask().
   DnsCrowd(const lab::Namespace& server, int guests, std::string gateway);
 
+  [[nodiscard]] static MacAddress mac_of(int guest);
   // The guests' as a server knows them, for `ip -batch`: the kernel's table of all hosts together forgets beyond 1,024.
   [[nodiscard]] std::string neighbours() const;
   // For so long, `rate` questions a second of all together, or as many as are answered with 0; `names` over and over,

@@ -35,7 +35,11 @@ class Vrouter final : public DnsBed {
     daemon_ = std::make_unique<lab::Daemon>(server_, options);
     daemon_->start();
     auto client = lab::connect_to(server_, *daemon_);
-    lab::add_guests(client, 0, guests());
+    for (int i = 0; i < guests(); ++i) {
+      auto guest = lab::guest_of(i);
+      if (place.crowd) guest.mac = DnsCrowd::mac_of(i);  // the others' neighbours are told to the kernel as well
+      static_cast<void>(lab::must(client.add_guest(guest)));
+    }
     const auto ready = [&] { return lab::must(client.status()).guests_ready == static_cast<std::uint64_t>(guests()); };
     if (!lab::wait_until(ready, 30s)) throw lab::LabError{"not every guest became ready\n" + daemon_->log()};
   }
