@@ -109,7 +109,8 @@ TEST_F(Repair, Ipv6OfAGuest) {
   expect_back("fe80::1", "ip -6 address del fe80::1/64 dev tap0", right);
   expect_back("the gateway's IPv6 address",
               "ip -6 address del fd76:7274:5::1/128 dev tap0; ip -6 address del fd76:7274:5::1/128 dev lo", sourced);
-  expect_back("all IPv6 addresses of a TAP", "ip -6 address flush dev tap0", right);
+  // ip gives up (after ten rounds) where they are back sooner than it looks again: a busy machine.
+  expect_back("all IPv6 addresses of a TAP", "ip -6 address flush dev tap0 || true", right);
   expect_back("IPv6 switched off on a TAP", "echo 1 > /proc/sys/net/ipv6/conf/tap0/disable_ipv6", right);
   expect_back("an IPv6 guest's link that went down and up", "ip link set tap0 down; ip link set tap0 up", right);
   here.guest.inside().must(
