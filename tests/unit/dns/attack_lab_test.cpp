@@ -154,12 +154,7 @@ TEST_F(DnsAttacks, NoOptionOfOneHopReachesTheOther) {
 }
 
 TEST_F(DnsAttacks, SubnetsAndSizesDoNotKeepEqualQuestionsApart) {
-  std::vector<FakeUpstream::Reply> later;
-  Bytes question;
-  FakeUpstream slow{io_, "127.0.0.9", [&](const Bytes& q, bool, const auto& reply) {
-                      question = q;
-                      later.push_back(reply);
-                    }};
+  testing::HeldUpstream slow{io_, "127.0.0.9"};
   start({make_address("127.0.0.9")});
   boost::asio::ip::udp::socket client{io_};
   client.connect({make_address("10.0.5.1"), 53});
@@ -168,14 +163,14 @@ TEST_F(DnsAttacks, SubnetsAndSizesDoNotKeepEqualQuestionsApart) {
     client.send(boost::asio::buffer(with_edns("a.example", subnet, i, 512 + i * 16).bytes));
   }
   ASSERT_TRUE(run_until([&] { return server_->statistics().forwarded == 40; }));
-  ASSERT_TRUE(run_until([&] { return !later.empty(); }));
-  later.front()(answer_to(question));
+  ASSERT_TRUE(run_until([&] { return !slow.questions().empty(); }));
+  slow.answer_the_first();
   unsigned heard = 0;
   EXPECT_TRUE(run_until([&] {
     for (Bytes buffer(512); client.available() > 0; ++heard) client.receive(boost::asio::buffer(buffer));
     return heard == 40;
   }));
-  EXPECT_EQ(slow.questions.size(), 1U);
+  EXPECT_EQ(slow.questions().size(), 1U);
 }
 
 // What a fragment or a loose server puts beside the answer is nobody's answer.

@@ -106,12 +106,7 @@ TEST_F(DnsGuestAttacks, QuestionsOfAnyLengthAndShapeAreSurvived) {
 
 // Each worker hears of it, and one asks.
 TEST_F(DnsGuestAttacks, WorkersAskOnceForWhatAllOfThemAreAsked) {
-  std::vector<FakeUpstream::Reply> later;
-  Bytes question;
-  FakeUpstream slow{io_, "127.0.0.9", [&](const Bytes& q, bool, const auto& reply) {
-                      question = q;
-                      later.push_back(reply);
-                    }};
+  testing::HeldUpstream slow{io_, "127.0.0.9"};
   start({make_address("127.0.0.9")});
   serve_with(4);
   std::vector<udp::socket> clients;
@@ -120,8 +115,8 @@ TEST_F(DnsGuestAttacks, WorkersAskOnceForWhatAllOfThemAreAsked) {
     clients.back().send(boost::asio::buffer(ask(i % 2 == 0 ? "www.example" : "wWw.Example", 1, i)));
   }
   ASSERT_TRUE(run_until([&] { return server_->statistics().forwarded == 48; }));
-  ASSERT_TRUE(run_until([&] { return !later.empty(); }));
-  later.front()(answer_to(question));
+  ASSERT_TRUE(run_until([&] { return !slow.questions().empty(); }));
+  slow.answer_the_first();
   ASSERT_TRUE(run_until([&] { return std::ranges::all_of(clients, [](auto& c) { return c.available() > 0; }); }));
   for (unsigned i = 0; i < clients.size(); ++i) {
     Bytes told(512);
@@ -129,7 +124,7 @@ TEST_F(DnsGuestAttacks, WorkersAskOnceForWhatAllOfThemAreAsked) {
     EXPECT_EQ(u16_at(told, 0), i);
     EXPECT_EQ(testing::question_of(told), testing::question_of(ask(i % 2 == 0 ? "www.example" : "wWw.Example")));
   }
-  EXPECT_EQ(slow.questions.size(), 1U);
+  EXPECT_EQ(slow.questions().size(), 1U);
 }
 
 // CVE-2026-50252: whose questions one worker has must not tell from which ports it asks.

@@ -108,4 +108,18 @@ inline void good(const Bytes& question, bool /*tcp*/, const FakeUpstream::Reply&
 }
 inline void dead(const Bytes& /*question*/, bool /*tcp*/, const FakeUpstream::Reply& /*reply*/) {}
 
+// Keeps what it is asked until it is told to answer.
+class HeldUpstream {
+ public:
+  HeldUpstream(asio::io_context& io, const char* where)
+      : upstream_{io, where, [this](const Bytes&, bool, const auto& reply) { ways_.push_back(reply); }} {}
+
+  [[nodiscard]] const std::vector<Bytes>& questions() const noexcept { return upstream_.questions; }
+  void answer_the_first() { ways_.at(0)(answer_to(questions().at(0))); }
+
+ private:
+  std::vector<FakeUpstream::Reply> ways_;
+  FakeUpstream upstream_;
+};
+
 }  // namespace vrouter::dns::testing
