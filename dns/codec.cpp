@@ -419,14 +419,18 @@ std::expected<Reply, ReplyError> decode_reply(std::span<const std::uint8_t> mess
   reply.message.assign(message.begin(),
                        message.begin() + static_cast<std::ptrdiff_t>(opt->start.value_or(message.size())));
   if (opt->start) put_u16(reply.message, 10, opt->before);
-  const Chain chain{message, key.name, answers};
-  const auto stray = std::ranges::find_if_not(answers, [&](const Record& a) { return chain.admits(a); });
-  if (stray == answers.begin() && !answers.empty()) return std::unexpected(ReplyError::malformed);
-  if (stray != answers.end()) {
+  const auto first_stray = [&] {
+    const Chain chain{message, key.name, answers};
+    return std::ranges::find_if_not(answers, [&](const Record& a) { return chain.admits(a); });
+  };
+  if (const auto stray = first_stray(); stray != answers.end()) {
     reply.message.resize(stray->start);
-    put_u16(reply.message, 6, static_cast<unsigned>(stray - answers.begin()));
+    answers.erase(stray, answers.end());
+    put_u16(reply.message, 6, static_cast<unsigned>(answers.size()));
     put_u16(reply.message, 8, 0);
     put_u16(reply.message, 10, 0);
+    // What is left may hang on what was cut off: no honest server's.
+    if (answers.empty() || first_stray() != answers.end()) return std::unexpected(ReplyError::malformed);
   }
   return reply;
 }

@@ -220,6 +220,18 @@ TEST(DnsReply, FollowsAChainInAnyOrderAndDropsWhatIsNotOnIt) {
   EXPECT_EQ(count_of(reply.message, 1), 2U);
   const auto stray = Message{}.header(5, 0x8180, 1, 1).question("a.b").name("bank.example").record(1, "evil").bytes;
   EXPECT_FALSE(decode_reply(stray, key("a.b"), 5));
+  // The link that made the first record one of ours stands behind the stray, and is cut off with it.
+  const auto torn = Message{}
+                        .header(5, 0x8180, 1, 3)
+                        .question("a.b")
+                        .name("c.d")
+                        .record(1, "abcd")
+                        .name("bank.example")
+                        .record(1, "evil")
+                        .pointer(12)
+                        .record(5, target)
+                        .bytes;
+  EXPECT_FALSE(decode_reply(torn, key("a.b"), 5));
 }
 
 // The TTL is told anew with every answer.
