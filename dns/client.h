@@ -18,7 +18,7 @@ struct Client {
   address source;
 };
 
-// Without the address's scope, which says by which interface: that is in it already. One cache line holds several.
+// Without the address's scope, which says by which interface: that is in it already.
 class ClientKey {
  public:
   explicit ClientKey(const Client& client) : ifindex_{client.ifindex}, v6_{client.source.is_v6()} {

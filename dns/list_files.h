@@ -2,7 +2,6 @@
 // The files that a list is read from.
 #pragma once
 
-#include <cstdint>
 #include <expected>
 #include <string>
 
