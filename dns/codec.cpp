@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/wire_writer.h"
+#include "dns/chain.h"
 #include "dns/pointers.h"
 
 namespace vrouter::dns {
@@ -22,10 +23,6 @@ constexpr std::uint16_t kQuestionPointer = 0xc000 | kHeaderSize;
 constexpr bool is_meta_type(std::uint16_t t) {
   return t == 0 || t == type::opt || (t >= 128 && t <= 250);
 }
-// Chains that resolvers follow end at 16 or earlier; the count bounds our work, not theirs.
-constexpr unsigned kMaxChain = 16;
-constexpr std::size_t kMaxAliases = 32;  // that may have a place on one: some servers send a CNAME twice
-
 constexpr std::size_t kTtlBeforeData = 6;
 
 struct Header {
@@ -139,61 +136,6 @@ std::optional<Bytes> read_cookie(std::span<const std::uint8_t> options) {
   }
   return Bytes{};
 }
-
-bool same_bytes(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
-  return std::ranges::equal(a, b);
-}
-
-// Of names in lower case.
-bool is_at_or_above(const Name& zone, const Name& name) {
-  if (zone.size() > name.size() || !same_bytes(name.wire().last(zone.size()), zone.wire())) return false;
-  std::size_t at = 0;
-  while (name.size() - at > zone.size()) at += name.wire()[at] + std::size_t{1};
-  return name.size() - at == zone.size();
-}
-
-// Which names the answers may be about: the question's and what CNAMEs make of it, in whatever order they stand. A
-// server may send thousands of names that differ in their last byte, so each is folded once and compared with few.
-class Chain {
- public:
-  Chain(std::span<const std::uint8_t> message, const Name& start, const std::vector<Record>& answers)
-      : names_{start.lower()} {
-    const auto aliases = aliases_in(message, answers);
-    for (bool grown = true; grown;) {
-      grown = false;
-      for (const auto& [owner, target] : aliases) {
-        if (names_.size() > kMaxChain || !holds(owner) || holds(target)) continue;
-        names_.push_back(target);
-        grown = true;
-      }
-    }
-  }
-  [[nodiscard]] bool admits(const Record& record) const {
-    const auto owner = record.owner.lower();
-    if (holds(owner)) return true;
-    if (record.type != type::dname && record.type != type::rrsig) return false;
-    return std::ranges::any_of(names_, [&](const Name& n) { return is_at_or_above(owner, n); });
-  }
-
- private:
-  using Alias = std::pair<Name, Name>;
-  // What lies beyond the first so many is on no chain.
-  [[nodiscard]] static std::vector<Alias> aliases_in(std::span<const std::uint8_t> message,
-                                                     const std::vector<Record>& answers) {
-    std::vector<Alias> aliases;
-    for (const auto& record : answers) {
-      if (record.type != type::cname) continue;
-      if (aliases.size() == kMaxAliases) break;
-      WireReader r{message.subspan(record.rdata_start)};
-      if (const auto target = Name::decode(message, r)) aliases.emplace_back(record.owner.lower(), target->lower());
-    }
-    return aliases;
-  }
-  [[nodiscard]] bool holds(const Name& name) const {
-    return std::ranges::any_of(names_, [&](const Name& n) { return same_bytes(n.wire(), name.wire()); });
-  }
-  std::vector<Name> names_;
-};
 
 void put_u16(std::span<std::uint8_t> message, std::size_t offset, unsigned value) {
   message[offset] = static_cast<std::uint8_t>(value >> 8);
