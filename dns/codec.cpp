@@ -439,4 +439,23 @@ Bytes write_forwarded(const Query& query, std::span<const std::uint8_t> message,
   return reply;
 }
 
+Bytes write_truncated(std::span<const std::uint8_t> reply) {
+  WireReader r{reply};
+  const Header h = read_header(r);
+  if (!read_question(reply, r)) return {};
+  const auto head = reply.first(reply.size() - r.rest().size());
+  const auto opt = walk_records(reply, r, h, nullptr);
+  if (!opt) return {};
+  std::array<std::uint8_t, kOptSize> bare{};
+  WireWriter w{bare};
+  if (opt->edns) write_opt(w, unsigned{opt->edns->extended_rcode} << 4, opt->edns->dnssec_ok, std::nullopt);
+  Bytes cut(head.begin(), head.end());
+  put_u16(cut, 2, h.flags | kTc);
+  put_u16(cut, 6, 0);
+  put_u16(cut, 8, 0);
+  put_u16(cut, 10, opt->edns ? 1 : 0);
+  cut.insert(cut.end(), w.written().begin(), w.written().end());
+  return cut;
+}
+
 }  // namespace vrouter::dns

@@ -169,6 +169,9 @@ struct LocalAnswer {
 [[nodiscard]] Bytes write_forwarded(const Query& query, std::span<const std::uint8_t> message, std::size_t limit,
                                     std::optional<Ede> ede = std::nullopt);
 
+// One of these once more, as question and OPT with TC set, for whom its length keeps it from. Empty: none of ours.
+[[nodiscard]] Bytes write_truncated(std::span<const std::uint8_t> reply);
+
 // The answers of `before`, a chain of CNAMEs of ours, and behind them those of a Reply's message to the question where
 // that leads. SERVFAIL where the message can't be taken apart.
 [[nodiscard]] Bytes write_continued(const Query& query, const LocalAnswer& before,

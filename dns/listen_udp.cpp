@@ -9,6 +9,7 @@
 #include <array>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
+#include <cerrno>
 #include <cstring>
 #include <mutex>
 
@@ -100,6 +101,15 @@ UdpDesk::~UdpDesk() = default;
 
 namespace {
 
+// What the interface takes no datagram of the length of (EMSGSIZE): who asks again over TCP gets it.
+void send_truncated(int fd, msghdr header) {
+  const std::span reply{static_cast<const std::uint8_t*>(header.msg_iov->iov_base), header.msg_iov->iov_len};
+  auto cut = write_truncated(reply);
+  iovec part{.iov_base = cut.data(), .iov_len = cut.size()};
+  header.msg_iov = &part;
+  if (!cut.empty()) static_cast<void>(::sendmsg(fd, &header, MSG_DONTWAIT));
+}
+
 // The way back for what isn't answered with its batch: of the QueryHandler's thread, whichever the socket's is.
 struct Outlet {
   int fd;  // of a socket that others own; -1: it is closed
@@ -112,7 +122,7 @@ struct Outlet {
     header.msg_iov = &part;
     header.msg_iovlen = 1;
     // A full socket buffer or a vanished TAP loses the reply, as the network may: the client asks again.
-    static_cast<void>(::sendmsg(fd, &header, MSG_DONTWAIT));
+    if (::sendmsg(fd, &header, MSG_DONTWAIT) < 0 && errno == EMSGSIZE) send_truncated(fd, header);
   }
 };
 
@@ -225,6 +235,7 @@ class UdpSocket : public std::enable_shared_from_this<UdpSocket> {
     auto& batch = *desk_->batch;
     for (unsigned sent = 0; sent < batch.replies;) {
       const int count = ::sendmmsg(socket_.native_handle(), &batch.outgoing[sent], batch.replies - sent, MSG_DONTWAIT);
+      if (count < 0 && errno == EMSGSIZE) send_truncated(socket_.native_handle(), batch.outgoing[sent].msg_hdr);
       sent += count > 0 ? static_cast<unsigned>(count) : 1;  // an error is the first one's own: the others go on
     }
     batch.replies = 0;

@@ -156,6 +156,11 @@ std::expected<void, KernelError> bind_socket(int fd, const Place& place, unsigne
   if (!set(SOL_SOCKET, SO_REUSEADDR) || (shared && !set(SOL_SOCKET, SO_REUSEPORT))) return failed();
   if (!(local.is_v4() ? set(IPPROTO_IP, IP_PKTINFO) : set(IPPROTO_IPV6, IPV6_RECVPKTINFO))) return failed();
   if (local.is_v6() && !set(IPPROTO_IPV6, IPV6_V6ONLY)) return failed();
+  // Replies leave whole or not at all (RFC 9715, 3.1), and no path of a guest's makes them shorter: ICMP that says so
+  // is a guest's word.
+  if (transport == Transport::udp && !(local.is_v4() ? set(IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE)
+                                                     : set(IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE)))
+    return failed();
   const boost::asio::ip::udp::endpoint endpoint{local, kPort};
   if (::bind(fd, endpoint.data(), static_cast<socklen_t>(endpoint.size())) != 0) return failed();
   if (shared && !steer(fd, workers)) return failed();

@@ -13,6 +13,7 @@
 namespace vrouter::lab {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -38,6 +39,7 @@ Records more_names() {
                   {"chain3.other.example CNAME", "dual.other.example"},
                   {"4k.other.example TXT", std::string(4000, 't')}};
   for (int i = 1; i <= 8; ++i) records.emplace("eight.other.example A", "198.51.100." + std::to_string(i));
+  for (int i = 1; i <= 20; ++i) records.emplace("twenty.other.example A", "198.51.100." + std::to_string(i));
   for (int i = 1; i <= 100; ++i) records.emplace("hundred.other.example A", "198.51.100." + std::to_string(i));
   return records;
 }
@@ -155,6 +157,23 @@ TEST_F(Resolvers, LongAnswersReachWhoCanTakeThemOverTcp) {
     const auto text = in_guest(std::string{client} + " 4k.other.example TXT").out;
     EXPECT_GE(std::ranges::count(text, 't'), 4000) << client << ": " << text;
   }
+}
+
+// No reply leaves in fragments: what the TAP doesn't take in one piece is asked for over TCP.
+TEST_F(Resolvers, LongAnswersReachWhoseTapTakesShortPackets) {
+  scene.host.must("ip link set tap0 mtu 600");
+  guest.inside().must("ip link set eth0 mtu 600");
+  for (const auto* when : {"first", "from the cache"}) {
+    EXPECT_THAT(in_guest("dig +ignore twenty.other.example").out,
+                AllOf(HasSubstr("status: NOERROR"), HasSubstr("flags: qr tc rd ra;"), HasSubstr("EDNS: version: 0")))
+        << when;
+    EXPECT_THAT(ask("dig +short twenty.other.example"), SizeIs(20)) << when;
+    EXPECT_THAT(ask("dig +short eight.other.example"), SizeIs(8)) << when;
+  }
+  EXPECT_THAT(ask("getent -A ahostsv4 twenty.other.example | grep STREAM"), SizeIs(20));
+  scene.host.must("ip link set tap0 mtu 1500");
+  guest.inside().must("ip link set eth0 mtu 1500");
+  EXPECT_THAT(in_guest("dig +ignore twenty.other.example").out, HasSubstr("ANSWER: 20")) << "and back";
 }
 
 TEST_F(Resolvers, KdigAgreesWithDig) {

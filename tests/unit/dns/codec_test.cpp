@@ -318,6 +318,22 @@ TEST(DnsForwarded, LimitsAreClamped) {
   EXPECT_EQ(udp_limit(client("a", Edns{.udp_size = 65535})), 1232U);
 }
 
+TEST(DnsTruncated, KeepsQuestionAndOptOfWhatWasWritten) {
+  const auto reply = [](const std::optional<Edns>& edns, std::optional<Ede> ede = std::nullopt) {
+    auto upstream = Message{}.header(1, 0x8583, 1, 40).question("a.b");
+    for (int i = 0; i < 40; ++i) upstream.pointer(12).record(1, "abcd");
+    return write_forwarded(client("A.b", edns), upstream.bytes, kMaxUdpReply, ede);
+  };
+  EXPECT_EQ(write_truncated(reply(std::nullopt)), Message{}.header(0x4242, 0x8383, 1).question("A.b").bytes);
+  const Edns edns{.udp_size = 1232, .dnssec_ok = true};
+  const auto whole = reply(edns, Ede::stale_nxdomain);
+  const auto cut = write_truncated(whole);
+  EXPECT_EQ(cut, Message{}.header(0x4242, 0x8383, 1, 0, 0, 1).question("A.b").opt(1232, 0x8000).bytes);
+  EXPECT_EQ(write_truncated(cut), cut);
+  for (std::size_t size = 0; size < whole.size(); ++size)
+    EXPECT_LE(write_truncated(std::span{whole}.first(size)).size(), size);
+}
+
 TEST(DnsLocal, WritesRecordsUnderTheQuestionsSpelling) {
   const LocalAnswer answer{.answers = {{name("web1.x"), 1, 30, {10, 0, 5, 2}}}};
   EXPECT_EQ(write_local(client("Web1.x"), answer, 512), Message{}
