@@ -26,10 +26,6 @@ using dns::Bytes;
 using Clock = std::chrono::steady_clock;
 constexpr std::uint16_t kPort = 53;
 
-std::string reason(std::string_view what) {
-  return fmt::format("{}: {}", what, std::strerror(errno));
-}
-
 // A connected socket, and how long it may take.
 class Line {
  public:
@@ -79,10 +75,11 @@ class Line {
 };
 
 std::string failure(const address& server, bool tcp) {
+  const int code = errno;  // Asio's to_string() clears it
   const auto where = fmt::format("{}, port 53 over {}", server.to_string(), tcp ? "TCP" : "UDP");
-  if (errno == ETIMEDOUT) return "no answer from " + where + " in time; `vrouter status` says what is wrong with DNS";
-  if (errno == 0) return where + " closed the connection";
-  return reason("can't ask " + where) + "; `vrouter status` says what is wrong with DNS";
+  if (code == ETIMEDOUT) return "no answer from " + where + " in time; `vrouter status` says what is wrong with DNS";
+  if (code == 0) return where + " closed the connection";
+  return fmt::format("can't ask {}: {}; `vrouter status` says what is wrong with DNS", where, std::strerror(code));
 }
 
 std::expected<dns::ReadReply, std::string> ask_udp(const address& server, const dns::QuestionKey& question,
