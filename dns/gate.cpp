@@ -26,7 +26,7 @@ bool Gate::within_budget(unsigned ifindex, BootTime now) {
   if (ifindex == kLoopbackIfindex) return true;
   // A TAP made again has a new index: the buckets of the old are swept once they outnumber the living.
   if (buckets_.size() > 2 * names_.interfaces() + kSpareBuckets) {
-    std::erase_if(buckets_, [&](const auto& entry) { return !names_.has_interface(entry.first); });
+    erase_if(buckets_, [&](const auto& entry) { return !names_.has_interface(entry.first); });
   }
   return buckets_[ifindex].take(now);
 }

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <atomic>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 
 #include "base/token_bucket.h"
 #include "dns/budget.h"
@@ -42,7 +42,7 @@ class Gate {
 
   const Names& names_;
   Counter udp_, tcp_, unknown_, over_budget_;
-  std::unordered_map<unsigned, TokenBucket<kMessageBurst, kMessagesPerSecond>>
+  boost::unordered_flat_map<unsigned, TokenBucket<kMessageBurst, kMessagesPerSecond>>
       buckets_;  // by ifindex, of interfaces that are a guest's or the loopback
 };
 
