@@ -334,7 +334,20 @@ class Crowds {
     }
   }
 
+  // The CPU of ours against `factor` times another's.
+  void judge(const std::string& other, double factor) {
+    const auto *ours = find(kOurs), *theirs = find(other);
+    if (ours == nullptr || theirs == nullptr) return;
+    report_.at_most(fmt::format("{} guests, CPU of a query, at {}/s, against {}{}", sizes_.crowd, sizes_.hit_rate,
+                                factor == 1 ? "" : fmt::format("{} x ", factor), other),
+                    lab::median(ours->cpu), "us", factor * lab::median(theirs->cpu));
+  }
+
  private:
+  [[nodiscard]] const Series* find(const std::string& name) const {
+    const auto found = std::ranges::find(all_, name, &std::pair<std::string, Contestant>::first);
+    return found == all_.end() ? nullptr : &found->second.series.at(Workload::hits);
+  }
   std::pair<Lookups, double> run(const DnsBed& bed, int rate) {
     const auto before = bed.cpu_seconds();
     auto lookups = bed.ask_as_crowd(names_, sizes_.seconds, rate);
@@ -378,6 +391,9 @@ void dns(const Sizes& sizes, Report& report) {
   crowds.add(kEcho, echo_dns);
   crowds.compete();
   crowds.print();
+  crowds.judge(kUnbound, 1);
+  crowds.judge(kDnsmasq, 1);
+  crowds.judge(kEcho, kAgainstEcho);
   report.note("dns: " + versions_of_dns_peers());
   if (cpus_to_pin().server < 0) report.broken("dns", "one CPU only: who asks and who answers have to share it");
 }
