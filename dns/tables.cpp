@@ -31,6 +31,8 @@ std::string_view name(UpstreamTrouble trouble) noexcept {
       return "no_tls";
     case UpstreamTrouble::loop:
       return "loop";
+    case UpstreamTrouble::silent:
+      return "silent";
   }
   std::abort();
 }
@@ -54,6 +56,10 @@ std::string in_words(UpstreamTrouble trouble, const config::DnsServer& server) {
       return "it refuses TLS 1.2 and 1.3: look at its port, or ask another server";
     case UpstreamTrouble::loop:
       return "what it is asked comes back to vrouter: let it ask others than this host, or name another server";
+    case UpstreamTrouble::silent:
+      return "it said nothing to what it was asked last: see that it runs and that this host reaches it, or name "
+             "another "
+             "server";
   }
   std::abort();
 }

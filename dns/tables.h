@@ -123,13 +123,14 @@ struct Update {
 
 // Why a server can't be asked, as it was found out last.
 enum class UpstreamTrouble : std::uint8_t {
-  none,            // also: it says nothing, which the counters tell
+  none,
   no_authorities,  // no certificate to hold its own against
   untrusted,       // nobody known vouches for it
   expired,         // or not valid yet
   wrong_name,
   no_tls,  // it speaks none, or none that we do
-  loop     // what it is asked comes back to us
+  loop,    // what it is asked comes back to us
+  silent   // nothing came to the last questions
 };
 [[nodiscard]] std::string_view name(UpstreamTrouble trouble) noexcept;  // "wrong_name"
 // What is wrong and what to do, without the server: "its certificate is not for dns.example: ...". Empty for none.

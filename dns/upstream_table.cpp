@@ -177,6 +177,7 @@ void UpstreamTable::answered(const DnsServer& server, BootTime sent, BootTime no
   auto& health = it->second;
   auto& rtt = health.counts.rtt_ms;
   health.failures = 0;
+  if (health.counts.trouble == UpstreamTrouble::silent) health.counts.trouble = UpstreamTrouble::none;
   health.last_answer = now;
   health.next_probe = now + kMeasure;
   ++health.counts.answered;
@@ -207,8 +208,11 @@ void UpstreamTable::late(const DnsServer& server, BootTime sent, BootTime now) {
 void UpstreamTable::silent(const DnsServer& server, BootTime sent, BootTime now) {
   const auto it = health_.find(server);
   if (it == health_.end()) return;
-  ++it->second.counts.timeouts;
-  fail(it->second, sent, now);
+  auto& health = it->second;
+  ++health.counts.timeouts;
+  fail(health, sent, now);
+  if (health.failures >= kHopeless && health.counts.trouble == UpstreamTrouble::none)
+    health.counts.trouble = UpstreamTrouble::silent;
 }
 
 void UpstreamTable::trouble(const DnsServer& server, UpstreamTrouble what) {
