@@ -89,7 +89,7 @@ type Feature (name: string, present: bool, detail: ?string)
 
 # rtt_ms is smoothed; 0: it has answered nothing yet.
 # server is as the configuration writes it. trouble: why it can't be asked, "none", "no_authorities", "untrusted",
-# "expired", "wrong_name", "no_tls" or "loop".
+# "expired", "wrong_name", "no_tls", "loop" or "silent".
 type Upstream (
   server: string, asked: int, answered: int, timeouts: int, refused: int, rtt_ms: float, trouble: string
 )
