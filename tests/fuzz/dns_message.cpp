@@ -21,6 +21,7 @@ void check_reply(const Bytes& reply, const Query& query, std::size_t limit) {
 }
 
 void as_client(std::span<const std::uint8_t> input) {
+  require(write_truncated(input).size() <= input.size());
   const auto query = decode_query(input);
   if (!query) {
     if (!query.error().silent)
@@ -52,6 +53,9 @@ void as_server(std::span<const std::uint8_t> input) {
   check_reply(write_forwarded(query, reply->message, kMaxMessage), query, kMaxMessage);
   query.edns = Edns{.udp_size = 700};
   check_reply(write_forwarded(query, reply->message, udp_limit(query)), query, 700);
+  const auto cut = write_truncated(write_forwarded(query, reply->message, kMaxMessage, Ede::stale_answer));
+  check_reply(cut, query, kPlainUdpLimit);
+  require((cut[2] & 0x02) != 0 && write_truncated(cut) == cut);
   // What is left of a reply is a reply still, and nothing more is taken off it.
   const auto again = decode_reply(reply->message, key, id);
   require(again && again->message == reply->message);
