@@ -57,7 +57,7 @@ std::string in_words(UpstreamTrouble trouble, const config::DnsServer& server) {
     case UpstreamTrouble::loop:
       return "what it is asked comes back to vrouter: let it ask others than this host, or name another server";
     case UpstreamTrouble::silent:
-      return "it said nothing to what it was asked last: see that it runs and that this host reaches it, or name "
+      return "no answer came to what it was asked last: see that it runs and that this host reaches it, or name "
              "another "
              "server";
   }

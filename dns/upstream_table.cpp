@@ -177,6 +177,7 @@ void UpstreamTable::answered(const DnsServer& server, BootTime sent, BootTime no
   auto& health = it->second;
   auto& rtt = health.counts.rtt_ms;
   health.failures = 0;
+  health.silences = 0;
   if (health.counts.trouble == UpstreamTrouble::silent) health.counts.trouble = UpstreamTrouble::none;
   health.last_answer = now;
   health.next_probe = now + kMeasure;
@@ -211,13 +212,19 @@ void UpstreamTable::silent(const DnsServer& server, BootTime sent, BootTime now)
   auto& health = it->second;
   ++health.counts.timeouts;
   fail(health, sent, now);
-  if (health.failures >= kHopeless && health.counts.trouble == UpstreamTrouble::none)
+  if (health.last_answer >= sent || (health.silences > 0 && sent <= health.last_silence)) return;
+  health.silences = std::min(health.silences + 1, kHopeless);
+  health.last_silence = now;
+  if (health.silences == kHopeless && health.counts.trouble == UpstreamTrouble::none)
     health.counts.trouble = UpstreamTrouble::silent;
 }
 
 void UpstreamTable::trouble(const DnsServer& server, UpstreamTrouble what) {
   const auto it = health_.find(server);
-  if (it != health_.end() && it->second.counts.trouble != UpstreamTrouble::loop) it->second.counts.trouble = what;
+  if (it == health_.end() || it->second.counts.trouble == UpstreamTrouble::loop) return;
+  // A good certificate is no answer yet.
+  if (what == UpstreamTrouble::none && it->second.counts.trouble == UpstreamTrouble::silent) return;
+  it->second.counts.trouble = what;
 }
 
 void UpstreamTable::leads_back(const DnsServer& server, bool does) {

@@ -62,12 +62,13 @@ class UpstreamTable {
  private:
   struct Health {
     UpstreamStatus counts;
-    unsigned failures = 0;  // in a row; 0: up
+    unsigned failures = 0;  // in a row, lateness among them; 0: up
+    unsigned silences = 0;  // since the last answer, each asked after the one before was given up
     unsigned samples = 0;   // of the round trip, as many as make it credible
     double rttvar_ms = 0;   // RFC 6298's
     bool slow = false;
     std::optional<BootTime> next_probe{};
-    BootTime last_answer{}, last_failure{};
+    BootTime last_answer{}, last_failure{}, last_silence{};
   };
   struct Route {
     Name suffix;

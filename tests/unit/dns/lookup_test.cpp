@@ -311,14 +311,18 @@ TEST(DnsUpstreams, WhatSaysNothingSeveralTimesIsTrouble) {
   auto t = table({kA});
   const auto trouble = [&] { return t.status().front().trouble; };
   for (int i = 0; i < 9; ++i) t.late(kA, kStart + i * 1s, kStart + i * 1s + 300ms);
-  EXPECT_EQ(trouble(), UpstreamTrouble::none) << "slow";
-  t.answered(kA, kStart + 9s, kStart + 9s, false);
-  t.silent(kA, kStart + 10s, kStart + 12s);
+  t.silent(kA, kStart + 9s, kStart + 9s);
+  EXPECT_EQ(trouble(), UpstreamTrouble::none) << "slow, and silent once";
+  t.answered(kA, kStart + 9s, kStart + 10s, false);
+  t.silent(kA, kStart + 9s, kStart + 11s);  // asked before it answered
+  t.silent(kA, kStart + 10s + 1ms, kStart + 12s);
   t.silent(kA, kStart + 11s, kStart + 13s);
   t.silent(kA, kStart + 13s, kStart + 15s);
   EXPECT_EQ(trouble(), UpstreamTrouble::none) << "two: one was sent before the first was given up";
   t.silent(kA, kStart + 16s, kStart + 18s);
   EXPECT_EQ(trouble(), UpstreamTrouble::silent);
+  t.trouble(kA, UpstreamTrouble::none);
+  EXPECT_EQ(trouble(), UpstreamTrouble::silent) << "a handshake is no answer";
   t.answered(kA, kStart + 19s, kStart + 19s, true);
   EXPECT_EQ(trouble(), UpstreamTrouble::none) << "REFUSED is an answer";
 }
