@@ -121,7 +121,7 @@ struct Update {
   std::vector<ListGroup> list_groups{};
 };
 
-// Why a server can't be asked, as it was found out last.
+// Why a server can't be asked, or is of no use, as it was found out last.
 enum class UpstreamTrouble : std::uint8_t {
   none,
   no_authorities,  // no certificate to hold its own against
@@ -132,6 +132,7 @@ enum class UpstreamTrouble : std::uint8_t {
   loop,    // what it is asked comes back to us
   silent   // nothing came to the last questions
 };
+inline constexpr auto kLastUpstreamTrouble = UpstreamTrouble::silent;
 [[nodiscard]] std::string_view name(UpstreamTrouble trouble) noexcept;  // "wrong_name"
 // What is wrong and what to do, without the server: "its certificate is not for dns.example: ...". Empty for none.
 [[nodiscard]] std::string in_words(UpstreamTrouble trouble, const config::DnsServer& server);

@@ -24,6 +24,7 @@ constexpr double kSlowWeight = 0.5;                      // a slow server is hea
 constexpr unsigned kCredible = 4;                        // round trips
 constexpr double kSlowMs = 100, kFastAgainMs = 50;       // behind the fastest
 constexpr unsigned kHopeless = 3;                        // failures in a row
+constexpr unsigned kSilences = 3;                        // one or two may be lost datagrams
 constexpr milliseconds kHopelessPause{1000};
 
 bool is_ours(const DnsServer& server, const std::vector<address>& own) {
@@ -213,9 +214,9 @@ void UpstreamTable::silent(const DnsServer& server, BootTime sent, BootTime now)
   ++health.counts.timeouts;
   fail(health, sent, now);
   if (health.last_answer >= sent || (health.silences > 0 && sent <= health.last_silence)) return;
-  health.silences = std::min(health.silences + 1, kHopeless);
+  health.silences = std::min(health.silences + 1, kSilences);
   health.last_silence = now;
-  if (health.silences == kHopeless && health.counts.trouble == UpstreamTrouble::none)
+  if (health.silences == kSilences && health.counts.trouble == UpstreamTrouble::none)
     health.counts.trouble = UpstreamTrouble::silent;
 }
 

@@ -146,7 +146,7 @@ Read<Repairs> repairs_from_json(const object& json) {
 }
 
 config::Parsed<dns::UpstreamTrouble> parse_trouble(std::string_view text) {
-  for (auto i = 0U; i <= static_cast<unsigned>(dns::UpstreamTrouble::silent); ++i) {
+  for (auto i = 0U; i <= static_cast<unsigned>(dns::kLastUpstreamTrouble); ++i) {
     const auto trouble = static_cast<dns::UpstreamTrouble>(i);
     if (text == name(trouble)) return trouble;
   }

@@ -473,7 +473,7 @@ std::expected<Report, std::string> decode_report(std::span<const std::uint8_t> b
     status.timeouts = in.u64();
     status.refused = in.u64();
     status.rtt_ms = in.u32() / 1000.0;
-    status.trouble = in.up_to(dns::UpstreamTrouble::silent, "trouble of a server");
+    status.trouble = in.up_to(dns::kLastUpstreamTrouble, "trouble of a server");
     report.statistics.upstreams.push_back(status);
   }
   return in.finish(std::move(report), "statistics");
